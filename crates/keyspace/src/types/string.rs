@@ -1,0 +1,119 @@
+//! Strings: integers in place, or bytes.
+
+use crate::IntBuf;
+
+use super::elem::Elem;
+
+/// Longest string that Redis stores in one allocation with its header; only the encoding's name depends on it.
+///
+/// Source: `OBJ_ENCODING_EMBSTR_SIZE_LIMIT` of Redis.
+const EMBSTR_MAX_BYTES: usize = 44;
+
+/// A string value.
+#[derive(Clone, Debug)]
+pub struct Str(StrForm);
+
+#[derive(Clone, Debug)]
+enum StrForm {
+    Int(i64),
+    Bytes(Vec<u8>),
+    /// Bytes that were changed in place: Redis calls them raw whatever their length.
+    Raw(Vec<u8>),
+}
+
+impl Str {
+    /// Makes a string; the canonical text of an integer is stored as one.
+    pub fn new(bytes: &[u8]) -> Self {
+        match Elem::new(bytes) {
+            Elem::Int(value) => Self(StrForm::Int(value)),
+            Elem::Bytes(bytes) => Self(StrForm::Bytes(bytes.to_vec())),
+        }
+    }
+
+    /// Makes a string from an integer.
+    pub fn from_i64(value: i64) -> Self {
+        Self(StrForm::Int(value))
+    }
+
+    /// Borrows the string.
+    pub fn as_ref(&self) -> StrRef<'_> {
+        match &self.0 {
+            StrForm::Int(value) => StrRef { elem: Elem::Int(*value), raw: false },
+            StrForm::Bytes(bytes) => StrRef { elem: Elem::Bytes(bytes), raw: false },
+            StrForm::Raw(bytes) => StrRef { elem: Elem::Bytes(bytes), raw: true },
+        }
+    }
+}
+
+impl From<Vec<u8>> for Str {
+    /// Takes the bytes over, unless they are the canonical text of an integer.
+    fn from(bytes: Vec<u8>) -> Self {
+        match crate::int_text::parse_i64(&bytes) {
+            Some(value) => Self(StrForm::Int(value)),
+            None => Self(StrForm::Bytes(bytes)),
+        }
+    }
+}
+
+/// A borrowed string value.
+#[derive(Clone, Copy, Debug)]
+pub struct StrRef<'a> {
+    elem: Elem<'a>,
+    raw: bool,
+}
+
+impl<'a> StrRef<'a> {
+    /// Length of the text in bytes.
+    pub fn len(self) -> usize {
+        self.elem.len()
+    }
+
+    /// Whether the string is empty.
+    pub fn is_empty(self) -> bool {
+        self.elem.is_empty()
+    }
+
+    /// The integer, from the integer encoding or from canonical text.
+    pub fn as_i64(self) -> Option<i64> {
+        match self.elem {
+            Elem::Int(value) => Some(value),
+            Elem::Bytes(bytes) => crate::int_text::parse_i64(bytes),
+        }
+    }
+
+    /// The string as an element: `Int` only if it is stored as an integer.
+    pub fn elem(self) -> Elem<'a> {
+        self.elem
+    }
+
+    /// The text; an integer is formatted into `buf`. Allocates nothing.
+    pub fn bytes<'b>(self, buf: &'b mut IntBuf) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        self.elem.bytes(buf)
+    }
+
+    /// The text, copied.
+    pub fn to_vec(self) -> Vec<u8> {
+        self.elem.to_vec()
+    }
+
+    /// The string, copied with its encoding.
+    pub fn to_str(self) -> Str {
+        Str(match (self.elem, self.raw) {
+            (Elem::Int(value), _) => StrForm::Int(value),
+            (Elem::Bytes(bytes), false) => StrForm::Bytes(bytes.to_vec()),
+            (Elem::Bytes(bytes), true) => StrForm::Raw(bytes.to_vec()),
+        })
+    }
+
+    /// The name that `OBJECT ENCODING` replies.
+    pub fn encoding(self) -> &'static str {
+        match self.elem {
+            Elem::Int(_) => "int",
+            Elem::Bytes(bytes) if !self.raw && bytes.len() <= EMBSTR_MAX_BYTES => "embstr",
+            Elem::Bytes(_) => "raw",
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Values of any type: owned, borrowed, and borrowed to be changed.
+
+use crate::db::StrMut;
+use crate::types::hash::Hash;
+use crate::types::list::List;
+use crate::types::set::Set;
+use crate::types::string::{Str, StrRef};
+use crate::types::zset::ZSet;
+
+/// Values with a [`Value::free_effort`] above this are worth freeing off the loop.
+///
+/// Source: `LAZYFREE_THRESHOLD` of Redis.
+pub const LAZY_FREE_THRESHOLD: usize = 64;
+
+/// A value of any type.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A string or an integer.
+    Str(Str),
+    /// A list.
+    List(List),
+    /// A set.
+    Set(Set),
+    /// A hash.
+    Hash(Hash),
+    /// A sorted set.
+    ZSet(ZSet),
+}
+
+/// A borrowed value of any type.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    /// A string or an integer.
+    Str(StrRef<'a>),
+    /// A list.
+    List(&'a List),
+    /// A set.
+    Set(&'a Set),
+    /// A hash.
+    Hash(&'a Hash),
+    /// A sorted set.
+    ZSet(&'a ZSet),
+}
+
+/// A value of any type, to be changed in place.
+#[derive(Debug)]
+pub enum ValueMut<'a> {
+    /// A string or an integer.
+    Str(StrMut<'a>),
+    /// A list.
+    List(&'a mut List),
+    /// A set.
+    Set(&'a mut Set),
+    /// A hash.
+    Hash(&'a mut Hash),
+    /// A sorted set.
+    ZSet(&'a mut ZSet),
+}
+
+impl Value {
+    /// Borrows the value.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Str(value) => ValueRef::Str(value.as_ref()),
+            Self::List(value) => ValueRef::List(value),
+            Self::Set(value) => ValueRef::Set(value),
+            Self::Hash(value) => ValueRef::Hash(value),
+            Self::ZSet(value) => ValueRef::ZSet(value),
+        }
+    }
+
+    /// Number of allocations to be freed with the value, roughly.
+    pub fn free_effort(&self) -> usize {
+        self.as_ref().free_effort()
+    }
+}
+
+impl<'a> ValueRef<'a> {
+    /// The name that `TYPE` replies.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Str(_) => "string",
+            Self::List(_) => "list",
+            Self::Set(_) => "set",
+            Self::Hash(_) => "hash",
+            Self::ZSet(_) => "zset",
+        }
+    }
+
+    /// The name that `OBJECT ENCODING` replies.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Self::Str(value) => value.encoding(),
+            Self::List(value) => value.encoding(),
+            Self::Set(value) => value.encoding(),
+            Self::Hash(value) => value.encoding(),
+            Self::ZSet(value) => value.encoding(),
+        }
+    }
+
+    /// Number of allocations to be freed with the value, roughly.
+    pub fn free_effort(&self) -> usize {
+        match self {
+            Self::Str(_) => 1,
+            Self::List(value) => value.free_effort(),
+            Self::Set(value) => value.free_effort(),
+            Self::Hash(value) => value.free_effort(),
+            Self::ZSet(value) => value.free_effort(),
+        }
+    }
+
+    /// Copies the value, as `COPY` does.
+    pub fn to_value(&self) -> Value {
+        match *self {
+            Self::Str(value) => Value::Str(value.to_str()),
+            Self::List(value) => Value::List(value.clone()),
+            Self::Set(value) => Value::Set(value.clone()),
+            Self::Hash(value) => Value::Hash(value.clone()),
+            Self::ZSet(value) => Value::ZSet(value.clone()),
+        }
+    }
+
+    /// About how many bytes of memory the value takes, its own allocations included (`MEMORY USAGE`).
+    pub fn memory_bytes(&self) -> usize {
+        todo!()
+    }
+}
