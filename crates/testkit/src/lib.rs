@@ -1,1 +1,22 @@
-//! Skeleton.
+#![doc = include_str!("../README.md")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "drives real processes, files and clocks: that is its purpose"
+)]
+
+pub mod binary;
+pub mod client;
+pub mod dataset;
+pub mod history;
+pub mod info;
+pub mod ports;
+pub mod resp;
+pub mod server;
+pub mod workload;
+
+pub use client::{Client, Pipeline};
+pub use dataset::{Dataset, compare, dump_dataset};
+pub use info::Info;
+pub use resp::Value;
+pub use server::{ServerBuilder, ServerProcess};

@@ -1,0 +1,103 @@
+//! Finds the server's binary, building it once where nothing says where it is.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result, bail};
+
+/// Names the binary to test; without it `server-bin` is built.
+pub const SERVER_VARIABLE: &str = "LEDGERSTONE_SERVER";
+
+/// The binary under test: what `LEDGERSTONE_SERVER` names, else `server-bin`, built with the profile of the running test.
+///
+/// # Errors
+/// If the build fails.
+pub fn server_binary() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    if let Some(path) = std::env::var_os(SERVER_VARIABLE) {
+        return Ok(path.into());
+    }
+    let built = BUILT.get_or_init(|| build_like_this_test().map_err(|e| format!("{e:#}")));
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+/// Builds `server-bin` into the target directory that the running test came from.
+fn build_like_this_test() -> Result<PathBuf> {
+    let exe = std::env::current_exe().context("the running test's path")?;
+    let profile = exe.ancestors().find(|d| d.ends_with("deps")).and_then(Path::parent);
+    let profile = profile.context("the running test does not stand in a target directory")?;
+    let target = profile.parent().context("a profile's directory has a parent")?;
+    let release = profile.ends_with("release");
+    build(&Build { release, test_hooks: false, target_dir: Some(target.to_owned()) })
+}
+
+/// How `server-bin` is built.
+#[derive(Clone, Debug, Default)]
+pub struct Build {
+    /// With optimizations.
+    pub release: bool,
+    /// With the hooks of docs/testing.md.
+    pub test_hooks: bool,
+    /// Where to, if not the workspace's own target directory.
+    pub target_dir: Option<PathBuf>,
+}
+
+/// Builds `server-bin` and returns the path of its executable, as cargo names it.
+///
+/// # Errors
+/// If cargo fails; its messages have then been printed.
+pub fn build(how: &Build) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace_root()).args(["build", "--quiet", "-p", "server-bin", "--message-format=json"]);
+    if how.release {
+        command.arg("--release");
+    }
+    if how.test_hooks {
+        command.args(["--features", "test-hooks"]);
+    }
+    if let Some(dir) = &how.target_dir {
+        command.arg("--target-dir").arg(dir);
+    }
+    let output = command.stderr(Stdio::inherit()).output().context("cargo build -p server-bin")?;
+    if !output.status.success() {
+        bail!("cargo build -p server-bin: {}", output.status);
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    executable_of(&messages).context("cargo build -p server-bin named no executable")
+}
+
+/// The executable that cargo's JSON messages name for `server-bin`.
+fn executable_of(messages: &str) -> Option<PathBuf> {
+    messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find_map(|m| {
+        let ours = m["target"]["kind"][0] == "bin" && m["manifest_path"].as_str()?.ends_with("server-bin/Cargo.toml");
+        ours.then(|| m["executable"].as_str().map(PathBuf::from)).flatten()
+    })
+}
+
+/// The root of this workspace's sources.
+pub fn workspace_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).map_or_else(|| here.to_owned(), Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_the_one_cargo_names_for_the_server() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","manifest_path":"/w/crates/vfs/Cargo.toml","target":{"kind":["lib"]},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","manifest_path":"/w/crates/server-bin/Cargo.toml","target":{"kind":["bin"]},"executable":"/t/debug/x"}"#
+        );
+        assert_eq!(executable_of(messages), Some(PathBuf::from("/t/debug/x")));
+    }
+
+    #[test]
+    fn the_workspace_root_holds_the_workspace() {
+        assert!(workspace_root().join("crates/testkit/Cargo.toml").is_file());
+    }
+}
