@@ -1,0 +1,181 @@
+//! The real file system: every name is resolved relative to one held descriptor of the directory, so a directory renamed or
+//! replaced under the server does not divert its files.
+//!
+//! `lock.rs` holds the directory lock, `sys.rs` the three system calls that neither std nor nix offers.
+
+mod lock;
+mod sys;
+#[cfg(test)]
+mod tests;
+
+use crate::name::{check, errno};
+use crate::{Dir, File, FileKind, LockOutcome, Metadata, Open};
+use nix::dir::Dir as NixDir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::fs::File as StdFile;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A directory of the real file system.
+#[derive(Debug)]
+pub struct RealDir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl RealDir {
+    /// Opens an existing directory. Links in `path` itself are followed: it is the operator's, not ours.
+    ///
+    /// # Errors
+    /// The system call's.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
+        let fd = open(path, OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        Ok(Self { fd, path: path.to_path_buf() })
+    }
+
+    /// Makes the directory's own name durable: fsync of its parent. A directory made just before the server started is
+    /// otherwise lost with everything in it, however often its files were fsynced.
+    ///
+    /// # Errors
+    /// The system calls'; EACCES where the parent may not be read, which a server can live with.
+    pub fn sync_parent(&self) -> io::Result<()> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let parent = openat(self.fd.as_fd(), "..", flags, Mode::empty())?;
+        StdFile::from(parent).sync_all()
+    }
+}
+
+/// The flags of `how`. O_NONBLOCK so that a pipe under the name cannot hang us; regular files ignore it.
+fn flags(how: Open) -> OFlag {
+    let common = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    common
+        | match how {
+            Open::Read => OFlag::O_RDONLY,
+            Open::Update => OFlag::O_RDWR,
+            Open::Append => OFlag::O_RDWR | OFlag::O_APPEND,
+            Open::AppendOrCreate => OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT,
+            Open::CreateNew => OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_EXCL,
+        }
+}
+
+impl Dir for RealDir {
+    fn open(&self, name: &str, how: Open) -> io::Result<Arc<dyn File>> {
+        check(name)?;
+        let fd = openat(self.fd.as_fd(), name, flags(how), Mode::S_IRUSR | Mode::S_IWUSR)?;
+        match sys::stat_fd(fd.as_fd())?.kind {
+            FileKind::File => Ok(Arc::new(RealFile { file: StdFile::from(fd), how })),
+            FileKind::Dir => Err(errno(libc::EISDIR)),
+            FileKind::Symlink => Err(errno(libc::ELOOP)),
+            FileKind::Other => Err(errno(libc::ENXIO)),
+        }
+    }
+
+    // nix copies names under 1024 bytes to the stack, and `check` admits 255: no allocation here or in `unlink`.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        check(from)?;
+        check(to)?;
+        Ok(renameat(self.fd.as_fd(), from, self.fd.as_fd(), to)?)
+    }
+
+    fn unlink(&self, name: &str) -> io::Result<()> {
+        check(name)?;
+        Ok(unlinkat(self.fd.as_fd(), name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    fn fsync(&self) -> io::Result<()> {
+        Ok(nix::unistd::fsync(self.fd.as_fd())?)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        // A descriptor of its own: reading moves the position, and clones made by dup(2) share it.
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let mut dir = NixDir::openat(self.fd.as_fd(), ".", flags, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in dir.iter() {
+            match entry?.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
+        }
+        Ok(names)
+    }
+
+    fn stat(&self, name: &str) -> io::Result<Option<Metadata>> {
+        check(name)?;
+        match sys::stat_at(self.fd.as_fd(), name) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn lock(&self, name: &str) -> io::Result<LockOutcome> {
+        check(name)?;
+        lock::acquire(self.fd.as_fd(), name)
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// An open regular file.
+struct RealFile {
+    file: StdFile,
+    how: Open,
+}
+
+impl File for RealFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.how.appends() {
+            return Err(errno(libc::EBADF));
+        }
+        (&self.file).write(bytes)
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buf, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        if self.how != Open::Update {
+            return Err(errno(libc::EBADF));
+        }
+        self.file.write_at(bytes, offset)
+    }
+
+    fn fdatasync(&self) -> io::Result<()> {
+        Ok(nix::unistd::fdatasync(self.file.as_fd())?)
+    }
+
+    fn fsync(&self) -> io::Result<()> {
+        Ok(nix::unistd::fsync(self.file.as_fd())?)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn metadata(&self) -> io::Result<Metadata> {
+        Ok(sys::stat_fd(self.file.as_fd())?)
+    }
+
+    fn mark(&self) -> io::Result<Option<[u8; 16]>> {
+        Ok(sys::mark(self.file.as_fd())?)
+    }
+
+    fn set_mark(&self, mark: [u8; 16]) -> io::Result<bool> {
+        Ok(sys::set_mark(self.file.as_fd(), mark)?)
+    }
+
+    fn descriptor(&self) -> Option<i32> {
+        Some(self.file.as_raw_fd())
+    }
+}

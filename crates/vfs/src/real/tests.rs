@@ -1,0 +1,113 @@
+//! What only the real file system can show: modes, links, inherited descriptors, the lock across processes.
+
+use super::*;
+use crate::durable_rename;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+
+fn place() -> (tempfile::TempDir, RealDir) {
+    let place = tempfile::tempdir().unwrap();
+    let dir = RealDir::open(place.path()).unwrap();
+    (place, dir)
+}
+
+fn code<T>(result: io::Result<T>) -> Option<i32> {
+    result.err().and_then(|error| error.raw_os_error())
+}
+
+#[test]
+fn new_files_are_readable_by_their_owner_only_and_closed_on_exec() {
+    let (place, dir) = place();
+    let file = dir.open("a", Open::CreateNew).unwrap();
+    assert_eq!(std::fs::metadata(place.path().join("a")).unwrap().mode() & 0o7777, 0o600);
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.descriptor().unwrap())).unwrap();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+    assert_ne!(i32::from_str_radix(flags.trim(), 8).unwrap() & libc::O_CLOEXEC, 0, "{info}");
+}
+
+#[test]
+fn whatever_is_no_regular_file_is_refused_and_untouched() {
+    let (place, dir) = place();
+    std::fs::write(place.path().join("target"), b"precious").unwrap();
+    symlink("target", place.path().join("link")).unwrap();
+    symlink("nowhere", place.path().join("dangling")).unwrap();
+    std::fs::create_dir(place.path().join("dir")).unwrap();
+    nix::unistd::mkfifo(&place.path().join("pipe"), Mode::S_IRWXU).unwrap();
+    for how in [Open::Read, Open::Append, Open::AppendOrCreate, Open::Update] {
+        assert_eq!(code(dir.open("link", how)), Some(libc::ELOOP), "{how:?}");
+        assert_eq!(code(dir.open("dangling", how)), Some(libc::ELOOP), "{how:?}");
+        assert_eq!(code(dir.open("dir", how)), Some(libc::EISDIR), "{how:?}");
+        assert_eq!(code(dir.open("pipe", how)), Some(libc::ENXIO), "{how:?}");
+    }
+    assert_eq!(code(dir.open("link", Open::CreateNew)), Some(libc::EEXIST));
+    assert_eq!(code(dir.lock("link").map(|_| ())), Some(libc::ELOOP));
+    assert_eq!(dir.stat("link").unwrap().unwrap().kind, FileKind::Symlink);
+    assert_eq!(dir.stat("pipe").unwrap().unwrap().kind, FileKind::Other);
+    assert_eq!(dir.stat("dir").unwrap().unwrap().kind, FileKind::Dir);
+    assert_eq!(std::fs::read(place.path().join("target")).unwrap(), b"precious");
+}
+
+#[test]
+fn names_are_relative_to_the_directory_that_was_opened_not_to_its_path() {
+    let (place, _) = place();
+    let (before, after) = (place.path().join("before"), place.path().join("after"));
+    std::fs::create_dir(&before).unwrap();
+    let dir = RealDir::open(&before).unwrap();
+    std::fs::rename(&before, &after).unwrap();
+    std::fs::create_dir(&before).unwrap();
+    dir.open("a", Open::CreateNew).unwrap();
+    assert!(after.join("a").exists());
+    assert!(!before.join("a").exists());
+    dir.sync_parent().unwrap();
+}
+
+#[test]
+fn appending_continues_at_the_end_after_a_cut() {
+    let (place, dir) = place();
+    let file = dir.open("a", Open::CreateNew).unwrap();
+    file.append(b"0123456789").unwrap();
+    file.set_len(4).unwrap();
+    file.append(b"x").unwrap();
+    assert_eq!(std::fs::read(place.path().join("a")).unwrap(), b"0123x");
+    assert_eq!(code(file.write_at(b"y", 0)), Some(libc::EBADF), "pwrite would append");
+    let update = dir.open("a", Open::Update).unwrap();
+    update.write_at(b"AB", 1).unwrap();
+    assert_eq!(code(update.append(b"z")), Some(libc::EBADF));
+    assert_eq!(std::fs::read(place.path().join("a")).unwrap(), b"0AB3x");
+}
+
+#[test]
+fn a_mark_belongs_to_the_inode_and_follows_a_rename() {
+    let (_place, dir) = place();
+    let file = dir.open("a", Open::CreateNew).unwrap();
+    assert_eq!(file.mark().unwrap(), None);
+    if !file.set_mark([7; 16]).unwrap() {
+        return; // This file system keeps none, which is what `false` says.
+    }
+    durable_rename(&dir, &*file, "a", "b").unwrap();
+    assert_eq!(dir.open("b", Open::Read).unwrap().mark().unwrap(), Some([7; 16]));
+    assert_eq!(dir.open("a", Open::CreateNew).unwrap().mark().unwrap(), None);
+}
+
+#[test]
+fn a_second_handle_is_refused_and_told_who_holds_the_lock() {
+    let (place, dir) = place();
+    let other = RealDir::open(place.path()).unwrap();
+    let LockOutcome::Acquired(held) = dir.lock("lock").unwrap() else { panic!("nobody else has it") };
+    for dir in [&dir, &other] {
+        assert!(matches!(dir.lock("lock").unwrap(), LockOutcome::HeldBy(Some(pid)) if pid == std::process::id()));
+    }
+    drop(held);
+    assert!(matches!(other.lock("lock").unwrap(), LockOutcome::Acquired(_)));
+}
+
+#[test]
+fn another_process_sees_the_lock_and_loses_it_with_its_own_death() {
+    let (place, dir) = place();
+    let LockOutcome::Acquired(held) = dir.lock("lock").unwrap() else { panic!("nobody else has it") };
+    let path = place.path().join("lock");
+    let try_flock = || std::process::Command::new("flock").arg("-n").arg(&path).arg("true").status();
+    let Ok(refused) = try_flock() else { return };
+    assert!(!refused.success(), "flock(1) must see it");
+    drop(held);
+    assert!(try_flock().unwrap().success());
+}
