@@ -11,8 +11,8 @@ pub struct ArgSpan {
     pub end: u32,
 }
 
-/// The arguments of one request: spans over its bytes. `Copy`, two words and a flag.
-#[derive(Clone, Copy, Debug)]
+/// The arguments of one request: spans over its bytes. `Copy`: two slices and a flag.
+#[derive(Clone, Copy)]
 pub struct Args<'a> {
     bytes: &'a [u8],
     spans: &'a [ArgSpan],
@@ -34,13 +34,22 @@ impl<'a> Args<'a> {
         Self { bytes, spans, canonical }
     }
 
+    /// As `new`, for spans that the decoder has just made and checked.
+    #[inline]
+    pub(crate) fn from_decoder(bytes: &'a [u8], spans: &'a [ArgSpan], canonical: bool) -> Self {
+        debug_assert!(!spans.is_empty() && spans.iter().all(|s| s.start <= s.end && s.end as usize <= bytes.len()));
+        Self { bytes, spans, canonical }
+    }
+
     /// The number of arguments, the command's name included. At least 1.
+    #[inline]
     #[allow(clippy::len_without_is_empty, reason = "a request is never empty")]
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
     /// The command's name as the client spelled it.
+    #[inline]
     pub fn name(&self) -> &'a [u8] {
         self.at(0)
     }
@@ -49,12 +58,14 @@ impl<'a> Args<'a> {
     ///
     /// # Panics
     /// If `i >= len()`: arity was checked before.
+    #[inline]
     pub fn at(&self, i: usize) -> &'a [u8] {
         let span = self.spans[i];
         &self.bytes[span.start as usize..span.end as usize]
     }
 
     /// The `i`-th argument, if there is one.
+    #[inline]
     pub fn get(&self, i: usize) -> Option<&'a [u8]> {
         (i < self.spans.len()).then(|| self.at(i))
     }
@@ -73,6 +84,12 @@ impl<'a> Args<'a> {
     /// Copies the request, for a queue that outlives the buffer.
     pub fn to_owned(&self) -> OwnedArgs {
         OwnedArgs { bytes: self.bytes.into(), spans: self.spans.into(), canonical: self.canonical }
+    }
+}
+
+impl std::fmt::Debug for Args<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.from(0).map(|arg| arg.escape_ascii().to_string())).finish()
     }
 }
 

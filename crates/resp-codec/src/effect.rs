@@ -5,9 +5,8 @@
 //!
 //! Invariant: every encoded effect is one complete canonical multibulk command.
 
-use std::io::Write as _;
-
 use crate::Args;
+use crate::encode::{encode_array_header, encode_bulk, encode_bulk_int, encode_command};
 
 /// One command to be logged, and the database it ran in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,12 +69,12 @@ impl Effects {
     /// The returned writer panics in `finish` if another number of arguments was given.
     pub fn begin(&mut self, db: u32, argc: usize) -> EffectWriter<'_> {
         let start = self.bytes.len();
-        encode_header(&mut self.bytes, b'*', argc);
+        encode_array_header(&mut self.bytes, argc);
         EffectWriter { effects: self, db, start, left: argc }
     }
 
-    /// The effects in order. A verbatim one is `request`; where that is not canonical (an inline command), it is encoded
-    /// into `scratch`.
+    /// The effects in order. A verbatim one is `request`; where that is not canonical (a multibulk request with stray
+    /// bytes in place of line ends, which no client library sends), it is encoded anew.
     pub fn for_each(&self, request: &Args<'_>, mut f: impl FnMut(Effect<'_>)) {
         for item in &self.items {
             match *item {
@@ -104,10 +103,21 @@ pub struct EffectWriter<'a> {
 
 impl EffectWriter<'_> {
     /// Appends one argument.
+    ///
+    /// # Panics
+    /// If more are given than announced.
     pub fn arg(&mut self, bytes: &[u8]) -> &mut Self {
         assert!(self.left > 0, "more arguments than announced");
         self.left -= 1;
         encode_bulk(&mut self.effects.bytes, bytes);
+        self
+    }
+
+    /// Appends one argument that is an integer.
+    pub fn arg_int(&mut self, value: i64) -> &mut Self {
+        assert!(self.left > 0, "more arguments than announced");
+        self.left -= 1;
+        encode_bulk_int(&mut self.effects.bytes, value);
         self
     }
 
@@ -120,22 +130,4 @@ impl EffectWriter<'_> {
         let end = self.effects.bytes.len();
         self.effects.items.push(Item::Encoded { db: self.db, start: self.start, end });
     }
-}
-
-/// Appends one command in the canonical form of the AOF to `out`.
-pub fn encode_command<'a>(out: &mut Vec<u8>, args: impl ExactSizeIterator<Item = &'a [u8]>) {
-    encode_header(out, b'*', args.len());
-    for a in args {
-        encode_bulk(out, a);
-    }
-}
-
-fn encode_header(out: &mut Vec<u8>, kind: u8, n: usize) {
-    write!(out, "{}{}\r\n", kind as char, n).expect("writing to a Vec cannot fail");
-}
-
-fn encode_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
-    encode_header(out, b'$', bytes.len());
-    out.extend_from_slice(bytes);
-    out.extend_from_slice(b"\r\n");
 }

@@ -1,9 +1,16 @@
-//! RESP2 and RESP3: requests, replies and effects, without sockets and without knowledge of any command.
-//!
-//! Everything borrows: a decoded request is a set of spans over the caller's buffer. Nothing is allocated from an
-//! announced length; memory follows the bytes that arrived.
+#![doc = include_str!("../README.md")]
+
 pub mod args;
 pub mod effect;
+pub mod encode;
+pub mod inline;
+pub mod limits;
+pub mod reply;
+pub mod request;
 
 pub use args::{ArgSpan, Args, OwnedArgs};
-pub use effect::{Effect, Effects};
+pub use effect::{Effect, EffectWriter, Effects};
+pub use encode::{bulk_size_bytes, encode_array_header, encode_bulk, encode_bulk_int, encode_command};
+pub use limits::{Limits, ProtocolError};
+pub use reply::{Deferred, Protocol, Reply};
+pub use request::{Decoded, RequestDecoder};

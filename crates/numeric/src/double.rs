@@ -1,0 +1,205 @@
+//! Doubles: parsed as Redis parses scores, printed as Redis 7.2 prints them.
+//!
+//! The digits are the shortest that read back as the same value; the layout (when an exponent appears, and how) is that
+//! of Redis 7.2 and is written here, because clients and logs compare texts. Redis 7.0 and older print `%.17g` instead.
+
+use crate::int::IntBuf;
+use crate::scan::{self, Number};
+
+/// Sign, 17 digits, up to 7 zeros or a point and `e-308`: nothing is longer than 26 bytes.
+const MAX_LEN: usize = 32;
+
+/// A stack buffer in which a double is printed. Allocates nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct DoubleBuf {
+    bytes: [u8; MAX_LEN],
+    len: usize,
+}
+
+impl DoubleBuf {
+    /// Makes an empty buffer.
+    #[inline]
+    pub fn new() -> Self {
+        Self { bytes: [0; MAX_LEN], len: 0 }
+    }
+
+    /// Prints `value` as Redis 7.2 prints a score: integers below 2^62 without point or exponent, `inf`, `-inf`, `nan`,
+    /// `-0`, otherwise the shortest digits, with an exponent (`1e+20`) where Redis writes one.
+    ///
+    /// Source: `d2string` and `fpconv_dtoa` of Redis 7.2 (layout).
+    ///
+    /// ```
+    /// let mut buf = numeric::DoubleBuf::new();
+    /// assert_eq!(buf.format(3.0), b"3");
+    /// assert_eq!(buf.format(0.1), b"0.1");
+    /// assert_eq!(buf.format(1e20), b"1e+20");
+    /// assert_eq!(buf.format(f64::NEG_INFINITY), b"-inf");
+    /// ```
+    pub fn format(&mut self, value: f64) -> &[u8] {
+        self.len = 0;
+        if value.is_nan() {
+            self.put(b"nan");
+        } else if value.is_infinite() {
+            self.put(if value < 0.0 { b"-inf" } else { b"inf" });
+        } else if value == 0.0 {
+            self.put(if value.is_sign_negative() { b"-0" } else { b"0" });
+        } else if let Some(integer) = as_integer(value) {
+            self.put(IntBuf::new().format(integer));
+        } else {
+            self.shortest(value);
+        }
+        &self.bytes[..self.len]
+    }
+
+    fn shortest(&mut self, value: f64) {
+        let digits = Digits::of(value.abs());
+        let negative = value < 0.0;
+        if negative {
+            self.put(b"-");
+        }
+        let count = digits.len;
+        let significant = &digits.bytes[..count];
+        let scale = digits.scale;
+        // The decimal exponent of the first digit.
+        let exponent = scale + i32_of(count) - 1;
+        if scale >= 0 && exponent < i32_of(count) + 7 {
+            self.put(significant);
+            self.zeros(scale);
+        } else if scale < 0 && (scale > -7 || exponent.abs() < 4) {
+            match usize::try_from(exponent + 1) {
+                Ok(whole) if whole > 0 => {
+                    self.put(&significant[..whole]);
+                    self.put(b".");
+                    self.put(&significant[whole..]);
+                }
+                _ => {
+                    self.put(b"0.");
+                    self.zeros(-1 - exponent);
+                    self.put(significant);
+                }
+            }
+        } else {
+            self.put(&significant[..1]);
+            if count > 1 {
+                self.put(b".");
+                self.put(&significant[1..]);
+            }
+            self.put(if exponent < 0 { b"e-" } else { b"e+" });
+            self.put(IntBuf::new().format(i64::from(exponent.abs())));
+        }
+    }
+
+    fn zeros(&mut self, count: i32) {
+        for _ in 0..count {
+            self.put(b"0");
+        }
+    }
+
+    fn put(&mut self, text: &[u8]) {
+        self.bytes[self.len..self.len + text.len()].copy_from_slice(text);
+        self.len += text.len();
+    }
+}
+
+impl Default for DoubleBuf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The value as an integer, if it is one whose neighbours are integers' doubles too: |value| at most 2^62.
+#[expect(clippy::cast_possible_truncation, reason = "compared after the cast")]
+fn as_integer(value: f64) -> Option<i64> {
+    const SAFE: f64 = (1u64 << 62) as f64;
+    if value.abs() > SAFE {
+        return None;
+    }
+    let integer = value as i64;
+    (integer as f64 == value).then_some(integer)
+}
+
+/// The shortest digits of a positive finite double: `bytes[..len] × 10^scale`, no zero at either end.
+struct Digits {
+    bytes: [u8; 24],
+    len: usize,
+    scale: i32,
+}
+
+impl Digits {
+    fn of(value: f64) -> Self {
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value).as_bytes();
+        let mut digits = Self { bytes: [0; 24], len: 0, scale: 0 };
+        let mut after_point = false;
+        for (i, &byte) in text.iter().enumerate() {
+            match byte {
+                b'.' => after_point = true,
+                b'e' | b'E' => {
+                    digits.scale += signed(&text[i + 1..]);
+                    break;
+                }
+                digit => {
+                    digits.scale -= i32::from(after_point);
+                    if digit != b'0' || digits.len > 0 {
+                        digits.bytes[digits.len] = digit;
+                        digits.len += 1;
+                    }
+                }
+            }
+        }
+        while digits.len > 1 && digits.bytes[digits.len - 1] == b'0' {
+            digits.len -= 1;
+            digits.scale += 1;
+        }
+        digits
+    }
+}
+
+/// Reads the exponent that the digit generator wrote: at most three digits, perhaps a sign.
+fn signed(text: &[u8]) -> i32 {
+    let magnitude = text.iter().filter(|b| b.is_ascii_digit()).fold(0, |v, b| v * 10 + i32::from(b - b'0'));
+    if text.first() == Some(&b'-') { -magnitude } else { magnitude }
+}
+
+fn i32_of(count: usize) -> i32 {
+    i32::try_from(count).expect("at most 17 digits")
+}
+
+/// Reads a double as Redis reads scores and float arguments: all of the input, in any of C's spellings (`1e3`, `.5`,
+/// `0x1p4`, `inf`); no leading space, no NaN, and nothing that overflows or vanishes to zero.
+///
+/// Source: `string2d` and `getDoubleFromObject` of Redis 7.2 (semantics).
+pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    let spelling = scan::scan(text)?;
+    let magnitude = match spelling.number {
+        Number::Infinity => f64::INFINITY,
+        Number::Decimal { whole, fraction, .. } => {
+            // What `scan` accepts is a subset of what Rust's correctly rounding parser accepts.
+            let value = std::str::from_utf8(text).ok()?.parse::<f64>().ok()?.abs();
+            let zero = whole.iter().chain(fraction).all(|d| *d == b'0');
+            (value.is_finite() && (value != 0.0 || zero)).then_some(value)?
+        }
+        Number::Hex { whole, fraction, exponent } => hex(whole, fraction, exponent)?,
+    };
+    Some(if spelling.negative { -magnitude } else { magnitude })
+}
+
+fn hex(whole: &[u8], fraction: &[u8], exponent: i64) -> Option<f64> {
+    const MANTISSA_BITS: u32 = 53;
+    const LOWEST: i64 = -1074;
+    let (bits, scale, sticky) = scan::hex_bits(whole, fraction, exponent);
+    if bits == 0 {
+        return Some(0.0);
+    }
+    let (mantissa, scale) = scan::round(bits, scale, sticky, MANTISSA_BITS, LOWEST);
+    let width = i64::from(u64::BITS - mantissa.leading_zeros());
+    if mantissa == 0 || scale + width > 1024 {
+        return None;
+    }
+    // Normalized to 53 bits (fewer only at the very bottom), so that the biased exponent is 1..=2046, or 0 below.
+    let room = (i64::from(MANTISSA_BITS) - width).min(scale - LOWEST);
+    let mantissa = mantissa << room;
+    let scale = scale - room;
+    let biased = if mantissa >> 52 == 0 { 0 } else { u64::try_from(scale - LOWEST + 1).ok()? };
+    Some(f64::from_bits(biased << 52 | mantissa & ((1 << 52) - 1)))
+}
