@@ -1,1 +1,25 @@
-//! Skeleton.
+//! Recovery of an append-only file: replay, torn tails, side files, proof of the tail.
+
+mod damage;
+mod error;
+mod notice;
+mod recovery;
+mod sink;
+mod unit;
+
+pub use damage::{ByProof, Damage, DamageKind, Expected, Follows, Proven, Verdict};
+pub use error::{CommandName, Evidence, LoadError, Operation};
+pub use notice::Notice;
+pub use recovery::{AmbiguousTail, LoadOptions, Phase, Progress, Proof, Recovered, Recovery, SourceKind, TornTail};
+pub use sink::{Refusal, Sink};
+pub use unit::{Batch, Command, Unit};
+
+/// The name of the file in which an unproven log is copied. One that a crash left is removed at the next recovery that
+/// needs it, and may be removed by whoever cleans the directory.
+pub const TEMP_FILE: &str = "temp-proveaof.aof";
+
+/// The configuration option behind [`LoadOptions::ambiguous_tail`]: `refuse` or `cut`.
+pub const OPTION_AMBIGUOUS_TAIL: &str = "aof-load-ambiguous-tail";
+
+/// The configuration option behind [`LoadOptions::without_side_file`]: `no` or `yes`.
+pub const OPTION_WITHOUT_SIDE_FILE: &str = "aof-load-without-side-file";

@@ -1,0 +1,181 @@
+//! Decides what damage is: the torn tail that a crash leaves, or corruption. Pure.
+//!
+//! Invariant: damage is called a torn tail only if cutting it loses nothing that was proven durable and, without proof,
+//! no whole command behind it.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::error::Evidence;
+
+/// What was expected where something else was found, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expected {
+    /// `*`, which starts a command, or `#`, which starts an annotation line.
+    Command,
+    /// The number of arguments after `*`, from 1, without leading zeros, and CRLF.
+    Count,
+    /// `$`, which starts an argument.
+    Argument,
+    /// The length of an argument after `$`, without leading zeros, and CRLF.
+    Length,
+    /// The bytes of an argument of this length.
+    Bytes {
+        /// The announced length.
+        length: u64,
+    },
+    /// CRLF after an argument of this length.
+    EndOfArgument {
+        /// The announced length.
+        length: u64,
+    },
+    /// A command's name: at least one byte, none of them NUL.
+    Name,
+    /// The line end of an annotation.
+    EndOfAnnotation,
+    /// A command of less than 4 GiB.
+    SmallerCommand,
+    /// No second `MULTI`: the one at this offset is still open.
+    NoNestedMulti {
+        /// The offset of the open `MULTI`.
+        multi: u64,
+    },
+    /// No `EXEC` or `DISCARD`: no `MULTI` is open.
+    OpenMulti,
+    /// No `DISCARD`: a log holds executed transactions only.
+    NoDiscard,
+    /// `MULTI` and `EXEC` without arguments.
+    NoArguments,
+    /// The `EXEC` of the `MULTI` at this offset.
+    Exec {
+        /// The offset of the open `MULTI`.
+        multi: u64,
+    },
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command => f.write_str("'*' or '#'"),
+            Self::Count => f.write_str("a number of arguments from 1 to 2147483647 and CRLF"),
+            Self::Argument => f.write_str("'$'"),
+            Self::Length => f.write_str("a length from 0 to 4294967295 and CRLF"),
+            Self::Bytes { length } => write!(f, "an argument of {length} bytes"),
+            Self::EndOfArgument { length } => write!(f, "CRLF after an argument of {length} bytes"),
+            Self::Name => f.write_str("a command's name"),
+            Self::EndOfAnnotation => f.write_str("the end of an annotation line of at most 65536 bytes"),
+            Self::SmallerCommand => f.write_str("a command of less than 4294967296 bytes"),
+            Self::NoNestedMulti { multi } => write!(f, "no MULTI inside of the MULTI at byte {multi}"),
+            Self::OpenMulti => f.write_str("a MULTI before this EXEC or DISCARD"),
+            Self::NoDiscard => f.write_str("no DISCARD in a log"),
+            Self::NoArguments => f.write_str("MULTI or EXEC without arguments"),
+            Self::Exec { multi } => write!(f, "the EXEC of the MULTI at byte {multi}"),
+        }
+    }
+}
+
+/// How the bytes end where they should not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamageKind {
+    /// The file ends inside a command or an open `MULTI`.
+    UnexpectedEnd,
+    /// The bytes are no command.
+    BadFormat,
+}
+
+/// The first place where the file is no sequence of whole commands and transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Whether something wrong stands there, or nothing.
+    pub kind: DamageKind,
+    /// The first byte that is not as expected; the file's size at an unexpected end.
+    pub offset: u64,
+    /// What was expected there.
+    pub expected: Expected,
+    /// The first byte of the command it lies in, or where a command should start.
+    pub command_offset: u64,
+    /// The number of that command, from 0.
+    pub command_index: u64,
+    /// The end of the last whole command or transaction: where a cut falls, always before an open `MULTI`.
+    pub cut_at: u64,
+    /// The bytes that the broken argument announces, if the damage is in or directly behind one. May reach beyond the end
+    /// of the file.
+    pub argument: Option<Range<u64>>,
+}
+
+impl Damage {
+    /// Whether the file ends where more was expected.
+    #[must_use]
+    pub fn is_unexpected_end(&self) -> bool {
+        self.kind == DamageKind::UnexpectedEnd
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offset, expected, command_offset, command_index, cut_at, .. } = self;
+        let found = if self.is_unexpected_end() { "the file ends at byte" } else { "at byte" };
+        write!(
+            f,
+            "{found} {offset}, in command {command_index} begun at byte {command_offset}: expected {expected}; valid up to \
+             byte {cut_at}"
+        )
+    }
+}
+
+/// What the state file proves of this very file. Made by the caller, who compares the state file's inode, birth time and
+/// mark with the file's; one that does not match is no state file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// Bytes of the file before this offset were on stable storage. A lower bound.
+    pub fsynced_offset_bytes: u64,
+    /// Whether the machine has not been started anew since: what the page cache took may still be only there.
+    pub same_boot: bool,
+    /// Whether the server ended cleanly: everything was fsynced.
+    pub clean_end: bool,
+}
+
+/// What stands behind damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follows {
+    /// No whole command.
+    Nothing,
+    /// A whole command, but only inside of the announced length of the broken argument.
+    InsideArgument {
+        /// Where the first one starts.
+        command_offset: u64,
+    },
+    /// A whole command outside of it.
+    Command {
+        /// Where it starts.
+        command_offset: u64,
+    },
+    /// The search took too long.
+    Undecided,
+}
+
+/// What the proof alone says of damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByProof {
+    /// Nothing that was fsynced is lost by the cut.
+    Torn,
+    /// What was fsynced is damaged.
+    Corrupt(Evidence),
+    /// It depends on what follows.
+    Look,
+}
+
+/// What damage is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A torn tail: cut it.
+    Torn,
+    /// Corruption: refuse.
+    Corrupt(Evidence),
+    /// Either, and nothing says which: refuse unless told.
+    Ambiguous {
+        /// The whole command inside of the broken argument.
+        command_offset: u64,
+    },
+}

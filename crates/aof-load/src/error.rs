@@ -1,0 +1,246 @@
+//! Why a file could not be loaded, by what the operator does next.
+//!
+//! Invariant: whoever gets one of these finds the file under its name as it was; see [`LoadError::Prove`] and
+//! [`LoadError::Cut`] for what may stand beside it.
+
+use std::io;
+use std::path::PathBuf;
+
+use vfs::FileKind;
+
+use crate::damage::Damage;
+use crate::{OPTION_AMBIGUOUS_TAIL, OPTION_WITHOUT_SIDE_FILE, Refusal};
+
+/// Redis's own advice for a damaged file, which operators and tools look for.
+const MAKE_A_BACKUP: &str = "make a backup of your AOF file, then use ./redis-check-aof --fix <filename>";
+
+/// Why recovery ended. Every error names the file; one about its content also the byte and the command.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// What stands under the name is no regular file. It is not touched, a link is not followed.
+    #[error("can't open the append-only file {}: it is {}", path.display(), kind_name(*kind))]
+    NotAFile {
+        /// What was to be opened.
+        path: PathBuf,
+        /// What stands there.
+        kind: FileKind,
+    },
+    /// A system call on the file failed; the file is not touched.
+    #[error("can't {operation} the append-only file {} (at byte {offset})", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted.
+        operation: Operation,
+        /// Where in the file; 0 where that means nothing.
+        offset: u64,
+        /// The system call's error.
+        source: io::Error,
+    },
+    /// The file starts with an RDB snapshot, which cannot be loaded.
+    #[error("{}: byte 0: the file starts with an RDB preamble, which is not supported", path.display())]
+    Preamble {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The end of the file is torn and `aof-load-truncated` is `no`.
+    #[error(
+        "{}You can: 1) Make a backup of your AOF file, then use ./redis-check-aof --fix <filename>. 2) Alternatively you \
+         can set the 'aof-load-truncated' configuration option to yes and restart the server. ({}: {damage})",
+        if damage.is_unexpected_end() { "Unexpected end of file reading the append only file. " }
+        else { "Torn end reading the append only file. " },
+        path.display()
+    )]
+    TornRefused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        damage: Damage,
+    },
+    /// The bytes at an offset are no command, and it is not the end of the file that is torn. Never repaired silently.
+    #[error("Bad file format reading the append only file: {MAKE_A_BACKUP} ({}: {damage}; {evidence})", path.display())]
+    BadFormat {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        damage: Damage,
+        /// Why this is no torn tail.
+        evidence: Evidence,
+    },
+    /// The file can be read in two ways, and nothing in it says which is right.
+    #[error(
+        "Bad file format reading the append only file: {MAKE_A_BACKUP} ({}: {damage}; a whole command stands at byte \
+         {command_offset}, inside of the announced length of the broken argument. Either the value was cut short, and its \
+         text looks like a command: then set {OPTION_AMBIGUOUS_TAIL} to cut, and the file is cut at byte {}. Or the length \
+         is damaged and the commands behind it are real: then repair the length by hand)",
+        path.display(), damage.cut_at
+    )]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        damage: Damage,
+        /// The first whole command inside of the broken argument.
+        command_offset: u64,
+    },
+    /// The sink refused a command.
+    #[error(
+        "{refusal} reading the append only file: '{name}' ({}: byte {offset}, command {index}): {MAKE_A_BACKUP}",
+        path.display()
+    )]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// The command's name as it stands in the file.
+        name: CommandName,
+        /// Its first byte.
+        offset: u64,
+        /// Its number, from 0.
+        index: u64,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// What is to be cut could not be copied to a side file first, so nothing was cut.
+    #[error(
+        "{}: can't {operation} the side file {side_file} for the torn tail, so the tail was not cut; make room, or set \
+         {OPTION_WITHOUT_SIDE_FILE} to yes to lose it", path.display()
+    )]
+    SideFile {
+        /// The AOF.
+        path: PathBuf,
+        /// The side file's name, in the same directory.
+        side_file: String,
+        /// What was attempted.
+        operation: Operation,
+        /// The system call's error.
+        source: io::Error,
+    },
+    /// The torn tail is in the side file, but the AOF could not be cut, or the cut not be made durable. A later start finds
+    /// either the whole file or the cut one; both load to the same dataset.
+    #[error("{}: can't {operation} the append-only file to cut it at byte {cut_at}", path.display())]
+    Cut {
+        /// The AOF.
+        path: PathBuf,
+        /// Where it was to end.
+        cut_at: u64,
+        /// What was attempted.
+        operation: Operation,
+        /// The system call's error.
+        source: io::Error,
+    },
+    /// The bytes that a crash left unproven could not be made durable. The file holds the bytes it held.
+    #[error("{}: can't {operation} the append-only file (at byte {offset}) to prove its tail after a crash", path.display())]
+    Prove {
+        /// The AOF.
+        path: PathBuf,
+        /// What was attempted.
+        operation: Operation,
+        /// Where in the file; 0 where that means nothing.
+        offset: u64,
+        /// The system call's error.
+        source: io::Error,
+    },
+    /// The reader's thread could not be started, or it died: a bug or no memory.
+    #[error("{}: the thread that reads the append-only file died", path.display())]
+    ReaderDied {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// What was attempted when a system call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// stat(2).
+    Stat,
+    /// open(2).
+    Open,
+    /// open(2) of a new file.
+    Create,
+    /// pread(2).
+    Read,
+    /// write(2) or pwrite(2).
+    Write,
+    /// fsync(2) of the file.
+    Fsync,
+    /// fsync(2) of its directory.
+    FsyncDir,
+    /// ftruncate(2).
+    Truncate,
+    /// rename(2).
+    Rename,
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stat => "stat",
+            Self::Open => "open",
+            Self::Create => "create",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Fsync => "fsync",
+            Self::FsyncDir => "fsync the directory of",
+            Self::Truncate => "truncate",
+            Self::Rename => "rename a new copy over",
+        })
+    }
+}
+
+/// Why damage is no torn tail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Evidence {
+    /// It lies before the offset up to which the state file says the file was fsynced.
+    #[error("the file was fsynced up to byte {fsynced_offset_bytes}, so this is no torn tail")]
+    Fsynced {
+        /// Bytes before this one were on stable storage.
+        fsynced_offset_bytes: u64,
+    },
+    /// A whole command follows it.
+    #[error("a whole command follows at byte {command_offset}, so this is no torn tail")]
+    CommandFollows {
+        /// Where it starts.
+        command_offset: u64,
+    },
+    /// Nothing before it is a command: this was never an append-only file.
+    #[error("nothing before it is a command, so this may be no append-only file")]
+    NoCommandBefore,
+    /// What follows looks so much like commands that telling whether one is whole would take too long.
+    #[error("too much of what follows resembles commands to tell whether this is a torn tail")]
+    Undecided,
+}
+
+/// A command's name for messages: at most 64 bytes of it, escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandName(Box<[u8]>);
+
+impl CommandName {
+    const SHOWN_BYTES: usize = 64;
+
+    pub(crate) fn new(name: &[u8]) -> Self {
+        Self(name[..name.len().min(Self::SHOWN_BYTES)].into())
+    }
+
+    /// The first bytes of the name, as they stand in the file.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for CommandName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.escape_ascii().fmt(f)
+    }
+}
+
+fn kind_name(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::File => "a file",
+        FileKind::Dir => "a directory",
+        FileKind::Symlink => "a symbolic link",
+        FileKind::Other => "a socket, pipe or device",
+    }
+}

@@ -1,0 +1,105 @@
+//! What the operator is told while a file is loaded, in Redis's wording where tools look for it.
+
+use std::fmt;
+use std::io;
+
+use crate::damage::Damage;
+
+/// One line for the log. `Display` is the text; the caller adds time and level.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The end of the file is torn.
+    Torn {
+        /// What is wrong, and where.
+        damage: Damage,
+    },
+    /// The file ends inside an open `MULTI`, which is cut as a whole.
+    IncompleteTransaction,
+    /// The torn tail was copied to a side file.
+    SideFileWritten {
+        /// Its name, in the AOF's directory.
+        side_file: String,
+        /// The size of the tail.
+        tail_bytes: u64,
+    },
+    /// The torn tail could not be copied to a side file, and the option says to go on without.
+    SideFileSkipped {
+        /// The name it would have had.
+        side_file: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The file is cut.
+    Truncating {
+        /// Its size from now on.
+        cut_at: u64,
+    },
+    /// The file was cut, and what is left is loaded.
+    LoadedAnyway,
+    /// The file is shorter than what was once fsynced, but ends with a whole command: somebody cut it.
+    ShorterThanFsynced {
+        /// Its size.
+        size_bytes: u64,
+        /// What the state file says.
+        fsynced_offset_bytes: u64,
+    },
+    /// The server did not end cleanly: unproven bytes are written again and fsynced.
+    ProvingTail {
+        /// The first of them.
+        from: u64,
+        /// One past the last.
+        to: u64,
+    },
+    /// There is no state file, so the whole file is unproven: it is copied to a new one.
+    CopyingFile {
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// The unproven bytes are durable.
+    Proven {
+        /// How many.
+        bytes: u64,
+    },
+}
+
+impl Notice {
+    /// Whether Redis would log it as a warning.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        !matches!(self, Self::ProvingTail { .. } | Self::CopyingFile { .. } | Self::Proven { .. })
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Torn { damage } if damage.is_unexpected_end() => {
+                write!(f, "!!! Warning: short read while loading the AOF file !!! ({damage})")
+            }
+            Self::Torn { damage } => write!(f, "!!! Warning: torn tail while loading the AOF file !!! ({damage})"),
+            Self::IncompleteTransaction => f.write_str("Revert incomplete MULTI/EXEC transaction from AOF file"),
+            Self::SideFileWritten { side_file, tail_bytes } => {
+                write!(f, "The torn tail of the AOF, {tail_bytes} bytes, was copied to {side_file}")
+            }
+            Self::SideFileSkipped { side_file, error } => {
+                write!(f, "The torn tail of the AOF is lost: the side file {side_file} could not be written: {error}")
+            }
+            Self::Truncating { cut_at } => write!(f, "!!! Truncating the AOF at offset {cut_at} !!!"),
+            Self::LoadedAnyway => f.write_str("AOF loaded anyway because aof-load-truncated is enabled"),
+            Self::ShorterThanFsynced { size_bytes, fsynced_offset_bytes } => write!(
+                f,
+                "The AOF has {size_bytes} bytes, but {fsynced_offset_bytes} were fsynced: it was cut by somebody else. \
+                 Loading what is there"
+            ),
+            Self::ProvingTail { from, to } => {
+                write!(f, "The AOF was not closed cleanly: writing and fsyncing bytes {from} to {to} again")
+            }
+            Self::CopyingFile { size_bytes } => write!(
+                f,
+                "Nothing says how much of the AOF is on stable storage: copying its {size_bytes} bytes to a new file"
+            ),
+            Self::Proven { bytes } => write!(f, "{bytes} bytes of the AOF proven"),
+        }
+    }
+}

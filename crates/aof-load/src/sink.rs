@@ -1,0 +1,42 @@
+//! Where recovered commands go, and why it may refuse one.
+
+use resp_codec::Args;
+
+use crate::Unit;
+
+/// Takes the recovered units. The engine's applies them through the command table, on behalf of a client that is never
+/// replied to; a tool's may only look at them.
+///
+/// Nothing on disk was changed when a method of the sink is called, and a refusal leaves it so.
+pub trait Sink {
+    /// Says whether this command may stand in a log: a known name, enough arguments, a command that is allowed there.
+    /// Called for every command of a unit, in order, before the unit is applied.
+    ///
+    /// # Errors
+    /// The reason why not. Loading ends with an error that names the command and its offset.
+    fn check(&mut self, args: Args<'_>) -> Result<(), Refusal>;
+
+    /// Applies one unit whole. `SELECT` comes as an ordinary command, alone or inside of a transaction.
+    ///
+    /// # Errors
+    /// The reason why it cannot be applied. Loading ends with an error.
+    fn apply(&mut self, unit: &Unit<'_>) -> Result<(), Refusal>;
+}
+
+/// Why a sink refuses a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No command has this name.
+    #[error("unknown command")]
+    UnknownCommand,
+    /// It has too few arguments, or too many.
+    #[error("wrong number of arguments")]
+    WrongArity,
+    /// A command that is never logged: its presence says that this is no log, or that somebody wrote into it.
+    #[error("command not allowed in an append-only file")]
+    NotAllowedInLog,
+    /// It may stand in a log, but it cannot be carried out here (a database number out of range, an argument that makes
+    /// no sense).
+    #[error("{0}")]
+    CannotApply(&'static str),
+}
