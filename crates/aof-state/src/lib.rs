@@ -1,20 +1,27 @@
-//! Log offsets, and the state file that says how much of an append-only file is proven.
+#![doc = include_str!("../README.md")]
 //!
-//! The one thing the writer of a log and its recovery must agree on beside the log's own format; so it is a crate below
-//! both, and they need not know each other.
+//! # Map
+//!
+//! - `offset`: [`LogOffset`], [`Marks`].
+//! - `state`: [`StateFile`] and its bytes.
+//! - `store`: reading it, matching it with the log, writing it.
+//! - `keeper`: [`StateKeeper`], when to write it. Pure.
+//! - `identity`: which file a state file speaks of.
+//! - `boot`: [`BootId`].
+//! - `temp`: the temporary names used beside the log, and their removal at start.
 
-/// A position in the stream of all bytes ever appended to the log: 64 bits, monotonic across rewrites and switches of
-/// file, starting at 0 when the server starts. Not a file offset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogOffset(pub u64);
+mod boot;
+mod identity;
+mod keeper;
+mod offset;
+mod state;
+mod store;
+mod temp;
 
-/// How far the log has come. Invariant: `fsynced <= written <= appended`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
-    /// Fed into the buffer.
-    pub appended: LogOffset,
-    /// In the page cache of every file that counts: survives the process.
-    pub written: LogOffset,
-    /// On stable storage in every file that counts: survives the machine.
-    pub fsynced: LogOffset,
-}
+pub use boot::{BadBootId, BootId};
+pub use identity::Identity;
+pub use keeper::StateKeeper;
+pub use offset::{LogOffset, Marks};
+pub use state::{DecodeError, STATE_FILE_BYTES, StateFile};
+pub use store::{Durability, NoState, WriteError, state_name};
+pub use temp::{CleanError, TempFile, clean_temp_files, is_temp_name};

@@ -30,7 +30,8 @@ struct Row {
 }
 
 /// The one table. More than one fsync at a time is what makes group commit deep enough under `always`: a second group
-/// starts while the device still works on the first. Four is where the measured gain on one device ends.
+/// starts while the device still works on the first. Four is a choice, not a measurement: enough to keep a device busy, few
+/// enough that a failing one does not hold a crowd of threads.
 const TABLE: [Row; Kind::COUNT] = [
     Row { kind: Kind::Write, thread_name: "bio_write", concurrency: 1 },
     Row { kind: Kind::Fsync, thread_name: "bio_fsync", concurrency: 4 },

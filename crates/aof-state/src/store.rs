@@ -1,0 +1,211 @@
+//! Reading a state file, deciding whether it speaks of the log at hand, and writing it.
+
+use crate::state::{DecodeError, STATE_FILE_BYTES, StateFile};
+use crate::{Identity, TempFile};
+use std::io;
+use vfs::{Dir, DurableRenameError, File, Open, durable_rename};
+
+/// The name of the state file of the log `aof_name`.
+#[must_use]
+pub fn state_name(aof_name: &str) -> String {
+    format!("{aof_name}.state")
+}
+
+/// Why there is no state file for a log. None of these is an error of the log: recovery proves it the long way.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoState {
+    /// There is none.
+    #[error("there is no state file")]
+    Missing,
+    /// It could not be read, or is no regular file.
+    #[error("the state file cannot be read")]
+    Unreadable(#[source] io::Error),
+    /// The log could not be asked who it is.
+    #[error("the identity of the log cannot be read")]
+    LogUnreadable(#[source] io::Error),
+    /// Torn, damaged, or of another version.
+    #[error("the state file is not valid")]
+    Invalid(#[source] DecodeError),
+    /// It speaks of another file: the log was replaced, restored or copied.
+    #[error("the state file speaks of another file ({stated:?} instead of {found:?})")]
+    OtherFile {
+        /// What the state file states.
+        stated: Identity,
+        /// What the log is.
+        found: Identity,
+    },
+    /// The file system keeps neither birth times nor marks, and an inode number alone proves nothing.
+    #[error("nothing but an inode number ties the state file to the log")]
+    NotTelling,
+    /// The log is shorter than was once fsynced: someone else cut it, or the disk lost what it had promised.
+    #[error("the log has {len_bytes} bytes, of which {fsynced_offset_bytes} were once fsynced")]
+    LogTooShort {
+        /// Length of the log in bytes.
+        len_bytes: u64,
+        /// What the state file states, in bytes.
+        fsynced_offset_bytes: u64,
+    },
+}
+
+/// How far a state file is taken before [`StateFile::write`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Written and renamed. A power loss may leave the old one, none, or a torn one, which is then none: always a lower bound.
+    PageCache,
+    /// fsynced with its directory: for a clean end. Blocks on the disk.
+    Durable,
+}
+
+/// Which step of writing a state file failed. The state file before it stands, or (after a failed directory fsync) either.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The temporary file could not be made.
+    #[error("creating the temporary state file failed")]
+    Create(#[source] io::Error),
+    /// It could not be written.
+    #[error("writing the temporary state file failed")]
+    Write(#[source] io::Error),
+    /// It could not be renamed.
+    #[error("renaming the state file failed")]
+    Rename(#[source] io::Error),
+    /// It could not be made durable under its name.
+    #[error("making the state file durable failed")]
+    Durable(#[source] DurableRenameError),
+}
+
+impl StateFile {
+    /// Reads the state file of the log `aof_name`, open as `aof`, and matches it with the log.
+    ///
+    /// A clean end is reported only if the log is exactly as long as it was then: a longer one has been written since.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn read(dir: &dyn Dir, aof_name: &str, aof: &dyn File) -> Result<Self, NoState> {
+        let stated = Self::decode(&read_bytes(dir, aof_name)?).map_err(NoState::Invalid)?;
+        let found = Identity::of(aof).map_err(NoState::LogUnreadable)?;
+        let len_bytes = aof.metadata().map_err(NoState::LogUnreadable)?.len;
+        stated.matched(found, len_bytes)
+    }
+
+    /// The same decision without a disk.
+    fn matched(mut self, found: Identity, len_bytes: u64) -> Result<Self, NoState> {
+        if self.identity != found {
+            return Err(NoState::OtherFile { stated: self.identity, found });
+        }
+        if !found.is_telling() {
+            return Err(NoState::NotTelling);
+        }
+        let fsynced_offset_bytes = self.fsynced_offset_bytes;
+        if len_bytes < fsynced_offset_bytes {
+            return Err(NoState::LogTooShort { len_bytes, fsynced_offset_bytes });
+        }
+        self.clean_end &= len_bytes == fsynced_offset_bytes;
+        Ok(self)
+    }
+
+    /// Writes the state file of the log `aof_name`: a temporary file, then a rename, so that no reader ever sees half of it.
+    /// A few system calls on the page cache, which can still wait for a busy disk: a job for a background thread.
+    ///
+    /// # Errors
+    /// One named error per step.
+    pub fn write(&self, dir: &dyn Dir, aof_name: &str, durability: Durability) -> Result<(), WriteError> {
+        let (temp, name) = (TempFile::State.name(aof_name), state_name(aof_name));
+        let file = create_anew(dir, &temp).map_err(WriteError::Create)?;
+        append_all(&*file, &self.encode()).map_err(WriteError::Write)?;
+        match durability {
+            Durability::PageCache => dir.rename(&temp, &name).map_err(WriteError::Rename),
+            Durability::Durable => durable_rename(dir, &*file, &temp, &name).map_err(WriteError::Durable),
+        }
+    }
+}
+
+/// The bytes of the state file; one too many at most, for a file that is too long.
+fn read_bytes(dir: &dyn Dir, aof_name: &str) -> Result<Vec<u8>, NoState> {
+    let file = match dir.open(&state_name(aof_name), Open::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(NoState::Missing),
+        Err(error) => return Err(NoState::Unreadable(error)),
+    };
+    let mut bytes = vec![0; STATE_FILE_BYTES + 1];
+    let mut len = 0;
+    while len < bytes.len() {
+        match file.read_at(&mut bytes[len..], len as u64) {
+            Ok(0) => break,
+            Ok(got) => len += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(NoState::Unreadable(error)),
+        }
+    }
+    bytes.truncate(len);
+    Ok(bytes)
+}
+
+/// Creates `name`, removing what an earlier attempt left there.
+fn create_anew(dir: &dyn Dir, name: &str) -> io::Result<std::sync::Arc<dyn File>> {
+    match dir.open(name, Open::CreateNew) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            dir.unlink(name)?;
+            dir.open(name, Open::CreateNew)
+        }
+        other => other,
+    }
+}
+
+fn append_all(file: &dyn File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.append(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => bytes = &bytes[taken..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BootId;
+
+    const WHO: Identity = Identity { inode: 7, birth_ns: Some(8), mark: Some([9; 16]) };
+
+    fn state(identity: Identity) -> StateFile {
+        StateFile { identity, boot_id: BootId([1; 16]), fsynced_offset_bytes: 100, clean_end: true }
+    }
+
+    #[test]
+    fn only_the_very_same_file_matches() {
+        assert!(state(WHO).matched(WHO, 100).is_ok());
+        let others = [
+            Identity { inode: 6, ..WHO },
+            Identity { birth_ns: Some(9), ..WHO },
+            Identity { birth_ns: None, ..WHO },
+            Identity { mark: Some([8; 16]), ..WHO },
+            Identity { mark: None, ..WHO },
+        ];
+        for found in others {
+            assert!(matches!(state(WHO).matched(found, 100), Err(NoState::OtherFile { .. })), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn an_inode_number_alone_proves_nothing() {
+        let bare = Identity { birth_ns: None, mark: None, ..WHO };
+        assert!(matches!(state(bare).matched(bare, 100), Err(NoState::NotTelling)));
+    }
+
+    #[test]
+    fn a_clean_end_is_over_once_the_log_has_grown() {
+        assert!(state(WHO).matched(WHO, 100).unwrap().clean_end);
+        let grown = state(WHO).matched(WHO, 101).unwrap();
+        assert_eq!((grown.clean_end, grown.fsynced_offset_bytes), (false, 100));
+    }
+
+    #[test]
+    fn a_log_shorter_than_what_was_fsynced_is_told_apart() {
+        assert!(matches!(state(WHO).matched(WHO, 99), Err(NoState::LogTooShort { len_bytes: 99, .. })));
+    }
+}

@@ -1,0 +1,176 @@
+//! The temporary names used beside a log, in one place, so that whoever makes one makes it by a name that the next start
+//! removes. A crash may leave any of them; none of them is ever the only copy of anything.
+
+use std::io;
+use vfs::{Dir, FileKind};
+
+/// A temporary file beside a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TempFile {
+    /// The rewrite child writes it: `temp-rewriteaof-<pid>.aof`. Source: name as in Redis.
+    Rewrite {
+        /// The process that made the name.
+        pid: u32,
+    },
+    /// The rewrite child has finished it: `temp-rewriteaof-bg-<pid>.aof`. Source: name as in Redis.
+    RewriteDone {
+        /// The process that made the name.
+        pid: u32,
+    },
+    /// The next state file: `temp-<log>.state`.
+    State,
+    /// The probe of a disk after a failed fsync: `temp-<log>.probe`.
+    Probe,
+    /// The proven copy that recovery makes of a log without a state file: `temp-<log>.copy`.
+    Copy,
+}
+
+impl TempFile {
+    /// Its name beside the log `aof_name`.
+    #[must_use]
+    pub fn name(self, aof_name: &str) -> String {
+        match self {
+            Self::Rewrite { pid } => format!("temp-rewriteaof-{pid}.aof"),
+            Self::RewriteDone { pid } => format!("temp-rewriteaof-bg-{pid}.aof"),
+            Self::State => format!("temp-{aof_name}.state"),
+            Self::Probe => format!("temp-{aof_name}.probe"),
+            Self::Copy => format!("temp-{aof_name}.copy"),
+        }
+    }
+
+    /// Which temporary file beside the log `aof_name` has this name; `None` for every other name. Only exact names count:
+    /// a file that merely looks similar may be someone's copy.
+    #[must_use]
+    pub fn parse(name: &str, aof_name: &str) -> Option<Self> {
+        let rest = name.strip_prefix("temp-")?;
+        if let Some(pid) = rest.strip_prefix("rewriteaof-").and_then(|rest| rest.strip_suffix(".aof")) {
+            let done = pid.strip_prefix("bg-");
+            let digits = done.unwrap_or(pid);
+            if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                let pid = digits.parse().ok()?;
+                return Some(if done.is_some() { Self::RewriteDone { pid } } else { Self::Rewrite { pid } });
+            }
+        }
+        match rest.strip_prefix(aof_name)? {
+            ".state" => Some(Self::State),
+            ".probe" => Some(Self::Probe),
+            ".copy" => Some(Self::Copy),
+            _ => None,
+        }
+    }
+}
+
+/// Whether start-up removes `name` beside the log `aof_name`.
+#[must_use]
+pub fn is_temp_name(name: &str, aof_name: &str) -> bool {
+    // The log itself is never temporary, whatever its operator called it.
+    name != aof_name && TempFile::parse(name, aof_name).is_some()
+}
+
+/// What stopped the removal of temporary files.
+#[derive(Debug, thiserror::Error)]
+pub enum CleanError {
+    /// The directory could not be read.
+    #[error("listing the directory failed")]
+    List(#[source] io::Error),
+    /// One file could not be removed; those before it were.
+    #[error("removing {name} failed")]
+    Remove {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Removes the temporary files that a crash left beside the log `aof_name`, and returns their names, sorted. Only after the
+/// directory's lock was taken: they may be another server's. A directory under such a name is left alone. The removal is not
+/// made durable: a file that comes back is removed at the next start.
+///
+/// # Errors
+/// The first one met.
+pub fn clean_temp_files(dir: &dyn Dir, aof_name: &str) -> Result<Vec<String>, CleanError> {
+    let mut names = dir.list().map_err(CleanError::List)?;
+    names.retain(|name| is_temp_name(name, aof_name));
+    names.sort_unstable();
+    let mut removed = Vec::with_capacity(names.len());
+    for name in names {
+        match remove(dir, &name) {
+            Ok(true) => removed.push(name),
+            Ok(false) => {}
+            Err(source) => return Err(CleanError::Remove { name, source }),
+        }
+    }
+    Ok(removed)
+}
+
+fn remove(dir: &dyn Dir, name: &str) -> io::Result<bool> {
+    match dir.stat(name)? {
+        Some(found) if found.kind != FileKind::Dir => dir.unlink(name).map(|()| true),
+        _ => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vfs::{Open, RealDir};
+
+    const AOF: &str = "appendonly.aof";
+
+    #[test]
+    fn every_temporary_name_is_recognised_as_what_it_is() {
+        let all = [
+            TempFile::Rewrite { pid: 1 },
+            TempFile::RewriteDone { pid: u32::MAX },
+            TempFile::State,
+            TempFile::Probe,
+            TempFile::Copy,
+        ];
+        for temp in all {
+            assert_eq!(TempFile::parse(&temp.name(AOF), AOF), Some(temp));
+            assert!(is_temp_name(&temp.name(AOF), AOF));
+        }
+    }
+
+    #[test]
+    fn what_may_be_someones_data_is_not_temporary() {
+        let mine = [
+            "appendonly.aof",
+            "appendonly.aof.state",
+            "appendonly.aof.torn-12",
+            "appendonly.aof.old-1700000000",
+            "dump.rdb",
+            "temp-rewriteaof-.aof",
+            "temp-rewriteaof-bg-.aof",
+            "temp-rewriteaof-12.aof.bak",
+            "temp-rewriteaof-mine.aof",
+            "temp-rewriteaof-+1.aof",
+            "temp-other.aof.state",
+            "temp-appendonly.aof.state2",
+            "temp-",
+            "",
+        ];
+        for name in mine {
+            assert!(!is_temp_name(name, AOF), "{name:?}");
+        }
+        assert!(!is_temp_name("temp-rewriteaof-1.aof", "temp-rewriteaof-1.aof"), "the log itself");
+    }
+
+    #[test]
+    fn cleaning_removes_temporary_files_and_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = RealDir::open(place.path()).unwrap();
+        for name in
+            ["appendonly.aof", "temp-rewriteaof-12.aof", "temp-rewriteaof-bg-12.aof", "temp-appendonly.aof.state"]
+        {
+            dir.open(name, Open::CreateNew).unwrap();
+        }
+        std::fs::create_dir(place.path().join("temp-rewriteaof-13.aof")).unwrap();
+        let removed = clean_temp_files(&dir, AOF).unwrap();
+        assert_eq!(removed, ["temp-appendonly.aof.state", "temp-rewriteaof-12.aof", "temp-rewriteaof-bg-12.aof"]);
+        let mut left = dir.list().unwrap();
+        left.sort_unstable();
+        assert_eq!(left, ["appendonly.aof", "temp-rewriteaof-13.aof"]);
+    }
+}
