@@ -203,3 +203,79 @@ fn hex(whole: &[u8], fraction: &[u8], exponent: i64) -> Option<f64> {
     let biased = if mantissa >> 52 == 0 { 0 } else { u64::try_from(scale - LOWEST + 1).ok()? };
     Some(f64::from_bits(biased << 52 | mantissa & ((1 << 52) - 1)))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn printed(value: f64) -> String {
+        String::from_utf8(DoubleBuf::new().format(value).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn special_values_have_redis_names() {
+        assert_eq!(printed(f64::NAN), "nan");
+        assert_eq!(printed(f64::INFINITY), "inf");
+        assert_eq!(printed(f64::NEG_INFINITY), "-inf");
+        assert_eq!(printed(0.0), "0");
+        assert_eq!(printed(-0.0), "-0");
+    }
+
+    #[test]
+    fn the_longest_layouts_fit_the_buffer() {
+        for value in [-1.234_567_890_123_456_7e-4, -5e-324, f64::MIN, -4.611_686_018_427_389e18, -9.87e22] {
+            assert!(printed(value).len() <= MAX_LEN);
+        }
+    }
+
+    #[test]
+    fn what_overflows_or_vanishes_is_refused_and_subnormals_are_not() {
+        assert_eq!(parse_f64(b"1e309"), None);
+        assert_eq!(parse_f64(b"-0x1p1024"), None);
+        assert_eq!(parse_f64(b"1e-400"), None);
+        assert_eq!(parse_f64(b"0x1p-1080"), None);
+        assert_eq!(parse_f64(b"5e-324"), Some(5e-324));
+        assert_eq!(parse_f64(b"0x1p-1074"), Some(5e-324));
+        assert_eq!(parse_f64(b"0e99999999999999999999"), Some(0.0));
+    }
+
+    #[test]
+    fn hexadecimal_is_rounded_half_to_even() {
+        assert_eq!(parse_f64(b"0x1.00000000000008p0"), Some(1.0));
+        assert_eq!(parse_f64(b"0x1.000000000000080000000000000000000001p0"), Some(1.0 + f64::EPSILON));
+        assert_eq!(parse_f64(b"0x1.00000000000018p0"), Some(1.0 + 2.0 * f64::EPSILON));
+        assert_eq!(parse_f64(b"-0xA.8p+1"), Some(-21.0));
+    }
+
+    proptest! {
+        #[test]
+        fn every_double_survives_the_round_trip(bits: u64) {
+            let value = f64::from_bits(bits);
+            let read = parse_f64(printed(value).as_bytes());
+            if value.is_nan() {
+                prop_assert_eq!(read, None);
+            } else {
+                prop_assert_eq!(read.map(f64::to_bits), Some(bits));
+            }
+        }
+
+        #[test]
+        fn exact_hexadecimal_spellings_are_read_exactly(bits: u64) {
+            let value = f64::from_bits(bits);
+            prop_assume!(value.is_finite() && value != 0.0);
+            let exponent = (bits >> 52 & 0x7ff).max(1);
+            let hidden = u64::from(bits >> 52 & 0x7ff != 0) << 52;
+            let mantissa = bits & ((1 << 52) - 1) | hidden;
+            let sign = if value < 0.0 { "-" } else { "" };
+            let text = format!("{sign}0x{mantissa:x}p{}", exponent as i64 - 1075);
+            prop_assert_eq!(parse_f64(text.as_bytes()).map(f64::to_bits), Some(bits), "{}", text);
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "[-+0-9.eExXpPa-finty]{0,30}") {
+            let _ = parse_f64(text.as_bytes());
+        }
+    }
+}

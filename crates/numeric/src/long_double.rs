@@ -352,3 +352,137 @@ impl AsRef<[u8]> for LongDoubleText {
         self.as_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dashu_int::IBig;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sum(current: &str, increment: &str) -> String {
+        match incr_by_float(current.as_bytes(), increment.as_bytes()) {
+            Ok(text) => String::from_utf8(text.as_bytes().to_vec()).unwrap(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn documented_sums_print_as_documented() {
+        assert_eq!(sum("0.1", "0.2"), "0.3");
+        assert_eq!(sum("3.0e3", "200"), "3200");
+        assert_eq!(sum("5.0e3", "0"), "5000");
+        assert_eq!(sum("10.50", "0.1"), "10.6");
+        assert_eq!(sum("0", "1e-5"), "0.00001");
+        assert_eq!(sum("1", "-1"), "0");
+        assert_eq!(sum("0", "-1e-18"), "0");
+    }
+
+    #[test]
+    fn errors_say_which_operand_was_no_number() {
+        assert_eq!(incr_by_float(b"a", b"b").unwrap_err(), IncrFloatError::CurrentNotFloat);
+        assert_eq!(incr_by_float(b"1", b"b").unwrap_err(), IncrFloatError::IncrementNotFloat);
+        assert_eq!(incr_by_float(b"inf", b"1").unwrap_err(), IncrFloatError::NanOrInfinity);
+        assert_eq!(incr_by_float(b"inf", b"-inf").unwrap_err(), IncrFloatError::NanOrInfinity);
+        assert_eq!(incr_by_float(b"1e4932", b"1e4932").unwrap_err(), IncrFloatError::NanOrInfinity);
+    }
+
+    #[test]
+    fn the_length_of_a_text_is_limited_as_in_redis() {
+        assert!(parse_long_double(&vec![b'1'; MAX_TEXT_BYTES - 1]).is_none(), "overflows");
+        let mut zeros = vec![b'0'; MAX_TEXT_BYTES - 1];
+        assert!(parse_long_double(&zeros).is_some());
+        zeros.push(b'0');
+        assert!(parse_long_double(&zeros).is_none());
+    }
+
+    #[test]
+    fn timeouts_are_scaled_in_long_double_and_rounded_up() {
+        let scaled = |text: &str| parse_long_double(text.as_bytes()).unwrap().scaled_ceil(1000);
+        assert_eq!(scaled("0"), Some(0));
+        assert_eq!(scaled("0.1"), Some(100));
+        assert_eq!(scaled("0.0001"), Some(1));
+        assert_eq!(scaled("1.5"), Some(1500));
+        assert_eq!(scaled("-0.0001"), Some(0));
+        assert_eq!(scaled("-1"), Some(-1000));
+        assert_eq!(scaled("9223372036854775"), Some(9_223_372_036_854_775_000));
+        assert_eq!(scaled("9223372036854776"), None);
+        assert_eq!(scaled("1e300"), None);
+        assert_eq!(scaled("1e-4000"), Some(1));
+        assert_eq!(scaled("inf"), None);
+    }
+
+    #[test]
+    fn infinities_and_signs_are_told() {
+        let parsed = |text: &str| parse_long_double(text.as_bytes()).unwrap();
+        assert!(!parsed("-inf").is_finite() && parsed("-inf").is_negative());
+        assert_eq!(parsed("-inf").to_text().as_bytes(), b"-inf");
+        assert!(!parsed("-0").is_negative() && parsed("-1e-9").is_negative());
+        assert_eq!(LongDouble::from(i64::MIN).to_text().as_bytes(), b"-9223372036854775808");
+    }
+
+    /// The sum by exact integers: so simple that it cannot be wrong.
+    fn naive_sum(a: LongDouble, b: LongDouble) -> Option<LongDouble> {
+        let parts = |v: LongDouble| match v.magnitude {
+            Magnitude::Finite { mantissa, scale } => {
+                Some((if v.negative { -IBig::from(mantissa) } else { mantissa.into() }, scale))
+            }
+            Magnitude::Infinite => None,
+        };
+        let ((a, a_scale), (b, b_scale)) = (parts(a)?, parts(b)?);
+        let scale = a_scale.min(b_scale);
+        let exact = (a << usize::try_from(a_scale - scale).unwrap()) + (b << usize::try_from(b_scale - scale).unwrap());
+        let negative = exact < IBig::ZERO;
+        let (bits, up, sticky) = top_bits(&UBig::try_from(if negative { -exact } else { exact }).unwrap());
+        let (mantissa, scale) = scan::round(bits, scale + up, sticky, PRECISION, LOWEST);
+        Some(LongDouble { negative, magnitude: below_limit(mantissa, scale)? })
+    }
+
+    fn same_value(a: Option<LongDouble>, b: Option<LongDouble>) -> bool {
+        let key = |v: LongDouble| v.normal().map(|n| (n.negative, n.mantissa, n.scale));
+        a.map(key) == b.map(key)
+    }
+
+    fn any_finite() -> impl Strategy<Value = LongDouble> {
+        let scale = prop_oneof![-70i64..70, LOWEST..LIMIT - 63, Just(LOWEST), Just(LIMIT - 64)];
+        let mantissa =
+            prop_oneof![any::<u64>(), (0u32..64).prop_map(|s| u64::MAX << s), (0u32..64).prop_map(|s| 1 << s)];
+        (any::<bool>(), mantissa, scale).prop_map(|(negative, mantissa, scale)| LongDouble {
+            negative,
+            magnitude: if mantissa == 0 { ZERO.magnitude } else { Magnitude::Finite { mantissa, scale } },
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn sums_equal_exact_sums_rounded_once(a in any_finite(), b in any_finite()) {
+            prop_assert!(same_value(a.checked_add(b), naive_sum(a, b)), "{a:?} + {b:?}");
+        }
+
+        #[test]
+        fn sums_of_close_numbers_equal_exact_sums_rounded_once(a in any_finite(), mantissa: u64, shift in -3i64..3) {
+            let Magnitude::Finite { scale, .. } = a.magnitude else { unreachable!("finite") };
+            let scale = (scale + shift).clamp(LOWEST, LIMIT - 64);
+            let b = LongDouble { negative: !a.negative, magnitude: Magnitude::Finite { mantissa, scale } };
+            prop_assert!(same_value(a.checked_add(b), naive_sum(a, b)), "{a:?} + {b:?}");
+        }
+
+        #[test]
+        fn the_short_way_of_parsing_equals_the_long_one(value: u64, point in 0usize..19, exponent in -30i64..30) {
+            let digits = format!("{value:019}");
+            let (whole, fraction) = digits.split_at(point.min(digits.len()));
+            let short = parse_long_double(format!("{whole}.{fraction}e{exponent}").as_bytes());
+            // Thirty zeros more make it too long for the short way and change nothing.
+            let long = parse_long_double(format!("{whole}.{fraction}{}e{exponent}", "0".repeat(30)).as_bytes());
+            prop_assert!(same_value(short, long));
+        }
+
+        #[test]
+        fn any_text_is_read_and_printed_without_a_panic(text in "[-+0-9.eExXpPa-f]{0,40}") {
+            if let Some(value) = parse_long_double(text.as_bytes()) {
+                let _ = value.to_text();
+                let _ = value.scaled_ceil(1000);
+            }
+        }
+    }
+}
