@@ -1,1 +1,35 @@
-//! Skeleton.
+//! Redis's commands over a keyspace: one table, from a request to its reply and its effects.
+//!
+//! A row of [`TABLE`] holds either a data handler, which this crate runs, or the name of an [`EngineOp`] that only an
+//! engine with clients, files and a configuration can perform. No sockets, no files, no clock: `now` and the random
+//! generator are arguments.
+//!
+//! Invariant: after [`execute`], the effects repeat on replay exactly what the command did to the keyspace, and there is
+//! none if it changed nothing.
+
+pub mod command;
+pub mod ctx;
+pub mod error;
+pub mod execute;
+pub mod glob;
+pub mod keylog;
+pub mod parse;
+pub mod store;
+pub mod table;
+
+mod engine_ops;
+mod keys;
+mod strings;
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod replay_tests;
+
+pub use command::{Command, EngineOp, Flags, Group, Handler, Keys, Run};
+pub use ctx::{CommandLimits, Ctx};
+pub use error::CommandError;
+pub use execute::execute;
+pub use keylog::KeyLog;
+pub use store::{Garbage, Store};
+pub use table::{Refusal, TABLE, find, resolve};

@@ -1,0 +1,250 @@
+//! What the table knows about a command: its row.
+//!
+//! Rows are built in `const` code by the modules of the commands; facts that COMMAND INFO shows (arity, flags, first key,
+//! last key, step) equal those of Redis 7.2.
+
+use resp_codec::Args;
+
+use crate::{CommandError, Ctx};
+
+/// Runs a data command. Returns an error only before it has changed anything; the error becomes the reply.
+pub type Handler = fn(&mut Ctx<'_>, Args<'_>) -> Result<(), CommandError>;
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// The full name in lower case; a subcommand's is `parent|name`.
+    pub name: &'static str,
+    /// As Redis counts: the exact number of arguments with the name, or negated, the least number. A subcommand counts
+    /// its parent's name too.
+    pub arity: i32,
+    /// What it does and when it may run.
+    pub flags: Flags,
+    /// Where its keys stand.
+    pub keys: Keys,
+    /// The group in the documentation, which is an ACL category too.
+    pub group: Group,
+    /// The version of Redis that introduced it.
+    pub since: &'static str,
+    /// One sentence about it.
+    pub summary: &'static str,
+    /// Its cost.
+    pub complexity: &'static str,
+    /// Who runs it.
+    pub run: Run,
+    /// Its position in [`TABLE`](crate::TABLE): dense, for statistics by command.
+    pub id: u16,
+}
+
+/// Who runs a command.
+#[derive(Clone, Copy, Debug)]
+pub enum Run {
+    /// A handler of this crate.
+    Data(Handler),
+    /// The engine.
+    Engine(EngineOp),
+}
+
+/// What only the engine can do: it has the clients, the configuration, the files and the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is the command of that name")]
+pub enum EngineOp {
+    Multi,
+    Exec,
+    Discard,
+    Watch,
+    Unwatch,
+    Select,
+    Ping,
+    Quit,
+    Hello,
+    Auth,
+    Reset,
+    /// CLIENT and its subcommands, by the row's name.
+    Client,
+    /// CONFIG and its subcommands, by the row's name.
+    Config,
+    Info,
+    /// COMMAND and its subcommands, by the row's name; the replies are built here.
+    Command,
+    Debug,
+    Shutdown,
+    BgRewriteAof,
+    LastSave,
+}
+
+/// Flags of a command, with Redis's names and meanings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(pub u32);
+
+#[expect(missing_docs, reason = "each is Redis's flag of that name")]
+impl Flags {
+    pub const WRITE: u32 = 1 << 0;
+    pub const READONLY: u32 = 1 << 1;
+    pub const DENYOOM: u32 = 1 << 2;
+    pub const ADMIN: u32 = 1 << 3;
+    pub const PUBSUB: u32 = 1 << 4;
+    pub const NOSCRIPT: u32 = 1 << 5;
+    pub const BLOCKING: u32 = 1 << 6;
+    pub const LOADING: u32 = 1 << 7;
+    pub const STALE: u32 = 1 << 8;
+    pub const SKIP_MONITOR: u32 = 1 << 9;
+    pub const SKIP_SLOWLOG: u32 = 1 << 10;
+    pub const ASKING: u32 = 1 << 11;
+    pub const FAST: u32 = 1 << 12;
+    pub const NO_AUTH: u32 = 1 << 13;
+    pub const MAY_REPLICATE: u32 = 1 << 14;
+    pub const SENTINEL: u32 = 1 << 15;
+    pub const NO_MANDATORY_KEYS: u32 = 1 << 16;
+    pub const PROTECTED: u32 = 1 << 17;
+    pub const MOVABLEKEYS: u32 = 1 << 18;
+    pub const ALLOW_BUSY: u32 = 1 << 19;
+    pub const NO_ASYNC_LOADING: u32 = 1 << 20;
+    pub const NO_MULTI: u32 = 1 << 21;
+    /// Ours, not shown: the first argument names a subcommand with a row of its own.
+    pub const CONTAINER: u32 = 1 << 30;
+    /// Ours, not shown: in the ACL category `dangerous` without being an admin command (KEYS, FLUSHALL).
+    pub const DANGEROUS: u32 = 1 << 31;
+}
+
+impl Flags {
+    /// Whether one of the flags of `mask` is set.
+    pub const fn has(self, mask: u32) -> bool {
+        self.0 & mask != 0
+    }
+
+    /// Whether the command may change the keyspace.
+    pub const fn is_write(self) -> bool {
+        self.has(Self::WRITE)
+    }
+}
+
+/// The group of a command in Redis's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is Redis's group of that name")]
+pub enum Group {
+    Generic,
+    String,
+    List,
+    Set,
+    SortedSet,
+    Hash,
+    Connection,
+    Server,
+    Transactions,
+}
+
+impl Group {
+    /// The name that COMMAND DOCS replies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generic => "generic",
+            Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::SortedSet => "sorted-set",
+            Self::Hash => "hash",
+            Self::Connection => "connection",
+            Self::Server => "server",
+            Self::Transactions => "transactions",
+        }
+    }
+}
+
+/// Where the keys of a request stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// It names none.
+    None,
+    /// From argument `first` to `last` (negative: from the end), every `step`-th.
+    Range {
+        /// The first key; the command's name is argument 0.
+        first: u8,
+        /// The last key; -1 is the last argument.
+        last: i8,
+        /// The distance from key to key.
+        step: u8,
+    },
+    /// Argument `count_at` says how many keys follow it; argument 1 is a key too if `destination`.
+    Numkeys {
+        /// The argument that holds the number.
+        count_at: u8,
+        /// Whether argument 1 is a key, to be written.
+        destination: bool,
+    },
+}
+
+impl Keys {
+    /// One key, argument 1: the most common case.
+    pub const FIRST: Self = Self::range(1, 1, 1);
+    /// Every argument from 1 on.
+    pub const ALL: Self = Self::range(1, -1, 1);
+
+    /// Keys from `first` to `last` by `step`.
+    pub const fn range(first: u8, last: i8, step: u8) -> Self {
+        Self::Range { first, last, step }
+    }
+}
+
+impl Command {
+    /// Starts a row that a handler of this crate runs; [`Self::doc`] completes it.
+    pub(crate) const fn data(name: &'static str, arity: i32, flags: u32, keys: Keys, run: Handler) -> Self {
+        Self::row(name, arity, flags, keys, Run::Data(run))
+    }
+
+    /// Starts a row that the engine runs; [`Self::doc`] completes it.
+    pub(crate) const fn engine(name: &'static str, arity: i32, flags: u32, keys: Keys, op: EngineOp) -> Self {
+        Self::row(name, arity, flags, keys, Run::Engine(op))
+    }
+
+    const fn row(name: &'static str, arity: i32, flags: u32, keys: Keys, run: Run) -> Self {
+        let flags = match keys {
+            Keys::Numkeys { .. } => flags | Flags::MOVABLEKEYS,
+            Keys::None | Keys::Range { .. } => flags,
+        };
+        Self {
+            name,
+            arity,
+            flags: Flags(flags),
+            keys,
+            group: Group::Generic,
+            since: "",
+            summary: "",
+            complexity: "",
+            run,
+            id: 0,
+        }
+    }
+
+    /// Completes a row with what COMMAND DOCS shows.
+    pub(crate) const fn doc(
+        mut self,
+        group: Group,
+        since: &'static str,
+        complexity: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        self.group = group;
+        self.since = since;
+        self.complexity = complexity;
+        self.summary = summary;
+        self
+    }
+
+    /// Whether a request of `argc` arguments, the name included, fits the arity.
+    pub const fn accepts(&self, argc: usize) -> bool {
+        let least = self.arity.unsigned_abs() as usize;
+        if self.arity >= 0 { argc == least } else { argc >= least }
+    }
+
+    /// The parent's name, for a subcommand.
+    pub fn parent(&self) -> Option<&'static str> {
+        self.name.split_once('|').map(|(parent, _)| parent)
+    }
+
+    /// Whether the command may change the keyspace.
+    pub const fn is_write(&self) -> bool {
+        self.flags.is_write()
+    }
+}

@@ -1,0 +1,44 @@
+//! What a command touched: enough for a reply gate to know which earlier writes a reply depends on, and for WATCH.
+//!
+//! Handlers never write here: [`Store`](crate::Store) does, as it is the only way to a key.
+
+use keyspace::KeyHash;
+use smallvec::SmallVec;
+
+/// A key of a numbered database, by its hash: a collision makes a watcher or a reply a little too careful, no more.
+pub type DbKey = (u32, KeyHash);
+
+/// What one command, or all commands of a transaction, touched. Reused: [`Self::clear`] keeps its memory.
+#[derive(Debug, Default)]
+pub struct KeyLog {
+    /// Every key that was looked up, whether it exists or not.
+    pub named: SmallVec<[KeyHash; 8]>,
+    /// Keys whose value or deadline changed. A key may stand here twice.
+    pub modified: SmallVec<[DbKey; 4]>,
+    /// Keys that were found past their deadline and removed: no client did that, so no reply waits for it.
+    pub expired: SmallVec<[DbKey; 4]>,
+    /// How many of the recorded effects are DELs of keys in `expired`. They precede the effect of the command that found
+    /// them, so if all effects are such, the command itself changed nothing.
+    pub expired_effects: usize,
+    /// Databases that changed as a whole (FLUSHDB, FLUSHALL, SWAPDB).
+    pub modified_dbs: SmallVec<[u32; 2]>,
+    /// The reply depends on more than the named keys (KEYS, SCAN, DBSIZE, RANDOMKEY, FLUSHALL …).
+    pub sees_all: bool,
+}
+
+impl KeyLog {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.named.clear();
+        self.modified.clear();
+        self.expired.clear();
+        self.expired_effects = 0;
+        self.modified_dbs.clear();
+        self.sees_all = false;
+    }
+
+    /// Whether anything changed, expired keys included.
+    pub fn changed_anything(&self) -> bool {
+        !(self.modified.is_empty() && self.expired.is_empty() && self.modified_dbs.is_empty())
+    }
+}
