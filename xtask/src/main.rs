@@ -1,2 +1,58 @@
-//! Skeleton.
-fn main() {}
+//! The project's own commands: `cargo xtask tidy`, `test`, `test-crash`, `test-interop`.
+//!
+//! Each command is a module; this one only reads the arguments. What a command did not do, it says.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    reason = "a tool for developers: it runs processes, reads files and prints"
+)]
+
+mod crash;
+mod interop;
+mod suite;
+mod tidy;
+mod traces;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Checks what no compiler checks: layers, docs, sizes, sources.
+    Tidy(tidy::Options),
+    /// Runs the tests: with Rust, gcc and make alone, or everything with --all.
+    Test(suite::Options),
+    /// Kills a real server under load and checks what it recovers.
+    TestCrash(crash::Options),
+    /// Lets redis-server read what we wrote, and compares.
+    TestInterop(interop::Options),
+    /// Counts what the real server asks of the kernel, with strace.
+    TestTraces(traces::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Task::Tidy(options) => tidy::run(&options),
+        Task::Test(options) => suite::run(&options),
+        Task::TestCrash(options) => crash::run(&options),
+        Task::TestInterop(options) => interop::run(&options),
+        Task::TestTraces(options) => traces::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

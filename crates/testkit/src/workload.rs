@@ -36,7 +36,7 @@ pub struct Shape {
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { max_batch: 24, max_payload_bytes: 8 * 1024, fast_transactions: 4_000 }
+        Self { max_batch: 24, max_payload_bytes: 8 * 1024, fast_transactions: 1_500 }
     }
 }
 

@@ -1,0 +1,161 @@
+//! `cargo xtask test-interop`: what we write, redis-server reads, and holds exactly the same data.
+//!
+//! A mixed workload with a BGREWRITEAOF in its middle runs against our server, which is then killed; redis-server starts
+//! from a copy of the files. Both datasets are read through clients and compared, deadlines to the millisecond. The
+//! reference also loads the corpus it wrote itself, which proves the reading and comparing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use testkit::binary::{Build, build, workspace_root};
+use testkit::dataset::{DEADLINE_TOLERANCE_MS, Difference};
+use testkit::mixed::Mixed;
+use testkit::{Client, Dataset, Info, Pipeline, ServerBuilder, compare, dump_dataset};
+
+use crate::suite::find_program;
+
+/// The server that reads our files. Debian's, so that everyone compares with the same one.
+const REFERENCE: &str = "redis-server";
+/// How many requests one workload makes.
+const REQUESTS: usize = 30_000;
+/// How long a rewrite may take.
+const REWRITE_BOUND: Duration = Duration::from_secs(60);
+
+/// What is asked of the comparison.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Tests this binary instead of building server-bin.
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// Draws the first workload; printed, and random if not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many workloads are compared.
+    #[arg(long, default_value_t = 3)]
+    rounds: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { server: None, seed: None, rounds: 3 }
+    }
+}
+
+/// Compares.
+///
+/// # Errors
+/// If the datasets differ, or either server fails.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let reference = find_program(REFERENCE).with_context(|| format!("{REFERENCE} is not installed"))?;
+    let server = match &options.server {
+        Some(path) => path.clone(),
+        None => build(&Build::default())?,
+    };
+    load_own_corpus(&reference)?;
+    let first = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 48));
+    for seed in first..first + options.rounds {
+        for policy in ["always", "everysec", "no"] {
+            let keys = round(&server, &reference, seed, policy).with_context(|| {
+                format!("policy {policy}; repeat: cargo xtask test-interop --rounds 1 --seed {seed}")
+            })?;
+            println!("interop: seed {seed}, {policy}: {keys} keys equal in {REFERENCE}");
+        }
+    }
+    Ok(())
+}
+
+/// One workload; returns the number of keys compared.
+fn round(server: &Path, reference: &Path, seed: u64, policy: &str) -> Result<usize> {
+    let home = tempfile::tempdir()?;
+    let [ours, theirs] = ["ours", "theirs"].map(|name| home.path().join(name));
+    fs::create_dir_all(&ours)?;
+    let mut running =
+        ServerBuilder::new(server, &ours).directive("appendonly", "yes").directive("appendfsync", policy).start()?;
+    let mut client = running.client()?;
+    let mut mixed = Mixed::new(seed);
+    load(&mut client, &mut mixed, REQUESTS / 3)?;
+    client.expect(&["BGREWRITEAOF"])?;
+    load(&mut client, &mut mixed, REQUESTS / 3)?;
+    wait_rewritten(&mut client)?;
+    load(&mut client, &mut mixed, REQUESTS / 3)?;
+    let expected = dump_dataset(&mut client)?;
+    running.kill_9()?;
+    copy_tree(&ours.join("data"), &theirs.join("data"))?;
+    let reader = ServerBuilder::new(reference, &theirs).directive("appendonly", "yes").start()?;
+    let found = dump_dataset(&mut reader.client()?)?;
+    report(&compare(&expected, &found, 0))?;
+    Ok(expected.entries.len())
+}
+
+/// Sends about `requests` requests. Errors of the mix are part of it, but every command must be known.
+fn load(client: &mut Client, mixed: &mut Mixed, requests: usize) -> Result<()> {
+    let mut pipeline = Pipeline::default();
+    for _ in 0..requests / 500 {
+        pipeline.clear();
+        mixed.fill(&mut pipeline, 500);
+        for reply in client.run(&pipeline)? {
+            let inside = reply.items().unwrap_or_default();
+            for text in inside.iter().chain([&reply]).filter_map(|r| r.error()) {
+                let text = String::from_utf8_lossy(text);
+                ensure!(
+                    !text.contains("unknown command") && !text.starts_with("MISCONF"),
+                    "the server answered -{text}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wait_rewritten(client: &mut Client) -> Result<()> {
+    let deadline = Instant::now() + REWRITE_BOUND;
+    loop {
+        let info = Info::fetch(client, "persistence")?;
+        let running = info.is_set("aof_rewrite_in_progress") || info.is_set("aof_rewrite_scheduled");
+        let switching = info.text("aof_rewrite_phase").is_some_and(|phase| phase != "idle");
+        if !running && !switching {
+            let status = info.text("aof_last_bgrewrite_status").context("aof_last_bgrewrite_status")?;
+            ensure!(status == "ok", "the rewrite ended with status {status}");
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "the rewrite did not end in {REWRITE_BOUND:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The reference loads what a server of its own version wrote: if this differs, reading or comparing is wrong.
+fn load_own_corpus(reference: &Path) -> Result<()> {
+    let source = workspace_root().join("tests/corpus/redis-7.0/basic");
+    let expected = Dataset::parse(&fs::read_to_string(source.join("expected.jsonl"))?)?;
+    let home = tempfile::tempdir()?;
+    copy_tree(&source, &home.path().join("data"))?;
+    let server = ServerBuilder::new(reference, home.path()).directive("appendonly", "yes").start()?;
+    let found = dump_dataset(&mut server.client()?)?;
+    report(&compare(&expected, &found, DEADLINE_TOLERANCE_MS)).context("the reference's own corpus")
+}
+
+fn report(differences: &[Difference]) -> Result<()> {
+    for difference in differences.iter().take(20) {
+        println!("{difference}");
+    }
+    if !differences.is_empty() {
+        bail!("{} keys differ", differences.len());
+    }
+    Ok(())
+}
+
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

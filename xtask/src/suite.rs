@@ -1,0 +1,190 @@
+//! `cargo xtask test`: every check of the project, in parts, with the time each took.
+//!
+//! Without --all it needs Rust, a C compiler and make, and says what it left out. With --all a missing tool is a failure,
+//! as it would otherwise be a check that silently never runs.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
+
+use crate::{crash, interop, tidy, traces};
+
+/// What is asked of the suite.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Runs everything and fails if a tool is missing, as CI does.
+    #[arg(long)]
+    all: bool,
+}
+
+/// The tools that --all needs beside Rust: the program, its package, and what it is for.
+const TOOLS: &[(&str, &str, &str)] = &[
+    ("redis-server", "redis-server", "interoperation with redis-server"),
+    ("strace", "strace", "checks of system calls"),
+    ("cargo-nextest", "cargo-nextest", "the tests' own runner"),
+];
+
+/// How many crash runs the suite makes. More belong to `cargo xtask test-crash`.
+const CRASH_RUNS_ALL: usize = 160;
+/// The same without --all: enough for every quota, in under a minute.
+const CRASH_RUNS: usize = 80;
+/// How many kills the soundness check may need until it finds the planted loss.
+const SOUNDNESS_RUNS: usize = 40;
+
+/// One part of the suite.
+struct Part {
+    name: &'static str,
+    run: Box<dyn Fn() -> Result<()>>,
+}
+
+/// How a part ended.
+struct Outcome {
+    name: &'static str,
+    took: Duration,
+    failed: Option<String>,
+}
+
+/// Runs the suite.
+///
+/// # Errors
+/// If any part failed; all parts are run before.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let missing: Vec<_> = TOOLS.iter().filter(|(program, ..)| find_program(program).is_none()).collect();
+    if options.all && !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|(_, package, _)| *package).collect();
+        bail!("--all needs {}: not installed", names.join(", "));
+    }
+    let parts = if options.all { all_parts() } else { basic_parts() };
+    let outcomes: Vec<Outcome> = parts.iter().map(run_part).collect();
+    println!("\n== summary");
+    for outcome in &outcomes {
+        let verdict = outcome.failed.as_deref().unwrap_or("ok");
+        println!("{:>8.1} s  {:<24} {verdict}", outcome.took.as_secs_f64(), outcome.name);
+    }
+    if !options.all {
+        println!("not run: {}: only with --all", not_run().join(", "));
+        for (program, _, purpose) in missing {
+            println!("not installed: {program}, for {purpose}");
+        }
+    }
+    let failed = outcomes.iter().filter(|o| o.failed.is_some()).count();
+    if failed > 0 {
+        bail!("{failed} of {} parts failed", outcomes.len());
+    }
+    Ok(())
+}
+
+fn run_part(part: &Part) -> Outcome {
+    println!("\n== {}", part.name);
+    let started = Instant::now();
+    let failed = (part.run)().err().map(|e| format!("FAILED: {e:#}"));
+    if let Some(text) = &failed {
+        println!("{text}");
+    }
+    Outcome { name: part.name, took: started.elapsed(), failed }
+}
+
+fn part(name: &'static str, run: impl Fn() -> Result<()> + 'static) -> Part {
+    Part { name, run: Box::new(run) }
+}
+
+/// What Rust, a C compiler and make suffice for.
+fn basic_parts() -> Vec<Part> {
+    vec![
+        part("tidy", || tidy::run(&tidy::Options::default())),
+        part("cargo test", || with_server(&["test", "--workspace"])),
+        part("crash test", || crash_test(CRASH_RUNS, false)),
+        part("crash test, soundness", || crash_test(SOUNDNESS_RUNS, true)),
+    ]
+}
+
+/// Everything.
+fn all_parts() -> Vec<Part> {
+    vec![
+        part("fmt", || cargo(&["fmt", "--all", "--check"], &[])),
+        part("tidy", || tidy::run(&tidy::Options::default())),
+        part("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])),
+        part("doc", || {
+            let deny = ("RUSTDOCFLAGS", "-D warnings".into());
+            cargo(&["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"], &[deny])
+        }),
+        part("tests", || with_server(&["nextest", "run", "--workspace", "--locked"])),
+        part("doc tests", || cargo(&["test", "--workspace", "--doc", "--locked"], &[])),
+        part("interop", || interop::run(&interop::Options::default())),
+        part("system calls", || traces::run(&traces::Options::default())),
+        part("crash test", || crash_test(CRASH_RUNS_ALL, false)),
+        part("crash test, soundness", || crash_test(SOUNDNESS_RUNS, true)),
+        part("supply chain", supply_chain),
+    ]
+}
+
+/// The parts that only --all runs.
+fn not_run() -> Vec<&'static str> {
+    let basic: Vec<&str> = basic_parts().iter().map(|p| p.name).chain(["tests", "doc tests"]).collect();
+    all_parts().iter().map(|p| p.name).filter(|name| !basic.contains(name)).collect()
+}
+
+fn crash_test(runs: usize, soundness: bool) -> Result<()> {
+    crash::run(&crash::Options {
+        runs,
+        seed: None,
+        policy: if soundness { crash::PolicyChoice::Everysec } else { crash::PolicyChoice::All },
+        fsync_delay_ms: None,
+        server: None,
+        jobs: 2,
+        no_quota: false,
+        soundness,
+    })
+}
+
+/// cargo-deny where it is installed; tidy has checked licences and sources in any case.
+fn supply_chain() -> Result<()> {
+    if find_program("cargo-deny").is_none() {
+        println!(
+            "cargo-deny is not installed: advisories and duplicates are not checked; licences and sources were, by tidy"
+        );
+        return Ok(());
+    }
+    cargo(&["deny", "--locked", "check"], &[])
+}
+
+/// Runs cargo with the server built beforehand, so that the tests need not look for it.
+fn with_server(arguments: &[&str]) -> Result<()> {
+    let server = build(&Build::default())?;
+    cargo(arguments, &[(SERVER_VARIABLE, server.into_os_string())])
+}
+
+fn cargo(arguments: &[&str], environment: &[(&str, OsString)]) -> Result<()> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(workspace_root()).args(arguments);
+    let status = command.envs(environment.iter().map(|(k, v)| (k, v))).status().context("cargo")?;
+    if !status.success() {
+        bail!("cargo {}: {status}", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Where a program stands in PATH.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_named() {
+        let left_out = not_run();
+        for name in ["fmt", "clippy", "doc", "interop", "system calls", "supply chain"] {
+            assert!(left_out.contains(&name), "{name} in {left_out:?}");
+        }
+        assert!(!left_out.contains(&"tidy"));
+    }
+}
