@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use testkit::binary::{Build, build, workspace_root};
@@ -80,7 +80,7 @@ fn round(server: &Path, reference: &Path, seed: u64, policy: &str) -> Result<usi
     load(&mut client, &mut mixed, REQUESTS / 3)?;
     wait_rewritten(&mut client)?;
     load(&mut client, &mut mixed, REQUESTS / 3)?;
-    let expected = dump_dataset(&mut client)?;
+    let expected = settled_dump(&mut client)?;
     running.kill_9()?;
     copy_tree(&ours.join("data"), &theirs.join("data"))?;
     let reader = ServerBuilder::new(reference, &theirs).directive("appendonly", "yes").start()?;
@@ -107,6 +107,19 @@ fn load(client: &mut Client, mixed: &mut Mixed, requests: usize) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The dataset once every short deadline has passed, so that none passes between two readings.
+fn settled_dump(client: &mut Client) -> Result<Dataset> {
+    const AHEAD: Duration = Duration::from_secs(600);
+    loop {
+        let soon_ms = i64::try_from((SystemTime::now() + AHEAD).duration_since(UNIX_EPOCH)?.as_millis())?;
+        let dataset = dump_dataset(client)?;
+        if !dataset.entries.values().any(|e| e.deadline_ms.is_some_and(|at| at < soon_ms)) {
+            return Ok(dataset);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn wait_rewritten(client: &mut Client) -> Result<()> {

@@ -134,7 +134,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// Appends one request.
     pub fn push<A: AsRef<[u8]>>(&mut self, args: &[A]) -> &mut Self {
-        resp_codec::effect::encode_command(&mut self.bytes, args.iter().map(AsRef::as_ref));
+        resp_codec::encode_command(&mut self.bytes, args.iter().map(AsRef::as_ref));
         self.requests += 1;
         self
     }

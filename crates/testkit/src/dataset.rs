@@ -68,15 +68,15 @@ pub fn dump_dataset(client: &mut Client) -> Result<Dataset> {
         let reply = client.expect(&["KEYS", "*"])?;
         let keys = strings(&reply)?;
         for (key, entry) in keys.iter().zip(dump_keys(client, &keys)?) {
-            entries.insert((db, latin1(key)), entry);
+            entries.extend(entry.map(|entry| ((db, latin1(key)), entry)));
         }
     }
     client.expect(&["SELECT", "0"])?;
     Ok(Dataset { entries })
 }
 
-/// Reads the keys in two round trips: types and deadlines, then values.
-fn dump_keys(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Entry>> {
+/// Reads the keys in two round trips: types and deadlines, then values. None for a key that expires meanwhile.
+fn dump_keys(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>> {
     let mut ask = Pipeline::default();
     for key in keys {
         ask.push(&[b"TYPE".as_slice(), key]).push(&[b"PEXPIRETIME".as_slice(), key]);
@@ -91,16 +91,19 @@ fn dump_keys(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Entry>> {
         heads.push((kind, (deadline_ms >= 0).then_some(deadline_ms)));
     }
     let values = client.run(&ask)?;
-    let entry = |((kind, deadline_ms), reply): ((String, Option<i64>), &Value)| -> Result<Entry> {
+    let entry = |((kind, deadline_ms), reply): ((String, Option<i64>), &Value)| -> Result<Option<Entry>> {
+        if *reply == Value::Null || reply.items().is_some_and(<[Value]>::is_empty) {
+            return Ok(None);
+        }
         let value = canonical(&kind, reply).with_context(|| format!("a {kind}"))?;
-        Ok(Entry { kind, value, deadline_ms })
+        Ok(Some(Entry { kind, value, deadline_ms }))
     };
     heads.into_iter().zip(&values).map(entry).collect()
 }
 
 fn push_read(ask: &mut Pipeline, kind: &str, key: &[u8]) -> Result<()> {
     match kind {
-        "string" => ask.push(&[b"GET".as_slice(), key]),
+        "string" | "none" => ask.push(&[b"GET".as_slice(), key]),
         "list" => ask.push(&[b"LRANGE".as_slice(), key, b"0", b"-1"]),
         "set" => ask.push(&[b"SMEMBERS".as_slice(), key]),
         "hash" => ask.push(&[b"HGETALL".as_slice(), key]),
