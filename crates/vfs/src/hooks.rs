@@ -59,6 +59,9 @@ impl Dir for DelayedDir {
     fn path(&self) -> &Path {
         self.inner.path()
     }
+    fn descriptor(&self) -> Option<i32> {
+        self.inner.descriptor()
+    }
 }
 
 /// A file of a [`DelayedDir`].

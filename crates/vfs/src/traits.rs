@@ -175,6 +175,11 @@ pub trait Dir: Send + Sync {
 
     /// The path, for messages.
     fn path(&self) -> &Path;
+
+    /// The descriptor, for a child that must close all others; `None` in simulation.
+    fn descriptor(&self) -> Option<i32> {
+        None
+    }
 }
 
 /// What an attempt to lock a directory gave.

@@ -124,6 +124,10 @@ impl Dir for RealDir {
     fn path(&self) -> &Path {
         &self.path
     }
+
+    fn descriptor(&self) -> Option<i32> {
+        Some(self.fd.as_raw_fd())
+    }
 }
 
 /// An open regular file.
