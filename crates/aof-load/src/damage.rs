@@ -75,22 +75,13 @@ impl fmt::Display for Expected {
     }
 }
 
-/// How the bytes end where they should not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DamageKind {
-    /// The file ends inside a command or an open `MULTI`.
-    UnexpectedEnd,
-    /// The bytes are no command.
-    BadFormat,
-}
-
 /// The first place where the file is no sequence of whole commands and transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Whether something wrong stands there, or nothing.
-    pub kind: DamageKind,
     /// The first byte that is not as expected; the file's size at an unexpected end.
     pub offset: u64,
+    /// The byte that stands there; `None` if the file ends inside a command or an open `MULTI`.
+    pub found: Option<u8>,
     /// What was expected there.
     pub expected: Expected,
     /// The first byte of the command it lies in, or where a command should start.
@@ -99,6 +90,8 @@ pub struct Damage {
     pub command_index: u64,
     /// The end of the last whole command or transaction: where a cut falls, always before an open `MULTI`.
     pub cut_at: u64,
+    /// Whether a `MULTI` is open there.
+    pub in_transaction: bool,
     /// The bytes that the broken argument announces, if the damage is in or directly behind one. May reach beyond the end
     /// of the file.
     pub argument: Option<Range<u64>>,
@@ -108,18 +101,20 @@ impl Damage {
     /// Whether the file ends where more was expected.
     #[must_use]
     pub fn is_unexpected_end(&self) -> bool {
-        self.kind == DamageKind::UnexpectedEnd
+        self.found.is_none()
     }
 }
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { offset, expected, command_offset, command_index, cut_at, .. } = self;
-        let found = if self.is_unexpected_end() { "the file ends at byte" } else { "at byte" };
+        match self.found {
+            None => write!(f, "the file ends at byte {offset}")?,
+            Some(byte) => write!(f, "'{}' at byte {offset}", byte.escape_ascii())?,
+        }
         write!(
             f,
-            "{found} {offset}, in command {command_index} begun at byte {command_offset}: expected {expected}; valid up to \
-             byte {cut_at}"
+            ", in command {command_index} begun at byte {command_offset}: expected {expected}; valid up to byte {cut_at}"
         )
     }
 }
@@ -138,7 +133,7 @@ pub struct Proven {
 
 /// What stands behind damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Follows {
+pub(crate) enum Follows {
     /// No whole command.
     Nothing,
     /// A whole command, but only inside of the announced length of the broken argument.
@@ -157,7 +152,7 @@ pub enum Follows {
 
 /// What the proof alone says of damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ByProof {
+pub(crate) enum ByProof {
     /// Nothing that was fsynced is lost by the cut.
     Torn,
     /// What was fsynced is damaged.
@@ -168,7 +163,7 @@ pub enum ByProof {
 
 /// What damage is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// A torn tail: cut it.
     Torn,
     /// Corruption: refuse.
@@ -178,4 +173,33 @@ pub enum Verdict {
         /// The whole command inside of the broken argument.
         command_offset: u64,
     },
+}
+
+/// What the state file alone says of `damage`; without one, what is before it.
+pub(crate) fn by_proof(damage: &Damage, proven: Option<Proven>) -> ByProof {
+    let Some(proven) = proven else {
+        // Holes read as NUL, so a first byte that is neither NUL nor the start of anything was not left by a crash.
+        let foreign = damage.offset == 0 && damage.found.is_some_and(|byte| byte != 0);
+        return if foreign { ByProof::Corrupt(Evidence::NoCommandBefore) } else { ByProof::Look };
+    };
+    let fsynced_offset_bytes = proven.fsynced_offset_bytes;
+    if fsynced_offset_bytes <= damage.cut_at {
+        ByProof::Torn
+    } else if damage.offset < fsynced_offset_bytes || proven.clean_end {
+        ByProof::Corrupt(Evidence::Fsynced { fsynced_offset_bytes })
+    } else {
+        // The broken command starts among the proven bytes and fails behind them. Either an fsync ran while a command
+        // was half written, and then the rest is torn; or a proven length is damaged and swallows whole commands.
+        ByProof::Look
+    }
+}
+
+/// What `damage` is that the proof does not settle, from what follows it.
+pub(crate) fn by_what_follows(follows: Follows) -> Verdict {
+    match follows {
+        Follows::Nothing => Verdict::Torn,
+        Follows::InsideArgument { command_offset } => Verdict::Ambiguous { command_offset },
+        Follows::Command { command_offset } => Verdict::Corrupt(Evidence::CommandFollows { command_offset }),
+        Follows::Undecided => Verdict::Corrupt(Evidence::Undecided),
+    }
 }

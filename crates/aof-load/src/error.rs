@@ -56,7 +56,7 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
-        damage: Damage,
+        damage: Box<Damage>,
     },
     /// The bytes at an offset are no command, and it is not the end of the file that is torn. Never repaired silently.
     #[error("Bad file format reading the append only file: {MAKE_A_BACKUP} ({}: {damage}; {evidence})", path.display())]
@@ -64,7 +64,7 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
-        damage: Damage,
+        damage: Box<Damage>,
         /// Why this is no torn tail.
         evidence: Evidence,
     },
@@ -80,7 +80,7 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
-        damage: Damage,
+        damage: Box<Damage>,
         /// The first whole command inside of the broken argument.
         command_offset: u64,
     },
@@ -141,7 +141,7 @@ pub enum LoadError {
         /// The system call's error.
         source: io::Error,
     },
-    /// The reader's thread could not be started, or it died: a bug or no memory.
+    /// The reader's thread died: a bug, or no memory.
     #[error("{}: the thread that reads the append-only file died", path.display())]
     ReaderDied {
         /// The file.
@@ -171,6 +171,8 @@ pub enum Operation {
     Truncate,
     /// rename(2).
     Rename,
+    /// The start of the thread that reads.
+    StartReader,
 }
 
 impl std::fmt::Display for Operation {
@@ -185,6 +187,7 @@ impl std::fmt::Display for Operation {
             Self::FsyncDir => "fsync the directory of",
             Self::Truncate => "truncate",
             Self::Rename => "rename a new copy over",
+            Self::StartReader => "start a thread to read",
         })
     }
 }

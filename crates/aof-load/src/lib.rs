@@ -1,17 +1,29 @@
 //! Recovery of an append-only file: replay, torn tails, side files, proof of the tail.
 
+mod assemble;
+mod copy;
+mod cut;
 mod damage;
 mod error;
+mod follow;
 mod notice;
+mod outcome;
+mod prove;
+mod queue;
 mod recovery;
+mod replay;
+mod scan;
 mod sink;
+mod source;
 mod unit;
 
-pub use damage::{ByProof, Damage, DamageKind, Expected, Follows, Proven, Verdict};
+pub use damage::{Damage, Expected, Proven};
 pub use error::{CommandName, Evidence, LoadError, Operation};
 pub use notice::Notice;
-pub use recovery::{AmbiguousTail, LoadOptions, Phase, Progress, Proof, Recovered, Recovery, SourceKind, TornTail};
+pub use outcome::{AmbiguousTail, LoadOptions, Phase, Progress, Proof, Recovered, SourceKind, TornTail};
+pub use recovery::Recovery;
 pub use sink::{Refusal, Sink};
+pub use source::{ReadError, Reader};
 pub use unit::{Batch, Command, Unit};
 
 /// The name of the file in which an unproven log is copied. One that a crash left is removed at the next recovery that

@@ -2,162 +2,116 @@
 //!
 //! Invariant: nothing on disk changes before the whole file was read, every command accepted and the damage judged.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use vfs::{Dir, File};
+use vfs::{Dir, File, FileKind, Open};
 
-use crate::{LoadError, Notice, Proven, Sink};
+use crate::copy::{Failed, read_exact};
+use crate::cut::{SideFile, cut};
+use crate::damage::{ByProof, Damage, Verdict, by_proof, by_what_follows};
+use crate::error::Evidence;
+use crate::follow::Search;
+use crate::prove::{self, Prover};
+use crate::replay::{End, Replay};
+use crate::source::{Reader, Source};
+use crate::{
+    AmbiguousTail, LoadError, LoadOptions, Notice, Operation, Phase, Progress, Proven, Recovered, Sink, TornTail,
+};
 
-/// The configuration that loading obeys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadOptions {
-    /// `aof-load-truncated`: a torn tail is cut (true, the default) or an error.
-    pub truncated: bool,
-    /// What to do with a tail that can be read in two ways.
-    pub ambiguous_tail: AmbiguousTail,
-    /// Whether a torn tail may be cut even if it cannot be copied to a side file first. Default false.
-    pub without_side_file: bool,
-    /// Where reading and parsing happen.
-    pub source: SourceKind,
-}
+/// The first bytes of a file that starts with an RDB snapshot.
+const PREAMBLE_MAGIC: &[u8] = b"REDIS";
 
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self {
-            truncated: true,
-            ambiguous_tail: AmbiguousTail::Refuse,
-            without_side_file: false,
-            source: SourceKind::Threaded,
-        }
-    }
-}
-
-/// What to do when a whole command stands inside of the announced length of a broken argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AmbiguousTail {
-    /// Refuse, naming both readings.
-    Refuse,
-    /// Take it for the text of a value that was cut short: a torn tail.
-    Cut,
-}
-
-/// Where a file is read and parsed. Both give the same units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceKind {
-    /// In a thread, overlapping with applying.
-    Threaded,
-    /// In `step`, for simulation.
-    Inline,
-}
-
-/// What recovery is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Units are applied. `done_bytes` of `total_bytes` of the file are loaded.
-    Replay,
-    /// The bytes behind damage are searched for whole commands.
-    Inspect,
-    /// The torn tail is copied to a side file.
-    CopyTail,
-    /// Unproven bytes are written again.
-    Prove,
-    /// Nothing is left to do but [`Recovery::finish`].
-    Done,
-}
-
-/// How far recovery has come, for INFO and the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// What it is doing.
-    pub phase: Phase,
-    /// Bytes done in this phase.
-    pub done_bytes: u64,
-    /// Bytes there are in this phase.
-    pub total_bytes: u64,
-    /// Commands applied so far, those inside of transactions included.
-    pub commands: u64,
-}
-
-impl Progress {
-    /// Whether [`Recovery::finish`] may be called.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.phase == Phase::Done
-    }
-}
-
-/// What was cut off the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TornTail {
-    /// The file's size now.
-    pub offset: u64,
-    /// The size of what was cut.
-    pub tail_bytes: u64,
-    /// The name of its copy in the same directory; `None` if it could not be written and the options allow that.
-    pub side_file: Option<String>,
-}
-
-/// How the file's bytes became proven: all of them are on stable storage now, and so is the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// The server had ended cleanly; nothing was to do.
-    CleanEnd,
-    /// Another boot, or no bytes: one fsync of file and directory.
-    Fsynced,
-    /// The bytes from `from` on were written again in place.
-    Rewritten {
-        /// The first unproven byte.
-        from: u64,
-    },
-    /// The file was copied to a new one, which has its name now: another inode, so the state file and the mark must be
-    /// written anew.
-    Copied,
-}
-
-/// A recovered log, ready to be appended to.
-pub struct Recovered {
-    /// Opened for appending; its size is `size_bytes`.
-    pub file: Arc<dyn File>,
-    /// The size: base size, current size, append position. Everything before it is on stable storage.
-    pub size_bytes: u64,
-    /// What was cut off, if anything.
-    pub cut: Option<TornTail>,
-    /// How it was proven.
-    pub proof: Proof,
-    /// Commands applied, those inside of transactions included.
-    pub commands: u64,
-}
-
-/// A recovery in progress.
+/// A recovery in progress: [`open`](Self::open), [`step`](Self::step) until it is done, [`finish`](Self::finish).
+///
+/// The caller holds the lock of the directory; nobody else touches the file meanwhile.
 pub struct Recovery {
+    log: Log,
+    options: LoadOptions,
+    proven: Option<Proven>,
+    stage: Stage,
+    commands: u64,
     notices: Vec<Notice>,
 }
 
+/// The file, opened for reading and appending.
+struct Log {
+    dir: Arc<dyn Dir>,
+    name: String,
+    path: PathBuf,
+    file: Arc<dyn File>,
+    size_bytes: u64,
+}
+
+enum Stage {
+    Replay(Replay),
+    Inspect { damage: Damage, search: Box<Search> },
+    CopyTail { damage: Damage, side_file: SideFile },
+    Prove { prover: Prover, cut: Option<TornTail>, size_bytes: u64 },
+    Done(Recovered),
+    Failed,
+}
+
 impl Recovery {
-    /// Opens the log `name` in `dir`. `None` if there is no such file.
+    /// Opens the log `name` in `dir` and starts reading it. `None` if there is no such file: the caller creates one.
+    ///
+    /// `proven` is what a state file that matches this very file says; see [`Proven`].
     ///
     /// # Errors
-    /// If something other than a regular file stands there, or it cannot be opened for reading and appending.
-    #[allow(clippy::todo, clippy::needless_pass_by_value, reason = "first landing: signatures only")]
+    /// If something other than a regular file stands there, it cannot be opened for reading and appending, or it starts
+    /// with an RDB preamble.
     pub fn open(
-        _dir: Arc<dyn Dir>,
-        _name: &str,
-        _options: LoadOptions,
-        _proven: Option<Proven>,
+        dir: Arc<dyn Dir>,
+        name: &str,
+        options: LoadOptions,
+        proven: Option<Proven>,
     ) -> Result<Option<Self>, LoadError> {
-        todo!()
+        let Some(log) = Log::open(dir, name)? else { return Ok(None) };
+        log.refuse_preamble()?;
+        let reader = Reader::new(Arc::clone(&log.file), 0, log.size_bytes);
+        let source = Source::start(options.source, reader)
+            .map_err(|source| log.io(Failed { operation: Operation::StartReader, offset: 0, error: source }))?;
+        let stage = Stage::Replay(Replay::new(source));
+        Ok(Some(Self { log, options, proven, stage, commands: 0, notices: Vec::new() }))
     }
 
-    /// Goes on by about `budget_bytes` bytes (at least one unit), so that the caller can answer clients in between.
+    /// Goes on by about `budget_bytes` bytes, at least one unit, so that the caller can answer clients in between. Waits
+    /// a moment at most for a slow disk while replaying; an fsync takes what it takes.
     ///
     /// # Errors
-    /// Any [`LoadError`]. Recovery is over then; calling again gives the same phase without progress.
-    #[allow(clippy::todo, reason = "first landing: signatures only")]
-    pub fn step(&mut self, _sink: &mut dyn Sink, _budget_bytes: u64) -> Result<Progress, LoadError> {
-        todo!()
+    /// Any [`LoadError`]. The recovery is over then.
+    ///
+    /// # Panics
+    /// If an earlier step failed.
+    pub fn step<S: Sink + ?Sized>(&mut self, sink: &mut S, budget_bytes: u64) -> Result<Progress, LoadError> {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Failed) {
+            Stage::Replay(replay) => self.replay(replay, sink, budget_bytes)?,
+            Stage::Inspect { damage, search } => self.inspect(damage, search, budget_bytes)?,
+            Stage::CopyTail { damage, side_file } => self.copy_tail(damage, side_file, budget_bytes)?,
+            Stage::Prove { prover, cut, size_bytes } => self.prove(prover, cut, size_bytes, budget_bytes)?,
+            done @ Stage::Done(_) => done,
+            Stage::Failed => unreachable!("a recovery that failed is over"),
+        };
+        Ok(self.progress())
     }
 
-    /// Takes what is to be logged since the last call.
+    /// How far it has come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let (phase, (done_bytes, total_bytes)) = match &self.stage {
+            Stage::Replay(replay) => (Phase::Replay, (replay.loaded_bytes(), self.log.size_bytes)),
+            Stage::Inspect { search, .. } => (Phase::Inspect, search.progress()),
+            Stage::CopyTail { damage, side_file } => {
+                (Phase::CopyTail, (side_file.at() - damage.cut_at, self.log.size_bytes - damage.cut_at))
+            }
+            Stage::Prove { prover, .. } => (Phase::Prove, prover.progress()),
+            Stage::Done(recovered) => (Phase::Done, (recovered.size_bytes, recovered.size_bytes)),
+            Stage::Failed => (Phase::Failed, (0, self.log.size_bytes)),
+        };
+        Progress { phase, done_bytes, total_bytes, commands: self.commands }
+    }
+
+    /// Takes what is to be logged since the last call; also after an error.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
@@ -167,8 +121,205 @@ impl Recovery {
     /// # Panics
     /// If no step has reported [`Phase::Done`].
     #[must_use]
-    #[allow(clippy::todo, reason = "first landing: signatures only")]
     pub fn finish(self) -> Recovered {
-        todo!()
+        match self.stage {
+            Stage::Done(recovered) => recovered,
+            _ => unreachable!("finish comes after a step that reported Phase::Done"),
+        }
+    }
+
+    fn replay<S: Sink + ?Sized>(
+        &mut self,
+        mut replay: Replay,
+        sink: &mut S,
+        budget_bytes: u64,
+    ) -> Result<Stage, LoadError> {
+        match replay.step(sink, budget_bytes, &self.log.path, &mut self.commands)? {
+            None => Ok(Stage::Replay(replay)),
+            Some(End::Whole) => self.whole(),
+            Some(End::Damaged(damage)) => self.judge(damage),
+        }
+    }
+
+    fn whole(&mut self) -> Result<Stage, LoadError> {
+        let size_bytes = self.log.size_bytes;
+        if let Some(proven) = self.proven
+            && proven.fsynced_offset_bytes > size_bytes
+        {
+            let fsynced_offset_bytes = proven.fsynced_offset_bytes;
+            self.notices.push(Notice::ShorterThanFsynced { size_bytes, fsynced_offset_bytes });
+        }
+        self.start_proof(prove::plan(self.proven, size_bytes), None, size_bytes)
+    }
+
+    fn judge(&mut self, damage: Damage) -> Result<Stage, LoadError> {
+        match by_proof(&damage, self.proven) {
+            ByProof::Torn => self.torn(damage),
+            ByProof::Corrupt(evidence) => Err(self.log.bad_format(damage, evidence)),
+            ByProof::Look => {
+                let search = Box::new(Search::new(&damage, self.log.size_bytes));
+                Ok(Stage::Inspect { damage, search })
+            }
+        }
+    }
+
+    fn inspect(&mut self, damage: Damage, mut search: Box<Search>, budget_bytes: u64) -> Result<Stage, LoadError> {
+        let found = search
+            .step(&*self.log.file, budget_bytes)
+            .map_err(|error| self.log.io(Failed { operation: Operation::Read, offset: damage.offset, error }))?;
+        let Some(follows) = found else { return Ok(Stage::Inspect { damage, search }) };
+        match by_what_follows(follows) {
+            Verdict::Torn => self.torn(damage),
+            Verdict::Corrupt(evidence) => Err(self.log.bad_format(damage, evidence)),
+            Verdict::Ambiguous { .. } if self.options.ambiguous_tail == AmbiguousTail::Cut => self.torn(damage),
+            Verdict::Ambiguous { command_offset } => {
+                Err(LoadError::Ambiguous { path: self.log.path.clone(), damage: Box::new(damage), command_offset })
+            }
+        }
+    }
+
+    /// The tail is torn: nothing on disk was changed so far.
+    fn torn(&mut self, damage: Damage) -> Result<Stage, LoadError> {
+        if !self.options.truncated {
+            return Err(LoadError::TornRefused { path: self.log.path.clone(), damage: Box::new(damage) });
+        }
+        self.notices.push(Notice::Torn { damage: damage.clone() });
+        if damage.in_transaction {
+            self.notices.push(Notice::IncompleteTransaction);
+        }
+        let Log { dir, name, file, size_bytes, .. } = &self.log;
+        match SideFile::create(&**dir, name, Arc::clone(file), damage.cut_at, *size_bytes) {
+            Ok(side_file) => Ok(Stage::CopyTail { damage, side_file }),
+            Err((side_file, error)) => {
+                self.no_side_file(side_file, Failed { operation: Operation::Create, offset: damage.cut_at, error })?;
+                self.cut(&damage, None)
+            }
+        }
+    }
+
+    fn copy_tail(&mut self, damage: Damage, mut side_file: SideFile, budget_bytes: u64) -> Result<Stage, LoadError> {
+        match side_file.step(&*self.log.dir, budget_bytes) {
+            Ok(false) => Ok(Stage::CopyTail { damage, side_file }),
+            Ok(true) => {
+                let name = side_file.name().to_owned();
+                let tail_bytes = self.log.size_bytes - damage.cut_at;
+                self.notices.push(Notice::SideFileWritten { side_file: name.clone(), tail_bytes });
+                self.cut(&damage, Some(name))
+            }
+            Err(failed) => {
+                let name = side_file.name().to_owned();
+                side_file.abandon(&*self.log.dir);
+                if failed.operation == Operation::Read {
+                    return Err(self.log.io(failed));
+                }
+                self.no_side_file(name, failed)?;
+                self.cut(&damage, None)
+            }
+        }
+    }
+
+    fn no_side_file(&mut self, side_file: String, failed: Failed) -> Result<(), LoadError> {
+        let Failed { operation, error, .. } = failed;
+        if !self.options.without_side_file {
+            return Err(LoadError::SideFile { path: self.log.path.clone(), side_file, operation, source: error });
+        }
+        self.notices.push(Notice::SideFileSkipped { side_file, error });
+        Ok(())
+    }
+
+    fn cut(&mut self, damage: &Damage, side_file: Option<String>) -> Result<Stage, LoadError> {
+        let cut_at = damage.cut_at;
+        self.notices.push(Notice::Truncating { cut_at });
+        let plan = prove::plan(self.proven, cut_at);
+        // A file that is copied is cut by copying less of it: the old one stays as it is.
+        if plan != prove::Plan::Copy {
+            cut(&*self.log.file, cut_at).map_err(|Failed { operation, error, .. }| LoadError::Cut {
+                path: self.log.path.clone(),
+                cut_at,
+                operation,
+                source: error,
+            })?;
+        }
+        let torn_tail = TornTail { offset: cut_at, tail_bytes: self.log.size_bytes - cut_at, side_file };
+        self.start_proof(plan, Some(torn_tail), cut_at)
+    }
+
+    fn start_proof(&mut self, plan: prove::Plan, cut: Option<TornTail>, size_bytes: u64) -> Result<Stage, LoadError> {
+        match plan {
+            prove::Plan::Rewrite { from } => self.notices.push(Notice::ProvingTail { from, to: size_bytes }),
+            prove::Plan::Copy => self.notices.push(Notice::CopyingFile { size_bytes }),
+            prove::Plan::Nothing | prove::Plan::Fsync => (),
+        }
+        let Log { dir, name, file, .. } = &self.log;
+        let prover = Prover::start(plan, &**dir, name, Arc::clone(file), size_bytes)
+            .map_err(|failed| self.log.not_proven(failed))?;
+        Ok(Stage::Prove { prover, cut, size_bytes })
+    }
+
+    fn prove(
+        &mut self,
+        mut prover: Prover,
+        cut: Option<TornTail>,
+        size_bytes: u64,
+        budget_bytes: u64,
+    ) -> Result<Stage, LoadError> {
+        let step = prover.step(&*self.log.dir, &self.log.name, budget_bytes);
+        let Some((file, proof)) = step.map_err(|failed| self.log.not_proven(failed))? else {
+            return Ok(Stage::Prove { prover, cut, size_bytes });
+        };
+        let (_, bytes) = prover.progress();
+        if bytes > 0 {
+            self.notices.push(Notice::Proven { bytes });
+        }
+        if cut.is_some() {
+            self.notices.push(Notice::LoadedAnyway);
+        }
+        Ok(Stage::Done(Recovered { file, size_bytes, cut, proof, commands: self.commands }))
+    }
+}
+
+impl Log {
+    fn open(dir: Arc<dyn Dir>, name: &str) -> Result<Option<Self>, LoadError> {
+        let path = dir.path().join(name);
+        let failed = |operation| {
+            let path = path.clone();
+            move |source| LoadError::Io { path, operation, offset: 0, source }
+        };
+        match dir.stat(name).map_err(failed(Operation::Stat))? {
+            None => return Ok(None),
+            Some(metadata) if metadata.kind != FileKind::File => {
+                return Err(LoadError::NotAFile { path, kind: metadata.kind });
+            }
+            Some(_) => (),
+        }
+        let file = dir.open(name, Open::Append).map_err(failed(Operation::Open))?;
+        let size_bytes = file.metadata().map_err(failed(Operation::Stat))?.len;
+        Ok(Some(Self { dir, name: name.to_owned(), path, file, size_bytes }))
+    }
+
+    /// The place where a preamble will be loaded: the reader then starts behind it.
+    fn refuse_preamble(&self) -> Result<(), LoadError> {
+        let mut magic = [0; PREAMBLE_MAGIC.len()];
+        if self.size_bytes < magic.len() as u64 {
+            return Ok(());
+        }
+        read_exact(&*self.file, &mut magic, 0)
+            .map_err(|error| self.io(Failed { operation: Operation::Read, offset: 0, error }))?;
+        if magic == PREAMBLE_MAGIC {
+            return Err(LoadError::Preamble { path: self.path.clone() });
+        }
+        Ok(())
+    }
+
+    fn io(&self, Failed { operation, offset, error }: Failed) -> LoadError {
+        LoadError::Io { path: self.path.clone(), operation, offset, source: error }
+    }
+
+    fn bad_format(&self, damage: Damage, evidence: Evidence) -> LoadError {
+        LoadError::BadFormat { path: self.path.clone(), damage: Box::new(damage), evidence }
+    }
+
+    fn not_proven(&self, Failed { operation, offset, error }: Failed) -> LoadError {
+        LoadError::Prove { path: self.path.clone(), operation, offset, source: error }
     }
 }

@@ -12,29 +12,30 @@ use resp_codec::{ArgSpan, Args};
 
 /// Where one command lies in its batch.
 #[derive(Clone, Debug)]
-struct CommandRecord {
-    bytes: Range<usize>,
-    spans: Range<usize>,
-    index: u64,
+pub(crate) struct CommandRecord {
+    pub(crate) bytes: Range<usize>,
+    pub(crate) spans: Range<usize>,
+    pub(crate) index: u64,
 }
 
 /// Where one unit lies in its batch: `commands` without the `MULTI` and the `EXEC` around them.
 #[derive(Clone, Debug)]
-struct UnitRecord {
-    bytes: Range<usize>,
-    commands: Range<usize>,
-    index: u64,
-    transaction: bool,
+pub(crate) struct UnitRecord {
+    pub(crate) bytes: Range<usize>,
+    pub(crate) commands: Range<usize>,
+    pub(crate) index: u64,
+    pub(crate) transaction: bool,
 }
 
 /// Whole units in file order, and the bytes they were parsed from.
 #[derive(Debug, Default)]
 pub struct Batch {
-    offset: u64,
-    bytes: Vec<u8>,
-    spans: Vec<ArgSpan>,
-    commands: Vec<CommandRecord>,
-    units: Vec<UnitRecord>,
+    /// Where the first byte stands in the file.
+    pub(crate) offset: u64,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) spans: Vec<ArgSpan>,
+    pub(crate) commands: Vec<CommandRecord>,
+    pub(crate) units: Vec<UnitRecord>,
 }
 
 impl Batch {

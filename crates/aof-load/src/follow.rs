@@ -1,0 +1,177 @@
+//! Searches the bytes behind damage for a whole command, in bounded steps and bounded memory.
+//!
+//! Invariant: reading is linear in the bytes searched, and so is recognising unless the bytes were made to resemble
+//! commands: beyond a fixed multiple the search gives up, and its caller refuses.
+
+use std::io;
+use std::ops::Range;
+
+use vfs::File;
+
+use crate::copy::read_exact;
+use crate::damage::{Damage, Expected, Follows};
+use crate::scan::{MAX_COUNT, MAX_LENGTH, check_name, number};
+
+/// Bytes read at once by the search for `*`.
+const WINDOW_BYTES: u64 = 256 * 1024;
+
+/// Bytes read at once to look at a header or a line end.
+const PROBE_BYTES: u64 = 8 * 1024;
+
+/// The longest header: `*` or `$`, ten digits, CRLF. Also the most that is looked at of a name.
+const HEADER_BYTES: u64 = 64;
+
+/// What one look at a header counts, in bytes of work.
+const LOOK_WORK: u64 = 16;
+
+/// Work allowed for each byte of the tail, beside [`FREE_WORK`].
+const WORK_PER_BYTE: u64 = 64;
+
+/// Work allowed in any case, in bytes: about a second.
+const FREE_WORK: u64 = 1 << 30;
+
+/// A search in progress.
+pub(crate) struct Search {
+    start: u64,
+    at: u64,
+    end: u64,
+    argument: Range<u64>,
+    inside: Option<u64>,
+    window: Window,
+    probe: Window,
+    work_left: u64,
+}
+
+impl Search {
+    /// Prepares the search behind `damage` to the end of the file at `size_bytes`.
+    pub(crate) fn new(damage: &Damage, size_bytes: u64) -> Self {
+        let argument = damage.argument.clone().unwrap_or(0..0);
+        // The damaged byte may itself be the first of a whole command, where a MULTI or an argument was expected.
+        let start = damage.argument.as_ref().map_or(damage.offset, |a| a.start);
+        Self {
+            start,
+            at: start,
+            end: size_bytes,
+            argument,
+            inside: None,
+            window: Window::new(WINDOW_BYTES),
+            probe: Window::new(PROBE_BYTES),
+            work_left: FREE_WORK + size_bytes.saturating_sub(start).saturating_mul(WORK_PER_BYTE),
+        }
+    }
+
+    /// Bytes searched, and bytes to search.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        (self.at - self.start, self.end.saturating_sub(self.start))
+    }
+
+    /// Searches on with about `budget_bytes` of work. `None`: call again.
+    pub(crate) fn step(&mut self, file: &dyn File, budget_bytes: u64) -> io::Result<Option<Follows>> {
+        let floor = self.work_left.saturating_sub(budget_bytes.max(1));
+        while self.at < self.end {
+            if self.work_left == 0 {
+                return Ok(Some(Follows::Undecided));
+            }
+            if self.work_left <= floor {
+                return Ok(None);
+            }
+            if let Some(found) = self.look(file)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(Some(self.inside.map_or(Follows::Nothing, |command_offset| Follows::InsideArgument { command_offset })))
+    }
+
+    /// Goes to the next `*` in the window, or behind the window, and looks whether a command starts there.
+    fn look(&mut self, file: &dyn File) -> io::Result<Option<Follows>> {
+        let loaded = self.window.load(file, self.at, self.end, 1)?;
+        self.work_left = self.work_left.saturating_sub(loaded);
+        let bytes = self.window.from(self.at);
+        let Some(skip) = memchr::memchr(b'*', bytes) else {
+            self.at += bytes.len() as u64;
+            return Ok(None);
+        };
+        let command_offset = self.at + skip as u64;
+        self.at = command_offset + 1;
+        let Some(command_end) = self.command(file, command_offset)? else { return Ok(None) };
+        if self.argument.start <= command_offset && command_end <= self.argument.end {
+            self.inside.get_or_insert(command_offset);
+            self.at = command_end;
+            return Ok(None);
+        }
+        Ok(Some(Follows::Command { command_offset }))
+    }
+
+    /// The end of the whole command that starts at `offset`, if one does.
+    fn command(&mut self, file: &dyn File, offset: u64) -> io::Result<Option<u64>> {
+        let Some((count, mut at)) = self.header(file, offset, b'*', MAX_COUNT)? else { return Ok(None) };
+        for i in 0..count {
+            let Some((length, body)) = self.header(file, at, b'$', MAX_LENGTH)? else { return Ok(None) };
+            let end = body + length;
+            if i == 0 && !self.is_name(file, body, length)? || self.probe(file, end, 2)? != b"\r\n" {
+                return Ok(None);
+            }
+            at = end + 2;
+            if self.work_left == 0 {
+                return Ok(None);
+            }
+        }
+        Ok((count > 0).then_some(at))
+    }
+
+    /// The number in the header line at `offset`, and the offset behind the line.
+    fn header(&mut self, file: &dyn File, offset: u64, kind: u8, max: u64) -> io::Result<Option<(u64, u64)>> {
+        let bytes = self.probe(file, offset, HEADER_BYTES)?;
+        if bytes.first() != Some(&kind) {
+            return Ok(None);
+        }
+        let parsed = number(bytes, 1, max, Expected::Count).ok().flatten();
+        Ok(parsed.map(|(value, len)| (value, offset + len as u64)))
+    }
+
+    /// Whether the bytes may be a command's name, by the rule of the scanner; of a long one, only the start is looked at.
+    fn is_name(&mut self, file: &dyn File, offset: u64, length: u64) -> io::Result<bool> {
+        let bytes = self.probe(file, offset, length.min(HEADER_BYTES))?;
+        Ok(check_name(bytes, 0, bytes.len()).is_ok())
+    }
+
+    /// Up to `len` bytes at `offset`: fewer at the end of the file.
+    fn probe(&mut self, file: &dyn File, offset: u64, len: u64) -> io::Result<&[u8]> {
+        let loaded = self.probe.load(file, offset, self.end, len)?;
+        self.work_left = self.work_left.saturating_sub(loaded + LOOK_WORK);
+        let bytes = self.probe.from(offset);
+        Ok(&bytes[..bytes.len().min(usize::try_from(len).unwrap_or(usize::MAX))])
+    }
+}
+
+/// A piece of a file in memory.
+struct Window {
+    offset: u64,
+    bytes: Vec<u8>,
+    size_bytes: u64,
+}
+
+impl Window {
+    fn new(size_bytes: u64) -> Self {
+        Self { offset: 0, bytes: Vec::new(), size_bytes }
+    }
+
+    /// Makes the `len` bytes at `offset`, or those there are before `end`, available. Returns the bytes it read.
+    fn load(&mut self, file: &dyn File, offset: u64, end: u64, len: u64) -> io::Result<u64> {
+        let wanted_end = offset.saturating_add(len).min(end);
+        if offset >= self.offset && wanted_end <= self.offset + self.bytes.len() as u64 {
+            return Ok(0);
+        }
+        let size = self.size_bytes.min(end.saturating_sub(offset));
+        self.bytes.resize(usize::try_from(size).unwrap_or(0), 0);
+        self.offset = offset;
+        read_exact(file, &mut self.bytes, offset)?;
+        Ok(size)
+    }
+
+    /// What is in memory from `offset` on.
+    fn from(&self, offset: u64) -> &[u8] {
+        let skip = offset.checked_sub(self.offset).and_then(|n| usize::try_from(n).ok());
+        skip.and_then(|skip| self.bytes.get(skip..)).unwrap_or_default()
+    }
+}

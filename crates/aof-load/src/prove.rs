@@ -1,0 +1,148 @@
+//! Makes sure that what is about to be served is on stable storage.
+//!
+//! After an unclean end on the same boot, the page cache may hold bytes whose fsync failed: they are marked clean, a later
+//! fsync succeeds without writing them, and a power loss takes them, also from under everything acked since. So they are
+//! written again, which makes their pages dirty, and fsynced. After another boot the page cache is gone and what is read
+//! came from the disk. Without a state file nobody knows where the proven bytes end: all are copied to a new file.
+//!
+//! Invariant: at every instant the name stands for a file with the same bytes.
+
+use std::io;
+use std::sync::Arc;
+
+use vfs::{Dir, File, Open};
+
+use crate::copy::{Copy, Failed, Target};
+use crate::damage::Proven;
+use crate::{Operation, Proof, TEMP_FILE};
+
+/// What is to be done. Pure, see [`plan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// All was fsynced before the end.
+    Nothing,
+    /// One fsync of file and directory.
+    Fsync,
+    /// The bytes from here on are written again, then as `Fsync`.
+    Rewrite {
+        /// The first unproven byte.
+        from: u64,
+    },
+    /// The file is copied.
+    Copy,
+}
+
+/// Plans the proof of a file of `size_bytes`, after the cut.
+pub(crate) fn plan(proven: Option<Proven>, size_bytes: u64) -> Plan {
+    match proven {
+        Some(proven) if proven.clean_end && proven.fsynced_offset_bytes >= size_bytes => Plan::Nothing,
+        Some(proven) if proven.same_boot && proven.fsynced_offset_bytes < size_bytes => {
+            Plan::Rewrite { from: proven.fsynced_offset_bytes }
+        }
+        Some(_) => Plan::Fsync,
+        None if size_bytes == 0 => Plan::Fsync,
+        None => Plan::Copy,
+    }
+}
+
+/// The file that stands under the name now, opened for appending, and how it was proven.
+pub(crate) type ProvenFile = (Arc<dyn File>, Proof);
+
+/// A proof in progress.
+pub(crate) struct Prover {
+    size_bytes: u64,
+    work: Work,
+}
+
+enum Work {
+    Nothing { log: Arc<dyn File> },
+    Fsync { log: Arc<dyn File> },
+    Rewrite { log: Arc<dyn File>, update: Arc<dyn File>, copy: Copy, from: u64 },
+    Copy { new: Arc<dyn File>, copy: Copy },
+}
+
+impl Prover {
+    /// Prepares to carry out `plan` on the first `size_bytes` of `log`, which stands under `name`.
+    pub(crate) fn start(
+        plan: Plan,
+        dir: &dyn Dir,
+        name: &str,
+        log: Arc<dyn File>,
+        size_bytes: u64,
+    ) -> Result<Self, Failed> {
+        let work = match plan {
+            Plan::Nothing => Work::Nothing { log },
+            Plan::Fsync => Work::Fsync { log },
+            Plan::Rewrite { from } => {
+                let update = dir.open(name, Open::Update).map_err(Failed::at(Operation::Open, 0))?;
+                let copy = Copy::new(Arc::clone(&log), Target::SamePlace(Arc::clone(&update)), from, size_bytes);
+                Work::Rewrite { log, update, copy, from }
+            }
+            Plan::Copy => {
+                let new = create_temp(dir).map_err(Failed::at(Operation::Create, 0))?;
+                Work::Copy { copy: Copy::new(log, Target::Append(Arc::clone(&new)), 0, size_bytes), new }
+            }
+        };
+        Ok(Self { size_bytes, work })
+    }
+
+    /// Bytes proven, and bytes to prove.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        match &self.work {
+            Work::Nothing { .. } | Work::Fsync { .. } => (0, 0),
+            Work::Rewrite { copy, from, .. } => (copy.at() - from, self.size_bytes - from),
+            Work::Copy { copy, .. } => (copy.at(), self.size_bytes),
+        }
+    }
+
+    /// Goes on. When done: the file that stands under the name now, opened for appending, all of it durable.
+    pub(crate) fn step(&mut self, dir: &dyn Dir, name: &str, budget_bytes: u64) -> Result<Option<ProvenFile>, Failed> {
+        match &mut self.work {
+            Work::Nothing { log } => Ok(Some((Arc::clone(log), Proof::CleanEnd))),
+            Work::Fsync { log } => {
+                fsync_with_name(&**log, dir)?;
+                Ok(Some((Arc::clone(log), Proof::Fsynced)))
+            }
+            Work::Rewrite { log, update, copy, from } => {
+                if !copy.step(budget_bytes)? {
+                    return Ok(None);
+                }
+                fsync_with_name(&**update, dir)?;
+                Ok(Some((Arc::clone(log), Proof::Rewritten { from: *from })))
+            }
+            Work::Copy { new, copy } => match copy_over(&**new, copy, dir, name, budget_bytes) {
+                Ok(false) => Ok(None),
+                Ok(true) => Ok(Some((Arc::clone(new), Proof::Copied))),
+                Err(failed) => {
+                    // Gone already if the rename was done: then only the directory's fsync failed.
+                    let _still_there = dir.unlink(TEMP_FILE);
+                    Err(failed)
+                }
+            },
+        }
+    }
+}
+
+/// Creates the file to copy to. A crash may have left one.
+fn create_temp(dir: &dyn Dir) -> io::Result<Arc<dyn File>> {
+    match dir.unlink(TEMP_FILE) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => (),
+    }
+    dir.open(TEMP_FILE, Open::CreateNew)
+}
+
+fn copy_over(new: &dyn File, copy: &mut Copy, dir: &dyn Dir, name: &str, budget_bytes: u64) -> Result<bool, Failed> {
+    if !copy.step(budget_bytes)? {
+        return Ok(false);
+    }
+    new.fsync().map_err(Failed::at(Operation::Fsync, 0))?;
+    dir.rename(TEMP_FILE, name).map_err(Failed::at(Operation::Rename, 0))?;
+    dir.fsync().map_err(Failed::at(Operation::FsyncDir, 0))?;
+    Ok(true)
+}
+
+fn fsync_with_name(file: &dyn File, dir: &dyn Dir) -> Result<(), Failed> {
+    file.fsync().map_err(Failed::at(Operation::Fsync, 0))?;
+    dir.fsync().map_err(Failed::at(Operation::FsyncDir, 0))
+}
