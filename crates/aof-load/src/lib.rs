@@ -19,16 +19,12 @@ mod unit;
 
 pub use damage::{Damage, Expected, Proven};
 pub use error::{CommandName, Evidence, LoadError, Operation};
-pub use notice::Notice;
+pub use notice::{Level, Notice};
 pub use outcome::{AmbiguousTail, LoadOptions, Phase, Progress, Proof, Recovered, SourceKind, TornTail};
 pub use recovery::Recovery;
 pub use sink::{Refusal, Sink};
 pub use source::{ReadError, Reader};
 pub use unit::{Batch, Command, Unit};
-
-/// The name of the file in which an unproven log is copied. One that a crash left is removed at the next recovery that
-/// needs it, and may be removed by whoever cleans the directory.
-pub const TEMP_FILE: &str = "temp-proveaof.aof";
 
 /// The configuration option behind [`LoadOptions::ambiguous_tail`]: `refuse` or `cut`.
 pub const OPTION_AMBIGUOUS_TAIL: &str = "aof-load-ambiguous-tail";

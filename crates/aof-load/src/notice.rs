@@ -5,6 +5,15 @@ use std::io;
 
 use crate::damage::Damage;
 
+/// How loud a notice is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// In the normal course of things.
+    Notice,
+    /// Something the operator should look at.
+    Warning,
+}
+
 /// One line for the log. `Display` is the text; the caller adds time and level.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -64,10 +73,13 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Whether Redis would log it as a warning.
+    /// How loud it is logged.
     #[must_use]
-    pub fn is_warning(&self) -> bool {
-        !matches!(self, Self::ProvingTail { .. } | Self::CopyingFile { .. } | Self::Proven { .. })
+    pub fn level(&self) -> Level {
+        match self {
+            Self::ProvingTail { .. } | Self::CopyingFile { .. } | Self::Proven { .. } => Level::Notice,
+            _ => Level::Warning,
+        }
     }
 }
 

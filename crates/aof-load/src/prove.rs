@@ -10,11 +10,12 @@
 use std::io;
 use std::sync::Arc;
 
+use aof_state::TempFile;
 use vfs::{Dir, File, Open};
 
 use crate::copy::{Copy, Failed, Target};
 use crate::damage::Proven;
-use crate::{Operation, Proof, TEMP_FILE};
+use crate::{Operation, Proof};
 
 /// What is to be done. Pure, see [`plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +33,11 @@ pub(crate) enum Plan {
     Copy,
 }
 
-/// Plans the proof of a file of `size_bytes`, after the cut.
-pub(crate) fn plan(proven: Option<Proven>, size_bytes: u64) -> Plan {
+/// Plans the proof of the first `size_bytes` of a file, which are all that will be left of `found_bytes`.
+pub(crate) fn plan(proven: Option<Proven>, size_bytes: u64, found_bytes: u64) -> Plan {
     match proven {
+        // Somebody cut it, and may have written to it since: what the state file says is no proof of these bytes.
+        Some(proven) if proven.fsynced_offset_bytes > found_bytes => Plan::Copy,
         Some(proven) if proven.clean_end && proven.fsynced_offset_bytes >= size_bytes => Plan::Nothing,
         Some(proven) if proven.same_boot && proven.fsynced_offset_bytes < size_bytes => {
             Plan::Rewrite { from: proven.fsynced_offset_bytes }
@@ -79,7 +82,7 @@ impl Prover {
                 Work::Rewrite { log, update, copy, from }
             }
             Plan::Copy => {
-                let new = create_temp(dir).map_err(Failed::at(Operation::Create, 0))?;
+                let new = create_temp(dir, name).map_err(Failed::at(Operation::Create, 0))?;
                 Work::Copy { copy: Copy::new(log, Target::Append(Arc::clone(&new)), 0, size_bytes), new }
             }
         };
@@ -115,7 +118,7 @@ impl Prover {
                 Ok(true) => Ok(Some((Arc::clone(new), Proof::Copied))),
                 Err(failed) => {
                     // Gone already if the rename was done: then only the directory's fsync failed.
-                    let _still_there = dir.unlink(TEMP_FILE);
+                    let _still_there = dir.unlink(&TempFile::Copy.name(name));
                     Err(failed)
                 }
             },
@@ -124,12 +127,13 @@ impl Prover {
 }
 
 /// Creates the file to copy to. A crash may have left one.
-fn create_temp(dir: &dyn Dir) -> io::Result<Arc<dyn File>> {
-    match dir.unlink(TEMP_FILE) {
+fn create_temp(dir: &dyn Dir, name: &str) -> io::Result<Arc<dyn File>> {
+    let temp = TempFile::Copy.name(name);
+    match dir.unlink(&temp) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => (),
     }
-    dir.open(TEMP_FILE, Open::CreateNew)
+    dir.open(&temp, Open::CreateNew)
 }
 
 fn copy_over(new: &dyn File, copy: &mut Copy, dir: &dyn Dir, name: &str, budget_bytes: u64) -> Result<bool, Failed> {
@@ -137,7 +141,7 @@ fn copy_over(new: &dyn File, copy: &mut Copy, dir: &dyn Dir, name: &str, budget_
         return Ok(false);
     }
     new.fsync().map_err(Failed::at(Operation::Fsync, 0))?;
-    dir.rename(TEMP_FILE, name).map_err(Failed::at(Operation::Rename, 0))?;
+    dir.rename(&TempFile::Copy.name(name), name).map_err(Failed::at(Operation::Rename, 0))?;
     dir.fsync().map_err(Failed::at(Operation::FsyncDir, 0))?;
     Ok(true)
 }

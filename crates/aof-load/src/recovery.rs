@@ -149,7 +149,7 @@ impl Recovery {
             let fsynced_offset_bytes = proven.fsynced_offset_bytes;
             self.notices.push(Notice::ShorterThanFsynced { size_bytes, fsynced_offset_bytes });
         }
-        self.start_proof(prove::plan(self.proven, size_bytes), None, size_bytes)
+        self.start_proof(prove::plan(self.proven, size_bytes, size_bytes), None, size_bytes)
     }
 
     fn judge(&mut self, damage: Damage) -> Result<Stage, LoadError> {
@@ -230,7 +230,7 @@ impl Recovery {
     fn cut(&mut self, damage: &Damage, side_file: Option<String>) -> Result<Stage, LoadError> {
         let cut_at = damage.cut_at;
         self.notices.push(Notice::Truncating { cut_at });
-        let plan = prove::plan(self.proven, cut_at);
+        let plan = prove::plan(self.proven, cut_at, self.log.size_bytes);
         // A file that is copied is cut by copying less of it: the old one stays as it is.
         if plan != prove::Plan::Copy {
             cut(&*self.log.file, cut_at).map_err(|Failed { operation, error, .. }| LoadError::Cut {
