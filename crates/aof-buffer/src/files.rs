@@ -1,0 +1,242 @@
+//! One log file: how far it is written and fsynced, and what failed on it.
+//!
+//! The state only; `writer.rs` makes the system calls and `plan.rs` decides on them.
+//!
+//! Invariants: `start <= fsynced <= written`; the file holds exactly the stream from `start` to `written` behind its
+//! first `start_size_bytes`; after a failed fsync `fsynced` never moves again.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use aof_state::LogOffset;
+use bio::JobId;
+use vfs::File;
+
+use crate::health::{Failure, Health};
+use crate::plan::{AppendFsync, FsyncInput, RETRY_EVERY_MS};
+use crate::writer::{FileId, Target, WriteFault, Written};
+
+/// The result of an fsync, left by the job for whoever settles it: the completion, or a blocking flush.
+pub(crate) type FsyncTicket = Arc<OnceLock<Result<(), Arc<io::Error>>>>;
+
+/// An fsync in a bio thread.
+#[derive(Debug)]
+pub(crate) struct FsyncInFlight {
+    pub(crate) id: JobId,
+    /// What was written when it was submitted.
+    pub(crate) upto: LogOffset,
+    pub(crate) ticket: FsyncTicket,
+}
+
+/// A series of failed writes.
+#[derive(Debug)]
+struct WriteTrouble {
+    error: Arc<io::Error>,
+    since_ms: u64,
+    retry_at_ms: u64,
+}
+
+/// A failed fsync.
+#[derive(Debug)]
+struct FsyncTrouble {
+    error: Arc<io::Error>,
+    since_ms: u64,
+    /// What was written then: nothing after it is acknowledged on this file.
+    written: LogOffset,
+}
+
+/// A file of the log.
+pub(crate) struct LogFile {
+    id: FileId,
+    file: Arc<dyn File>,
+    start: LogOffset,
+    start_size_bytes: u64,
+    written: LogOffset,
+    fsynced: LogOffset,
+    /// The end of what the last fsync started covers, whatever came of it.
+    fsync_started_upto: LogOffset,
+    last_fsync_started_ms: Option<u64>,
+    fsync: Option<FsyncInFlight>,
+    write_trouble: Option<WriteTrouble>,
+    fsync_trouble: Option<FsyncTrouble>,
+    /// A write job vanished: the file may hold more than is known.
+    tail_unknown: bool,
+}
+
+impl LogFile {
+    /// A file of `size_bytes` that goes on with the stream at `start`.
+    pub(crate) fn new(id: FileId, file: Arc<dyn File>, size_bytes: u64, start: LogOffset) -> Self {
+        Self {
+            id,
+            file,
+            start,
+            start_size_bytes: size_bytes,
+            written: start,
+            fsynced: start,
+            fsync_started_upto: start,
+            last_fsync_started_ms: None,
+            fsync: None,
+            write_trouble: None,
+            fsync_trouble: None,
+            tail_unknown: false,
+        }
+    }
+
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    pub(crate) fn written(&self) -> LogOffset {
+        self.written
+    }
+
+    pub(crate) fn fsynced(&self) -> LogOffset {
+        self.fsynced
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.position_bytes(self.written)
+    }
+
+    /// How much of the file is proven durable, in bytes from its beginning.
+    pub(crate) fn fsynced_size_bytes(&self) -> u64 {
+        self.position_bytes(self.fsynced)
+    }
+
+    fn position_bytes(&self, offset: LogOffset) -> u64 {
+        self.start_size_bytes + (offset.0 - self.start.0)
+    }
+
+    pub(crate) fn fsync_in_flight(&self) -> Option<&FsyncInFlight> {
+        self.fsync.as_ref()
+    }
+
+    pub(crate) fn fsync_failed(&self) -> bool {
+        self.fsync_trouble.is_some()
+    }
+
+    /// Beyond this offset nothing is acknowledged; `None` while no fsync failed.
+    pub(crate) fn ack_limit(&self) -> Option<LogOffset> {
+        self.fsync_trouble.as_ref().map(|trouble| trouble.written)
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        match (&self.fsync_trouble, &self.write_trouble) {
+            (Some(t), _) => Health::FsyncFailed { error: Arc::clone(&t.error), since_ms: t.since_ms },
+            (None, Some(t)) => Health::WriteError { error: Arc::clone(&t.error), since_ms: t.since_ms },
+            (None, None) => Health::Ok,
+        }
+    }
+
+    /// What stands against a durable end: an fsync that failed weighs more than a write that may be tried again.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        match (&self.fsync_trouble, &self.write_trouble) {
+            (Some(t), _) => Some(Failure::Fsync(Arc::clone(&t.error))),
+            (None, Some(t)) => Some(Failure::Write(Arc::clone(&t.error))),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether the last write failed.
+    pub(crate) fn write_failed(&self) -> bool {
+        self.write_trouble.is_some()
+    }
+
+    /// When a file that lacks bytes up to `end` may be written: `None` if it lacks none, now unless a write failed lately.
+    pub(crate) fn write_due_ms(&self, end: LogOffset) -> Option<u64> {
+        (self.written < end).then(|| self.write_trouble.as_ref().map_or(0, |trouble| trouble.retry_at_ms))
+    }
+
+    /// This file's part in a flush of the batch that begins at `batch_start`.
+    pub(crate) fn target(&self, batch_start: LogOffset) -> Target {
+        let from = self.written.0.checked_sub(batch_start.0).expect("a batch begins where the slowest file ends");
+        Target {
+            id: self.id,
+            file: Arc::clone(&self.file),
+            from: usize::try_from(from).expect("the batch is in memory"),
+            size_bytes: self.size_bytes(),
+            cut_first: self.tail_unknown,
+        }
+    }
+
+    /// Takes the result of a flush. Returns whether it ended a series of failed writes.
+    pub(crate) fn wrote(&mut self, written: &Written, now_ms: u64) -> bool {
+        debug_assert_eq!(written.id, self.id);
+        self.written.0 += written.written_bytes;
+        match &written.fault {
+            Some(WriteFault { error, .. }) => {
+                let since_ms = self.write_trouble.as_ref().map_or(now_ms, |trouble| trouble.since_ms);
+                let retry_at_ms = now_ms.saturating_add(RETRY_EVERY_MS);
+                self.write_trouble = Some(WriteTrouble { error: Arc::clone(error), since_ms, retry_at_ms });
+                false
+            }
+            None => {
+                self.tail_unknown = false;
+                self.write_trouble.take().is_some()
+            }
+        }
+    }
+
+    /// A write job vanished without a result: what it left is cut off before the next write.
+    pub(crate) fn doubt_tail(&mut self) {
+        self.tail_unknown = true;
+    }
+
+    /// What the decision to fsync this file depends on.
+    pub(crate) fn fsync_input(&self, policy: AppendFsync, held: bool, alone: bool, now_ms: u64) -> FsyncInput {
+        FsyncInput {
+            policy,
+            unsynced: self.fsync_started_upto < self.written,
+            running: self.fsync.is_some(),
+            failed: self.fsync_trouble.is_some(),
+            held,
+            alone,
+            last_started_ms: self.last_fsync_started_ms,
+            now_ms,
+        }
+    }
+
+    /// Notes that an fsync starts; returns the offset it covers.
+    pub(crate) fn start_fsync(&mut self, now_ms: u64) -> LogOffset {
+        debug_assert!(self.fsync.is_none() && self.fsync_trouble.is_none());
+        self.last_fsync_started_ms = Some(now_ms);
+        self.fsync_started_upto = self.written;
+        self.written
+    }
+
+    pub(crate) fn fsync_submitted(&mut self, fsync: FsyncInFlight) {
+        debug_assert!(self.fsync.is_none(), "fsyncs of one file do not overlap");
+        self.fsync = Some(fsync);
+    }
+
+    /// Takes the fsync in flight out, if there is one and, given an id, if it is that one.
+    pub(crate) fn take_fsync(&mut self, id: Option<JobId>) -> Option<FsyncInFlight> {
+        self.fsync.take_if(|fsync| id.is_none_or(|id| fsync.id == id))
+    }
+
+    /// Takes the result of an fsync that covered what was written up to `upto`.
+    pub(crate) fn fsynced_to(&mut self, upto: LogOffset, result: Result<(), Arc<io::Error>>, now_ms: u64) {
+        match result {
+            Ok(()) if self.fsync_trouble.is_none() => self.fsynced = self.fsynced.max(upto),
+            // A success after a failure only says that the kernel has forgotten the failure.
+            Ok(()) => {}
+            Err(error) => self.fail_fsync(error, now_ms),
+        }
+        debug_assert!(self.fsynced <= self.written);
+    }
+
+    /// Nothing written from now on counts as fsynced. The first reason is kept.
+    pub(crate) fn fail_fsync(&mut self, error: Arc<io::Error>, now_ms: u64) {
+        let written = self.written;
+        self.fsync_trouble.get_or_insert(FsyncTrouble { error, since_ms: now_ms, written });
+    }
+
+    /// Gives the file back.
+    pub(crate) fn into_file(self) -> Arc<dyn File> {
+        self.file
+    }
+}
