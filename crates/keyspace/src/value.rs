@@ -73,6 +73,11 @@ impl Value {
     pub fn free_effort(&self) -> usize {
         self.as_ref().free_effort()
     }
+
+    /// Whether freeing the value takes long enough to be done off the loop.
+    pub fn is_large(&self) -> bool {
+        self.free_effort() > LAZY_FREE_THRESHOLD
+    }
 }
 
 impl<'a> ValueRef<'a> {
@@ -120,8 +125,14 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    /// About how many bytes of memory the value takes, its own allocations included (`MEMORY USAGE`).
-    pub fn memory_bytes(&self) -> usize {
-        todo!()
+    /// Bytes of memory allocated beside the value itself, from a sample where there are many elements.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Str(value) => value.elem().as_i64().map_or(value.len(), |_| 0),
+            Self::List(value) => value.heap_bytes(),
+            Self::Set(value) => value.heap_bytes(),
+            Self::Hash(value) => value.heap_bytes(),
+            Self::ZSet(value) => value.heap_bytes(),
+        }
     }
 }

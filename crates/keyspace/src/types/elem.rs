@@ -1,6 +1,6 @@
 //! One element of a collection, borrowed: bytes, or an integer that stands for its decimal text.
 
-use crate::IntBuf;
+use numeric::IntBuf;
 
 /// One element of a collection, borrowed from it.
 ///
@@ -17,7 +17,7 @@ pub enum Elem<'a> {
 impl<'a> Elem<'a> {
     /// Classifies `bytes`: canonical integers become [`Elem::Int`].
     pub fn new(bytes: &'a [u8]) -> Self {
-        match crate::int_text::parse_i64(bytes) {
+        match numeric::parse_i64(bytes) {
             Some(value) => Self::Int(value),
             None => Self::Bytes(bytes),
         }

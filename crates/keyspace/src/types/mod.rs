@@ -1,8 +1,12 @@
 //! The value types and the compact forms they are built from.
 
+mod dense;
 pub(crate) mod elem;
 pub(crate) mod hash;
+mod index;
+mod item;
 pub(crate) mod list;
+mod pack;
 pub(crate) mod set;
 pub(crate) mod string;
 pub(crate) mod thresholds;

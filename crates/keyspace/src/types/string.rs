@@ -1,6 +1,6 @@
 //! Strings: integers in place, or bytes.
 
-use crate::IntBuf;
+use numeric::IntBuf;
 
 use super::elem::Elem;
 
@@ -35,6 +35,20 @@ impl Str {
         Self(StrForm::Int(value))
     }
 
+    /// The plain bytes, to be changed at will; raw from now on.
+    pub(crate) fn make_raw(&mut self) -> &mut Vec<u8> {
+        if !matches!(self.0, StrForm::Raw(_)) {
+            self.0 = StrForm::Raw(match std::mem::replace(&mut self.0, StrForm::Int(0)) {
+                StrForm::Int(value) => Elem::Int(value).to_vec(),
+                StrForm::Bytes(bytes) | StrForm::Raw(bytes) => bytes,
+            });
+        }
+        match &mut self.0 {
+            StrForm::Raw(bytes) => bytes,
+            StrForm::Int(_) | StrForm::Bytes(_) => unreachable!("made raw above"),
+        }
+    }
+
     /// Borrows the string.
     pub fn as_ref(&self) -> StrRef<'_> {
         match &self.0 {
@@ -48,7 +62,7 @@ impl Str {
 impl From<Vec<u8>> for Str {
     /// Takes the bytes over, unless they are the canonical text of an integer.
     fn from(bytes: Vec<u8>) -> Self {
-        match crate::int_text::parse_i64(&bytes) {
+        match numeric::parse_i64(&bytes) {
             Some(value) => Self(StrForm::Int(value)),
             None => Self(StrForm::Bytes(bytes)),
         }
@@ -63,6 +77,15 @@ pub struct StrRef<'a> {
 }
 
 impl<'a> StrRef<'a> {
+    /// `raw`: the bytes were changed in place.
+    pub(crate) fn new(elem: Elem<'a>, raw: bool) -> Self {
+        Self { elem, raw }
+    }
+
+    pub(crate) fn is_raw(self) -> bool {
+        self.raw
+    }
+
     /// Length of the text in bytes.
     pub fn len(self) -> usize {
         self.elem.len()
@@ -77,7 +100,7 @@ impl<'a> StrRef<'a> {
     pub fn as_i64(self) -> Option<i64> {
         match self.elem {
             Elem::Int(value) => Some(value),
-            Elem::Bytes(bytes) => crate::int_text::parse_i64(bytes),
+            Elem::Bytes(bytes) => numeric::parse_i64(bytes),
         }
     }
 

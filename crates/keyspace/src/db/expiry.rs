@@ -1,0 +1,51 @@
+//! Which keys expire when: an ordered index, so that expired keys are found without looking at any other.
+//!
+//! It holds a deadline and a hash for each key with a deadline, about 25 bytes, and nothing for a key without one. The
+//! table is asked for the keys of a hash. Should two keys with the same 64 bits of hash have the same deadline, they
+//! share one line; whoever forgets a key says whether another still needs it.
+
+use std::collections::BTreeSet;
+
+use crate::hashing::KeyHash;
+use crate::time::UnixMs;
+
+/// Deadlines in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Expiry {
+    lines: BTreeSet<(UnixMs, KeyHash)>,
+    /// Number of keys with a deadline.
+    keys: usize,
+}
+
+impl Expiry {
+    pub(super) fn keys(&self) -> usize {
+        self.keys
+    }
+
+    pub(super) fn add(&mut self, at: UnixMs, hash: KeyHash) {
+        self.lines.insert((at, hash));
+        self.keys += 1;
+    }
+
+    /// Forgets a key; `shared` says whether another key of this hash has the same deadline.
+    pub(super) fn forget(&mut self, at: UnixMs, hash: KeyHash, shared: bool) {
+        self.keys -= 1;
+        if !shared {
+            self.lines.remove(&(at, hash));
+        }
+    }
+
+    /// The deadlines before `now`, earliest first.
+    pub(super) fn before(&self, now: UnixMs) -> impl Iterator<Item = (UnixMs, KeyHash)> {
+        self.lines.range(..(now, KeyHash(0))).copied()
+    }
+
+    pub(super) fn next(&self) -> Option<UnixMs> {
+        self.lines.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        // A node of a BTreeSet is about two thirds full.
+        self.lines.len() * size_of::<(UnixMs, KeyHash)>() * 3 / 2
+    }
+}

@@ -1,0 +1,74 @@
+//! Hashes against a `BTreeMap`, and the encodings' thresholds.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        6 => (0i64..12).prop_map(|value| value.to_string().into_bytes()),
+        3 => prop::collection::vec(b'a'..=b'b', 0..4),
+        1 => prop::collection::vec(any::<u8>(), 0..12),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_hash_behaves_as_a_btree_map(steps in prop::collection::vec((0u8..5, text(), text()), 1..120), seed: u64) {
+        let limits = Thresholds { hash_max_listpack_entries: 8, hash_max_listpack_value: 10, ..Default::default() };
+        let (mut hash, mut model) = (Hash::new(), BTreeMap::new());
+        let mut rng = fastrand::Rng::with_seed(seed);
+        for (kind, field, value) in steps {
+            if kind < 4 {
+                let new = model.insert(field.clone(), value.clone()).is_none();
+                prop_assert_eq!(hash.set(&field, &value, &limits), new);
+            } else {
+                prop_assert_eq!(hash.remove(&field), model.remove(&field).is_some());
+            }
+            prop_assert_eq!(hash.get(&field).map(Elem::to_vec), model.get(&field).cloned());
+            let all: BTreeMap<_, _> = hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
+            prop_assert_eq!(&all, &model);
+            prop_assert_eq!(hash.len(), model.len());
+            if let Some((field, value)) = hash.random(&mut rng) {
+                prop_assert_eq!(model.get(&field.to_vec()), Some(&value.to_vec()));
+            }
+        }
+        let mut scanned = BTreeMap::new();
+        let mut cursor = 0;
+        loop {
+            cursor = hash.scan(cursor, 3, &mut |field, value| { scanned.insert(field.to_vec(), value.to_vec()); });
+            if cursor == 0 { break; }
+        }
+        prop_assert_eq!(scanned, model);
+    }
+}
+
+#[test]
+fn encodings_change_at_the_thresholds_of_redis() {
+    let limits = Thresholds::default();
+    let mut hash = Hash::new();
+    for field in 0..limits.hash_max_listpack_entries {
+        hash.set(field.to_string().as_bytes(), b"v", &limits);
+    }
+    assert_eq!(hash.encoding(), "listpack");
+    hash.set(b"one more", b"v", &limits);
+    assert_eq!(hash.encoding(), "hashtable");
+
+    let mut hash = Hash::new();
+    hash.set(b"f", &[b'x'; 64], &limits);
+    assert_eq!(hash.encoding(), "listpack");
+    hash.set(b"f", &[b'x'; 65], &limits);
+    assert_eq!((hash.len(), hash.encoding()), (1, "hashtable"));
+}
+
+#[test]
+fn a_small_hash_keeps_its_insertion_order() {
+    let (mut hash, limits) = (Hash::new(), Thresholds::default());
+    for field in ["b", "a", "c", "a"] {
+        hash.set(field.as_bytes(), b"1", &limits);
+    }
+    let fields: Vec<_> = hash.iter().map(|(field, _)| field.to_vec()).collect();
+    assert_eq!(fields, [b"b", b"a", b"c"]);
+}
