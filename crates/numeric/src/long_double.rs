@@ -467,6 +467,20 @@ mod tests {
             prop_assert!(same_value(a.checked_add(b), naive_sum(a, b)), "{a:?} + {b:?}");
         }
 
+        /// The lower number lies around half a unit of the upper one's last bit: where rounding is decided.
+        #[test]
+        fn sums_near_a_tie_equal_exact_sums_rounded_once(
+            upper in any::<u64>(),
+            extra in 0u64..9,
+            distance in 58i64..68,
+            signs in any::<(bool, bool)>(),
+        ) {
+            let number = |negative, mantissa, scale| LongDouble { negative, magnitude: Magnitude::Finite { mantissa, scale } };
+            let a = number(signs.0, upper | 1 << 63, 0);
+            let b = number(signs.1, 1 << 63 | extra, -distance);
+            prop_assert!(same_value(a.checked_add(b), naive_sum(a, b)), "{a:?} + {b:?}");
+        }
+
         #[test]
         fn the_short_way_of_parsing_equals_the_long_one(value: u64, point in 0usize..19, exponent in -30i64..30) {
             let digits = format!("{value:019}");
