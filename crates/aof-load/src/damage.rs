@@ -6,7 +6,8 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::error::Evidence;
+use crate::Refusal;
+use crate::error::{CommandName, Evidence};
 
 /// What was expected where something else was found, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,11 @@ pub enum Expected {
     NoDiscard,
     /// `MULTI` and `EXEC` without arguments.
     NoArguments,
+    /// A command that the sink takes. Only where a hole is likely: see the module's `is_hole`.
+    Applicable {
+        /// Why it was refused.
+        refusal: Refusal,
+    },
     /// The `EXEC` of the `MULTI` at this offset.
     Exec {
         /// The offset of the open `MULTI`.
@@ -70,6 +76,7 @@ impl fmt::Display for Expected {
             Self::OpenMulti => f.write_str("a MULTI before this EXEC or DISCARD"),
             Self::NoDiscard => f.write_str("no DISCARD in a log"),
             Self::NoArguments => f.write_str("MULTI or EXEC without arguments"),
+            Self::Applicable { refusal } => write!(f, "a command without holes ({refusal})"),
             Self::Exec { multi } => write!(f, "the EXEC of the MULTI at byte {multi}"),
         }
     }
@@ -129,6 +136,37 @@ pub struct Proven {
     pub same_boot: bool,
     /// Whether the server ended cleanly: everything was fsynced.
     pub clean_end: bool,
+}
+
+/// A whole command that the sink refused.
+#[derive(Debug)]
+pub(crate) struct RefusedCommand {
+    pub name: CommandName,
+    pub offset: u64,
+    pub index: u64,
+    pub refusal: Refusal,
+    /// Where the unit it belongs to starts.
+    pub unit_offset: u64,
+    /// Whether the sink is as it was before the unit.
+    pub nothing_applied: bool,
+    /// Whether an argument holds a NUL byte, as a hole in the file would read.
+    pub holds_nul: bool,
+}
+
+impl RefusedCommand {
+    /// Its place as damage, if it is to be cut.
+    pub(crate) fn damage(&self) -> Damage {
+        Damage {
+            offset: self.offset,
+            found: Some(b'*'),
+            expected: Expected::Applicable { refusal: self.refusal },
+            command_offset: self.offset,
+            command_index: self.index,
+            cut_at: self.unit_offset,
+            in_transaction: self.offset != self.unit_offset,
+            argument: None,
+        }
+    }
 }
 
 /// What stands behind damage.
@@ -202,4 +240,12 @@ pub(crate) fn by_what_follows(follows: Follows) -> Verdict {
         Follows::Command { command_offset } => Verdict::Corrupt(Evidence::CommandFollows { command_offset }),
         Follows::Undecided => Verdict::Corrupt(Evidence::Undecided),
     }
+}
+
+/// Whether a refused command is damage that a power loss left, not a command of some other program: it must lie wholly behind
+/// what is proven, where holes may be, and hold the NUL bytes that a hole reads as. A sink that already took a part of the
+/// unit cannot go on in any case.
+pub(crate) fn is_hole(refused: &RefusedCommand, proven: Option<Proven>) -> bool {
+    let unproven = proven.is_some_and(|p| !p.clean_end && p.fsynced_offset_bytes <= refused.unit_offset);
+    unproven && refused.holds_nul && refused.nothing_applied
 }

@@ -1,4 +1,14 @@
-//! Recovery of an append-only file: replay, torn tails, side files, proof of the tail.
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! - `scan`: one command or annotation in bytes that arrive piece by piece. `assemble`: commands to units. Neither does I/O.
+//! - `unit`: [`Batch`], [`Unit`], [`Command`].
+//! - `source`: [`Reader`], in a thread (over `queue`) or inline.
+//! - `sink`: where units go. `replay`: applies them.
+//! - `damage`: torn or corrupt, as pure functions. `follow`: what stands behind damage.
+//! - `cut`, `prove`: what is done to the disk, over `copy`.
+//! - `recovery`: the driver. `outcome`, `notice`, `error`: what goes in and out.
 
 mod assemble;
 mod copy;

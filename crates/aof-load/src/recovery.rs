@@ -9,7 +9,7 @@ use vfs::{Dir, File, FileKind, Open};
 
 use crate::copy::{Failed, read_exact};
 use crate::cut::{SideFile, cut};
-use crate::damage::{ByProof, Damage, Verdict, by_proof, by_what_follows};
+use crate::damage::{ByProof, Damage, RefusedCommand, Verdict, by_proof, by_what_follows, is_hole};
 use crate::error::Evidence;
 use crate::follow::Search;
 use crate::prove::{self, Prover};
@@ -138,6 +138,10 @@ impl Recovery {
             None => Ok(Stage::Replay(replay)),
             Some(End::Whole) => self.whole(),
             Some(End::Damaged(damage)) => self.judge(damage),
+            Some(End::Refused(refused)) if is_hole(&refused, self.proven) => self.torn(refused.damage()),
+            Some(End::Refused(RefusedCommand { name, offset, index, refusal, .. })) => {
+                Err(LoadError::Refused { path: self.log.path.clone(), name, offset, index, refusal })
+            }
         }
     }
 

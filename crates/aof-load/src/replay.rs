@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
+use crate::damage::RefusedCommand;
 use crate::error::CommandName;
 use crate::source::{Delivery, ReadError, Source};
-use crate::{Batch, Damage, LoadError, Operation, Refusal, Sink, Unit};
+use crate::{Batch, Command, Damage, LoadError, Operation, Sink, Unit};
 
 /// How a log ended.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) enum End {
     Whole,
     /// At the first damage.
     Damaged(Damage),
+    /// With a command that the sink refused.
+    Refused(RefusedCommand),
 }
 
 /// A replay in progress.
@@ -68,7 +71,9 @@ impl Replay {
                 self.current = None;
                 continue;
             };
-            apply(sink, &unit, path)?;
+            if let Err(refused) = apply(sink, &unit) {
+                return Ok(Some(End::Refused(refused)));
+            }
             *commands += unit.commands().len() as u64;
             *next += 1;
             self.loaded_bytes = unit.range().end;
@@ -77,20 +82,30 @@ impl Replay {
     }
 }
 
-fn apply<S: Sink + ?Sized>(sink: &mut S, unit: &Unit<'_>, path: &Path) -> Result<(), LoadError> {
-    let refused = |name: &[u8], offset, index, refusal: Refusal| LoadError::Refused {
-        path: path.to_owned(),
-        name: CommandName::new(name),
-        offset,
-        index,
+fn apply<S: Sink + ?Sized>(sink: &mut S, unit: &Unit<'_>) -> Result<(), RefusedCommand> {
+    let refused = |command: &Command<'_>, refusal, nothing_applied| RefusedCommand {
+        name: CommandName::new(command.args().name()),
+        offset: command.offset(),
+        index: command.index(),
         refusal,
+        unit_offset: unit.range().start,
+        nothing_applied,
+        holds_nul: command.args().from(0).any(|arg| arg.contains(&0)),
     };
     for command in unit.commands() {
-        let args = command.args();
-        sink.check(args).map_err(|refusal| refused(args.name(), command.offset(), command.index(), refusal))?;
+        sink.check(command.args()).map_err(|refusal| refused(&command, refusal, true))?;
     }
-    sink.apply(unit).map_err(|refusal| {
-        let name = unit.commands().next().map_or(&b"MULTI"[..], |first| first.args().name());
-        refused(name, unit.range().start, unit.index(), refusal)
-    })
+    let Err(refusal) = sink.apply(unit) else { return Ok(()) };
+    match unit.commands().next() {
+        Some(first) => Err(refused(&first, refusal, !unit.is_transaction())),
+        None => Err(RefusedCommand {
+            name: CommandName::new(b"MULTI"),
+            offset: unit.range().start,
+            index: unit.index(),
+            refusal,
+            unit_offset: unit.range().start,
+            nothing_applied: false,
+            holds_nul: false,
+        }),
+    }
 }

@@ -13,13 +13,15 @@ pub trait Sink {
     /// Called for every command of a unit, in order, before the unit is applied.
     ///
     /// # Errors
-    /// The reason why not. Loading ends with an error that names the command and its offset.
+    /// The reason why not. Loading ends with an error that names the command and its offset; or, if the command holds NUL
+    /// bytes and lies in the unproven end of the file, with a cut before its unit.
     fn check(&mut self, args: Args<'_>) -> Result<(), Refusal>;
 
     /// Applies one unit whole. `SELECT` comes as an ordinary command, alone or inside of a transaction.
     ///
     /// # Errors
-    /// The reason why it cannot be applied. Loading ends with an error.
+    /// The reason why it cannot be applied. Loading ends with an error; or, if the unit is a single command with a hole in
+    /// the unproven end of the file, with a cut before it. So a single command that is refused must have changed nothing.
     fn apply(&mut self, unit: &Unit<'_>) -> Result<(), Refusal>;
 }
 
