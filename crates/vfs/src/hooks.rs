@@ -104,3 +104,25 @@ impl File for DelayedFile {
         self.inner.descriptor()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::SimDisk;
+    use std::time::Instant;
+
+    #[test]
+    fn every_fsync_of_a_file_takes_its_time_and_everything_passes_through() {
+        let disk = SimDisk::new();
+        let delay = Duration::from_millis(2);
+        let dir = DelayedDir::new(disk.dir("/"), delay);
+        let file = dir.open("a", Open::AppendOrCreate).unwrap();
+        file.append(b"bytes").unwrap();
+        let started = Instant::now();
+        file.fdatasync().unwrap();
+        file.fsync().unwrap();
+        assert!(started.elapsed() >= delay * 2);
+        dir.rename("a", "b").unwrap();
+        assert_eq!(disk.durable_content("/", "b").as_deref(), Some(&b"bytes"[..]));
+    }
+}

@@ -139,6 +139,12 @@ impl SimDisk {
         self.shared.state.lock().now_ns += by_ns;
     }
 
+    /// The names that processes see in a directory, sorted. No call.
+    #[must_use]
+    pub fn names(&self, dir: &str) -> Vec<String> {
+        self.shared.state.lock().names(dir).cache.keys().cloned().collect()
+    }
+
     /// What a process sees in a file; `None` if it is not there. No call.
     #[must_use]
     pub fn content(&self, dir: &str, name: &str) -> Option<Vec<u8>> {
