@@ -26,6 +26,9 @@ const START_BOUND: Duration = Duration::from_secs(60);
 /// How long a killed process may take to be gone.
 const KILL_BOUND: Duration = Duration::from_secs(20);
 
+/// How long one PING of a starting server may take before the next one is tried.
+const PING_BOUND: Duration = Duration::from_millis(250);
+
 /// How often a condition that sends no event is looked at.
 const POLL: Duration = Duration::from_micros(500);
 
@@ -291,7 +294,9 @@ impl ServerProcess {
     }
 
     fn ping(&self) -> Option<Value> {
-        self.client().ok()?.call(&["PING"]).ok()
+        let mut client = self.client().ok()?;
+        client.set_timeout(PING_BOUND).ok()?;
+        client.call(&["PING"]).ok()
     }
 
     /// The children it has at this moment, such as a rewrite child.

@@ -1,0 +1,93 @@
+//! Configuration, arguments and the refusals that an operator meets: one clear line and a non-zero exit.
+
+use std::net::TcpListener;
+
+use anyhow::{Result, ensure};
+use testkit::ports::{free_port, loopback};
+
+use crate::support::{Home, call, dialogue, refused, show};
+
+#[test]
+fn a_port_in_use_is_refused() -> Result<()> {
+    let home = Home::new()?;
+    let port = free_port()?;
+    let _taken = TcpListener::bind(loopback(port))?;
+    // The listener of the test answers no PING, so the server cannot be mistaken for ready.
+    refused(&home.server()?.port(port).start_refused()?, &[&port.to_string(), "Address already in use"])
+}
+
+#[test]
+fn an_unknown_directive_is_refused_by_name() -> Result<()> {
+    let home = Home::new()?;
+    let refusal = home.server()?.directive("no-such-directive", "yes").start_refused()?;
+    refused(&refusal, &["no-such-directive"])?;
+    refused(&refusal, &["Bad directive or wrong number of arguments"])
+}
+
+#[test]
+fn an_impossible_value_is_refused_with_its_line() -> Result<()> {
+    let home = Home::new()?;
+    let refusal = home.server()?.directive("appendfsync", "sometimes").start_refused()?;
+    refused(&refusal, &["sometimes"])
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_refused() -> Result<()> {
+    let home = Home::new()?;
+    let include = home.path().join("absent.conf");
+    let refusal = home.server()?.directive("include", &include.display().to_string()).start_refused()?;
+    refused(&refusal, &["absent.conf", "No such file or directory"])
+}
+
+#[test]
+fn a_directory_that_is_none_is_refused() -> Result<()> {
+    let home = Home::new()?;
+    let file = home.path().join("file");
+    std::fs::write(&file, "")?;
+    refused(&home.server()?.directive("dir", &file.display().to_string()).start_refused()?, &["Not a directory"])?;
+    let absent = home.path().join("absent");
+    refused(&home.server()?.directive("dir", &absent.display().to_string()).start_refused()?, &["absent"])
+}
+
+#[test]
+fn a_second_server_on_the_directory_is_refused_and_the_first_goes_on() -> Result<()> {
+    let home = Home::new()?;
+    let first = home.server()?.start()?;
+    let mut client = first.client()?;
+    dialogue(&mut client, &[("SET k 1", "OK")])?;
+    let refusal = home.server()?.start_refused()?;
+    let directory = home.data().display().to_string();
+    refused(&refusal, &[&directory])?;
+    dialogue(&mut client, &[("INCR k", "2")])
+}
+
+#[test]
+fn arguments_override_the_file() -> Result<()> {
+    let home = Home::new()?;
+    let builder = home.server()?.directive("appendfsync", "no").arg("--appendfsync").arg("always");
+    let server = builder.start()?;
+    dialogue(&mut server.client()?, &[("CONFIG GET appendfsync", "[\"appendfsync\", \"always\"]")])
+}
+
+#[test]
+fn settings_of_the_aof_can_be_read_and_changed() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let mut client = server.client()?;
+    for (name, value) in [
+        ("appendfsync", "always"),
+        ("appendfsync", "everysec"),
+        ("no-appendfsync-on-rewrite", "yes"),
+        ("auto-aof-rewrite-percentage", "50"),
+        ("auto-aof-rewrite-min-size", "1048576"),
+        ("aof-load-truncated", "no"),
+    ] {
+        let set = show(&call(&mut client, &format!("CONFIG SET {name} {value}"))?);
+        ensure!(set == "OK", "{name} {value}: {set}");
+        let get = show(&call(&mut client, &format!("CONFIG GET {name}"))?);
+        ensure!(get == format!("[\"{name}\", \"{value}\"]"), "{get}");
+    }
+    let refused = show(&call(&mut client, "CONFIG SET appendfsync sometimes")?);
+    ensure!(refused.starts_with("(ERR CONFIG SET failed"), "{refused}");
+    Ok(())
+}

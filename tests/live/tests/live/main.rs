@@ -1,0 +1,12 @@
+//! Tests of the real process: what only a server with sockets, files, signals and arguments can show.
+//!
+//! One binary, a module per subject. Each test has its own directory and port; `LEDGERSTONE_SERVER` names another binary.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "drives real processes and files")]
+
+mod config;
+mod corpus;
+mod protocol;
+mod recovery;
+mod support;
+mod survival;
+mod transactions;
