@@ -96,8 +96,8 @@ fn load(client: &mut Client, mixed: &mut Mixed, requests: usize) -> Result<()> {
         pipeline.clear();
         mixed.fill(&mut pipeline, 500);
         for reply in client.run(&pipeline)? {
-            let inside = reply.items().unwrap_or_default();
-            for text in inside.iter().chain([&reply]).filter_map(|r| r.error()) {
+            let inside = reply.as_items().unwrap_or_default();
+            for text in inside.iter().chain([&reply]).filter_map(|r| r.as_error()) {
                 let text = String::from_utf8_lossy(text);
                 ensure!(
                     !text.contains("unknown command") && !text.starts_with("MISCONF"),

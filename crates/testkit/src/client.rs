@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::resp::{Decoder, Value};
+use resp_codec::{ReplyDecoder, Value};
 
 /// How long a reply may take before the client gives the server up, unless told otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,7 +20,10 @@ const READ_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
-    decoder: Decoder,
+    decoder: ReplyDecoder,
+    /// What arrived; from `start` on not yet decoded.
+    arrived: Vec<u8>,
+    start: usize,
     chunk: Box<[u8]>,
 }
 
@@ -32,7 +35,8 @@ impl Client {
     pub fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, DEFAULT_TIMEOUT).context("connect")?;
         stream.set_nodelay(true).context("TCP_NODELAY")?;
-        let mut client = Self { stream, decoder: Decoder::default(), chunk: vec![0; READ_BYTES].into_boxed_slice() };
+        let chunk = vec![0; READ_BYTES].into_boxed_slice();
+        let mut client = Self { stream, decoder: ReplyDecoder::default(), arrived: Vec::new(), start: 0, chunk };
         client.set_timeout(DEFAULT_TIMEOUT)?;
         Ok(client)
     }
@@ -63,7 +67,7 @@ impl Client {
     /// As [`Client::call`], and if the server answers with an error.
     pub fn expect<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Result<Value> {
         let reply = self.call(args)?;
-        if let Some(text) = reply.error() {
+        if let Some(text) = reply.as_error() {
             let name = args.first().map_or_else(String::new, |a| String::from_utf8_lossy(a.as_ref()).into_owned());
             bail!("{name}: the server answered -{}", String::from_utf8_lossy(text));
         }
@@ -92,14 +96,18 @@ impl Client {
     /// If the connection ends or times out before a whole reply is there, or if what came is not RESP.
     pub fn receive(&mut self) -> Result<Value> {
         loop {
-            if let Some(value) = self.decoder.next_value()? {
+            if let Some((value, consumed)) = self.decoder.decode(&self.arrived[self.start..])? {
+                self.start += consumed;
                 return Ok(value);
             }
+            // What is left is the beginning of one reply: moving it down here costs no more than reading it.
+            self.arrived.drain(..self.start);
+            self.start = 0;
             let n = self.stream.read(&mut self.chunk).context("receive")?;
             if n == 0 {
                 bail!("the server closed the connection");
             }
-            self.decoder.feed(&self.chunk[..n]);
+            self.arrived.extend_from_slice(&self.chunk[..n]);
         }
     }
 

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value as Json, json};
 
 use crate::client::{Client, Pipeline};
-use crate::resp::Value;
+use resp_codec::Value;
 
 /// How far two deadlines may lie apart where one was read through PTTL, in milliseconds.
 pub const DEADLINE_TOLERANCE_MS: i64 = 2_500;
@@ -62,7 +62,7 @@ impl Dataset {
 pub fn dump_dataset(client: &mut Client) -> Result<Dataset> {
     let mut entries = BTreeMap::new();
     for db in 0.. {
-        if client.call(&["SELECT", &db.to_string()])?.error().is_some() {
+        if client.call(&["SELECT", &db.to_string()])?.as_error().is_some() {
             break;
         }
         let reply = client.expect(&["KEYS", "*"])?;
@@ -85,14 +85,14 @@ fn dump_keys(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>
     let mut heads = Vec::new();
     ask.clear();
     for (key, pair) in keys.iter().zip(about.chunks(2)) {
-        let kind = String::from_utf8(pair[0].bytes().context("TYPE")?.to_vec())?;
-        let deadline_ms = pair[1].integer().with_context(|| format!("PEXPIRETIME: {:?}", pair[1]))?;
+        let kind = String::from_utf8(pair[0].as_bytes().context("TYPE")?.to_vec())?;
+        let deadline_ms = pair[1].as_integer().with_context(|| format!("PEXPIRETIME: {:?}", pair[1]))?;
         push_read(&mut ask, &kind, key)?;
         heads.push((kind, (deadline_ms >= 0).then_some(deadline_ms)));
     }
     let values = client.run(&ask)?;
     let entry = |((kind, deadline_ms), reply): ((String, Option<i64>), &Value)| -> Result<Option<Entry>> {
-        if *reply == Value::Null || reply.items().is_some_and(<[Value]>::is_empty) {
+        if reply.is_null() || reply.as_items().is_some_and(<[Value]>::is_empty) {
             return Ok(None);
         }
         let value = canonical(&kind, reply).with_context(|| format!("a {kind}"))?;
@@ -115,7 +115,7 @@ fn push_read(ask: &mut Pipeline, kind: &str, key: &[u8]) -> Result<()> {
 
 fn canonical(kind: &str, reply: &Value) -> Result<Json> {
     if kind == "string" {
-        return Ok(latin1(reply.bytes().context("no string")?).into());
+        return Ok(latin1(reply.as_bytes().context("no string")?).into());
     }
     let items = strings(reply)?;
     Ok(match kind {
@@ -145,8 +145,8 @@ fn score(text: &[u8]) -> Result<Json> {
 }
 
 fn strings(reply: &Value) -> Result<Vec<Vec<u8>>> {
-    let items = reply.items().with_context(|| format!("no array: {reply:?}"))?;
-    items.iter().map(|i| Ok(i.bytes().context("an item that is no string")?.to_vec())).collect()
+    let items = reply.as_items().with_context(|| format!("no array: {reply:?}"))?;
+    items.iter().map(|i| Ok(i.as_bytes().context("an item that is no string")?.to_vec())).collect()
 }
 
 /// One character a byte.

@@ -17,7 +17,7 @@ impl Info {
     /// If the connection breaks or the server answers with an error.
     pub fn fetch(client: &mut Client, section: &str) -> Result<Self> {
         let reply = client.expect(&["INFO", section])?;
-        let text = reply.bytes().context("INFO did not answer with a string")?;
+        let text = reply.as_bytes().context("INFO did not answer with a string")?;
         Ok(Self::parse(&String::from_utf8_lossy(text)))
     }
 

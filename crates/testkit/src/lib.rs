@@ -12,12 +12,11 @@ pub mod history;
 pub mod info;
 pub mod mixed;
 pub mod ports;
-pub mod resp;
 pub mod server;
 pub mod workload;
 
 pub use client::{Client, Pipeline};
 pub use dataset::{Dataset, compare, dump_dataset};
 pub use info::Info;
-pub use resp::Value;
+pub use resp_codec::Value;
 pub use server::{ServerBuilder, ServerProcess};

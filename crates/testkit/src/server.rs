@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use crate::client::Client;
 use crate::info::Info;
 use crate::ports;
-use crate::resp::Value;
+use resp_codec::Value;
 
 /// How long a start may take, loading included, unless told otherwise.
 const START_BOUND: Duration = Duration::from_secs(60);
@@ -142,7 +142,7 @@ impl ServerBuilder {
             if let Some(status) = server.try_wait()? {
                 return Ok(Refusal { status, log: server.log()? });
             }
-            if server.ping().is_some_and(|reply| reply == Value::Simple(b"PONG".to_vec())) {
+            if server.ping().is_some_and(|reply| reply == Value::Status(b"PONG".to_vec())) {
                 bail!("the server serves, though it should have refused to start");
             }
             if Instant::now() > deadline {
@@ -277,7 +277,7 @@ impl ServerProcess {
                 bail!("the server ended during its start: {status}\n{}", self.log()?);
             }
             match self.ping() {
-                Some(Value::Simple(pong)) if pong == b"PONG" => break,
+                Some(Value::Status(pong)) if pong == b"PONG" => break,
                 reply => last = reply.or(last),
             }
             if Instant::now() > deadline {

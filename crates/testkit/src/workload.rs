@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 
 use crate::client::{Client, Pipeline};
 use crate::history::{ClientRecord, Recovered};
-use crate::resp::Value;
+use resp_codec::Value;
 
 /// The commands of one transaction: MULTI, RPUSH, RPUSH, SET, EXEC.
 const REQUESTS_PER_TRANSACTION: usize = 5;
@@ -187,7 +187,7 @@ impl Writer {
         let mut refused = None;
         for _ in 0..REQUESTS_PER_TRANSACTION {
             let reply = self.client.receive()?;
-            let inside = reply.items().unwrap_or_default();
+            let inside = reply.as_items().unwrap_or_default();
             for value in inside.iter().chain([&reply]) {
                 if let Value::Error(text) = value {
                     refused.get_or_insert_with(|| String::from_utf8_lossy(text).into_owned());
@@ -207,9 +207,9 @@ pub fn read_back(client: &mut Client, id: usize) -> Result<Recovered> {
     let mut list = |key: &str| -> Result<Vec<Vec<u8>>> {
         let reply = client.expect(&["LRANGE", key, "0", "-1"])?;
         let Value::Array(items) = reply else { anyhow::bail!("LRANGE did not answer with an array") };
-        items.into_iter().map(|v| Ok(v.bytes().context("a list item that is no string")?.to_vec())).collect()
+        items.into_iter().map(|v| Ok(v.as_bytes().context("a list item that is no string")?.to_vec())).collect()
     };
     let (left, right) = (list(&keys.left)?, list(&keys.right)?);
-    let payload = client.expect(&["GET", &keys.payload])?.bytes().map(<[u8]>::to_vec);
+    let payload = client.expect(&["GET", &keys.payload])?.as_bytes().map(<[u8]>::to_vec);
     Ok(Recovered { left, right, payload })
 }

@@ -183,7 +183,7 @@ impl Session<'_> {
                 }
             }
         }
-        let size = control.expect(&["DBSIZE"])?.integer().context("DBSIZE")?;
+        let size = control.expect(&["DBSIZE"])?.as_integer().context("DBSIZE")?;
         if self.preloaded > 0 && u64::try_from(size)? != keys {
             findings.push(Finding::Other(format!("{size} keys are there, {keys} should be")));
         }
@@ -215,7 +215,7 @@ impl Session<'_> {
                 pipeline.push(&["SET", &format!("preloaded:{i}"), &format!("value-{i:016}")]);
             }
             for reply in control.run(&pipeline)? {
-                anyhow::ensure!(reply.error().is_none(), "preloading: {reply:?}");
+                anyhow::ensure!(reply.as_error().is_none(), "preloading: {reply:?}");
             }
         }
         self.preloaded = self.plan.preloaded_keys;

@@ -42,7 +42,7 @@ fn a_request_may_arrive_in_any_number_of_pieces() -> Result<()> {
     for byte in b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n\r\n\r\n" {
         client.send_raw(&[*byte])?;
     }
-    ensure!(client.receive()? == Value::Simple(b"OK".to_vec()));
+    ensure!(client.receive()? == Value::Status(b"OK".to_vec()));
     ensure!(show(&call(&mut client, "STRLEN k")?) == "2");
     Ok(())
 }
@@ -68,9 +68,9 @@ fn replies_to_a_pipeline_come_in_order_with_errors_in_their_places() -> Result<(
         pipeline.push(&["SET", "k", &i.to_string()]).push(&["LPUSH", "k", "x"]).push(&["GET", "k"]);
     }
     for (i, replies) in client.run(&pipeline)?.chunks(3).enumerate() {
-        ensure!(replies[0] == Value::Simple(b"OK".to_vec()), "request {i}");
-        ensure!(replies[1].error().is_some_and(|e| e.starts_with(b"WRONGTYPE")), "request {i}");
-        ensure!(replies[2].bytes() == Some(i.to_string().as_bytes()), "request {i}");
+        ensure!(replies[0] == Value::Status(b"OK".to_vec()), "request {i}");
+        ensure!(replies[1].as_error().is_some_and(|e| e.starts_with(b"WRONGTYPE")), "request {i}");
+        ensure!(replies[2].as_bytes() == Some(i.to_string().as_bytes()), "request {i}");
     }
     Ok(())
 }

@@ -74,16 +74,17 @@ pub(crate) fn call(client: &mut Client, words: &str) -> Result<Value> {
 pub(crate) fn show(value: &Value) -> String {
     let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
     match value {
-        Value::Simple(b) | Value::Text(b) => text(b),
+        Value::Status(b) => text(b),
         Value::Error(b) => format!("({})", text(b)),
         Value::Integer(n) => n.to_string(),
         Value::Bulk(b) => format!("{:?}", text(b)),
-        Value::Null => "nil".to_owned(),
+        Value::Null | Value::NullArray => "nil".to_owned(),
         Value::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
         Value::Map(pairs) => {
             let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{}: {}", show(k), show(v))).collect();
             format!("{{{}}}", pairs.join(", "))
         }
+        other => format!("{other:?}"),
     }
 }
 
