@@ -1,15 +1,23 @@
 //! The AOF rewrite.
 
+mod child_side;
+mod env;
 mod log;
+mod machine;
 mod names;
 mod notice;
 mod rewriter;
+mod start;
+mod supervise;
+mod switch;
 mod trigger;
 
+pub use child_side::{ChildFiles, ChildTask, CommandEmitter, Out, Snapshot, SnapshotProgress};
+pub use env::{
+    Abort, CHILD_DIFF_BYTES, ForkSource, Latency, Mode, RewriteConfig, RewriteEnv, Shutdown, ShutdownRule, StartError, Status,
+};
 pub use log::{LiveLog, Mirror};
 pub use names::{complete_name, is_left_over, temp_name};
 pub use notice::{Level, Notice, Role};
-pub use rewriter::{
-    Abort, ForkSource, Latency, Mode, RewriteConfig, RewriteEnv, Rewriter, Shutdown, ShutdownRule, StartError, Status,
-};
+pub use rewriter::Rewriter;
 pub use trigger::{AutoRewrite, Backoff};

@@ -5,7 +5,7 @@ const PREFIX: &str = "temp-rewriteaof-";
 const SUFFIX: &str = ".aof";
 
 /// The longest name made here, in bytes.
-pub const LONGEST_NAME_BYTES: usize = 64;
+pub(crate) const LONGEST_NAME_BYTES: usize = 64;
 
 /// The name under which the child writes.
 pub fn temp_name(server_pid: u32) -> String {
@@ -19,7 +19,7 @@ pub fn complete_name(child_pid: i32) -> String {
 }
 
 /// As [`complete_name`], into a buffer: the child may not allocate.
-pub fn complete_name_in(child_pid: i32, buf: &mut [u8; LONGEST_NAME_BYTES]) -> &str {
+pub(crate) fn complete_name_in(child_pid: i32, buf: &mut [u8; LONGEST_NAME_BYTES]) -> &str {
     let mut pid = numeric::IntBuf::new();
     let parts = [PREFIX.as_bytes(), b"bg-", pid.format(i64::from(child_pid)), SUFFIX.as_bytes()];
     let mut len = 0;

@@ -1,233 +1,230 @@
-//! The rewrite as its owner uses it. What happens when is decided in `machine.rs`; the files under `parent/` carry it out.
+//! One log's rewrites, as their owner uses them. What happens when is decided in `machine.rs`; `start.rs` (the fork),
+//! `supervise.rs` (the child) and `switch.rs` (the files) carry it out.
+//!
+//! Nothing here blocks but [`Rewriter::shutdown`]. The owner calls `turn` once a loop turn and hands over finished jobs.
 
 use std::sync::Arc;
 
-use bio::{Bio, Completion};
-use keyspace::{Keyspace, UnixMs};
-use vfs::Dir;
+use aof_state::LogOffset;
+use bio::{Completion, JobId, Kind};
+use child::{Handle, Info, Watchdog};
+use vfs::{Dir, File};
 
-use crate::trigger::AutoRewrite;
-use crate::{LiveLog, Notice};
+use crate::env::{Abort, Latency, Mode, RewriteEnv, Shutdown, ShutdownRule, Status};
+use crate::machine::{self, Action, Event, Phase};
+use crate::notice::Notice;
+use crate::trigger::{AutoRewrite, Backoff};
 
-/// What a rewrite is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The log is open: the new file takes its place.
-    Switch,
-    /// `CONFIG SET appendonly yes` (state WAIT_REWRITE): nothing is open yet, commands are fed for the diff, and the new file
-    /// becomes the log. A file that already has the name is first renamed to `<name>.old-<unix ms>`.
-    First,
-    /// BGREWRITEAOF with `appendonly no`: a snapshot under the log's name, without diff, and nothing stays open.
-    Once,
-}
+/// How long the retry of a failed first rewrite waits at least, in milliseconds.
+const FIRST_RETRY_MS: u64 = 1_000;
 
-/// The settings a rewrite works under.
-#[derive(Clone, Copy, Debug)]
-pub struct RewriteConfig<'a> {
-    /// The log's file name in its directory.
-    pub log_name: &'a str,
-    /// `aof-rewrite-incremental-fsync`: the child fsyncs every 32 MB.
-    pub incremental_fsync: bool,
-    /// The largest diff the child gathers in memory, in bytes; beyond it, it stops reading until it may append.
-    pub child_diff_bytes: usize,
-    /// The server's process id, for the name of the temp file.
-    pub server_pid: u32,
-}
+/// How long a shutdown waits for a killed child, in milliseconds.
+const SHUTDOWN_WAIT_MS: u32 = 200;
 
-/// The world as a rewrite sees it in one call.
-pub struct RewriteEnv<'a> {
-    /// The directory of the log.
-    pub dir: &'a Arc<dyn Dir>,
-    /// Background jobs.
-    pub bio: &'a mut dyn Bio,
-    /// The live log.
-    pub log: &'a mut dyn LiveLog,
-    /// Settings.
-    pub config: RewriteConfig<'a>,
-    /// The monotonic time of this loop turn, in milliseconds.
-    pub mono_ms: u64,
-    /// The wall clock of this loop turn.
-    pub now: UnixMs,
-}
-
-/// What is forked.
-pub struct ForkSource<'a> {
-    /// Starts the child.
-    pub spawner: &'a mut dyn child::Spawner,
-    /// The dataset: everything fed so far has been applied to it.
-    pub keyspace: &'a Keyspace,
-}
-
-/// Why a rewrite did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// One runs already, or its child is not yet gone.
-    #[error("an append only file rewrite is in progress")]
-    AlreadyRunning,
-    /// The temp file could not be made.
-    #[error("opening the temp file for the rewrite failed")]
-    TempFile(#[source] std::io::Error),
-    /// The file that has the log's name could not be moved aside.
-    #[error("moving aside the file with the log's name failed")]
-    MoveAside(#[source] std::io::Error),
-    /// The child's buffers could not be reserved.
-    #[error("reserving memory for the child failed")]
-    Memory(#[source] std::io::Error),
-    /// The pipes or the fork failed.
-    #[error("fork failed")]
-    Fork(#[source] std::io::Error),
-}
-
-/// What became of a request to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Abort {
-    /// Nothing of a rewrite touches the log any more. (A killed child may still be dying; it matters only to the next
-    /// rewrite.)
-    Done,
-    /// The rename is under way or done: the switch runs to its end by itself. Ask again when `is_switching` says no.
-    Switching,
-}
-
-/// What shutting down has to do about a rewrite (R13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ShutdownRule {
-    /// Nothing runs.
-    Free,
-    /// Something runs, and may be killed: call `shutdown`.
-    Kill,
-    /// The first rewrite runs, and nothing else holds the data: refuse, unless told otherwise.
-    Refuse,
-}
-
-/// What `shutdown` needs next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shutdown {
-    /// All is done.
-    Done,
-    /// Drain this kind of jobs, hand the completions to `complete`, and call again.
-    Drain(bio::Kind),
-}
-
-/// A latency event (W8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Latency {
-    /// Redis's name of the event.
-    pub event: &'static str,
-    /// How long it took, in milliseconds.
-    pub ms: u64,
-}
-
-/// What INFO and LASTSAVE-like commands show of rewrites.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// `aof_rewrite_in_progress`: from the fork until the switch is done.
-    pub in_progress: bool,
-    /// `aof_rewrite_scheduled`.
-    pub scheduled: bool,
-    /// `aof_last_rewrite_time_sec`; `None` (shown as -1) before the first.
-    pub last_duration_ms: Option<u64>,
-    /// `aof_current_rewrite_time_sec`; `None` (shown as -1) when none runs.
-    pub current_duration_ms: Option<u64>,
-    /// `aof_last_bgrewrite_status`: true is `ok`.
-    pub last_ok: bool,
-    /// `aof_last_cow_size`, in bytes.
-    pub last_cow_bytes: u64,
-    /// `current_cow_size`, in bytes; 0 when no child runs.
-    pub current_cow_bytes: u64,
-    /// `current_save_keys_processed`.
-    pub keys_processed: u64,
-    /// `latest_fork_usec`.
-    pub latest_fork_us: u64,
-    /// The child's process id while there is one, dying ones included.
-    pub child_pid: Option<i32>,
-    /// How many rewrites have succeeded (`aof_rewrites`).
-    pub succeeded: u64,
-    /// How many in a row have failed.
-    pub failures_in_a_row: u32,
-}
+/// How soon a child is looked at again: while it has something to say or to get, and otherwise. In milliseconds.
+const BUSY_CHILD_MS: u64 = 10;
+const QUIET_CHILD_MS: u64 = 50;
 
 /// One log's rewrites: at most one at a time.
 #[derive(Default)]
 pub struct Rewriter {
-    notices: Vec<Notice>,
+    pub(crate) phase: Phase,
+    pub(crate) run: Option<Run>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) latencies: Vec<Latency>,
+    pub(crate) figures: Figures,
+    pub(crate) scheduled: Option<Mode>,
+    pub(crate) backoff: Backoff,
+    first_retry_ms: u64,
+    /// Jobs of rewrites that were given up while these were under way. Their results no longer matter.
+    orphans: Vec<JobId>,
 }
 
-#[expect(clippy::todo, reason = "first landing: the seam only")]
+/// What one rewrite holds, from the fork to its end.
+pub(crate) struct Run {
+    pub(crate) mode: Mode,
+    pub(crate) dir: Arc<dyn Dir>,
+    pub(crate) log_name: String,
+    pub(crate) temp_name: String,
+    pub(crate) complete_name: String,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) child: Option<Box<dyn Handle>>,
+    pub(crate) child_pid: i32,
+    pub(crate) info: Info,
+    pub(crate) watchdog: Watchdog,
+    pub(crate) started_ms: u64,
+    pub(crate) killed_ms: u64,
+    /// Bytes of the diff that went into the pipe.
+    pub(crate) sent_bytes: u64,
+    /// Bytes of the diff that the parent wrote itself.
+    pub(crate) residual_bytes: u64,
+    /// The new file's size, from the child's end to `attach`.
+    pub(crate) size_bytes: u64,
+    /// `appended` at the last turn, to see how much a turn feeds.
+    pub(crate) appended: LogOffset,
+    pub(crate) fed_bytes: u64,
+    pub(crate) job: Option<Job>,
+    /// Where the new file was attached, and how far it is fsynced by our own doing.
+    pub(crate) attached_at: LogOffset,
+    pub(crate) new_fsynced: LogOffset,
+    pub(crate) fsync_rounds: u32,
+}
+
+/// A job under way.
+#[derive(Clone, Copy)]
+pub(crate) struct Job {
+    pub(crate) id: JobId,
+    pub(crate) since_ms: u64,
+    /// For an fsync of the attached file: what it will have made durable.
+    pub(crate) covers: LogOffset,
+}
+
+/// Figures that outlive a rewrite.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Figures {
+    pub(crate) last_duration_ms: Option<u64>,
+    pub(crate) last_failed: bool,
+    pub(crate) last_cow_bytes: u64,
+    pub(crate) latest_fork_us: u64,
+    pub(crate) succeeded: u64,
+}
+
 impl Rewriter {
     /// Makes one that is idle.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Forks a child and starts a rewrite. Not while another child (a save) runs: the caller knows of those. The caller holds
-    /// back table growth ([`Keyspace::freeze_growth`]) as long as [`Status::child_pid`] is some.
-    ///
-    /// # Errors
-    /// See [`StartError`]; counted as a failed rewrite unless one is already running.
-    pub fn start(&mut self, _env: &mut RewriteEnv<'_>, _from: ForkSource<'_>, _mode: Mode) -> Result<i32, StartError> {
-        todo!()
-    }
-
-    /// Asks for a rewrite as soon as the owner can start one: see `due`.
-    pub fn schedule(&mut self, _mode: Mode) {
-        todo!()
+    /// Asks for a rewrite as soon as the owner can start one: see `due`. The first rewrite takes precedence over others.
+    pub fn schedule(&mut self, mode: Mode) {
+        if self.scheduled.is_none() {
+            self.notices.push(Notice::Scheduled);
+        }
+        if self.scheduled != Some(Mode::First) {
+            self.scheduled = Some(mode);
+        }
     }
 
     /// Takes back what was scheduled.
     pub fn unschedule(&mut self) {
-        todo!()
+        self.scheduled = None;
     }
 
-    /// The scheduled rewrite that may start now: idle, and no retry of a first rewrite is waiting.
-    pub fn due(&self, _mono_ms: u64) -> Option<Mode> {
-        todo!()
+    /// The scheduled rewrite that may start now: nothing runs, and no retry of a first rewrite is waiting.
+    pub fn due(&self, mono_ms: u64) -> Option<Mode> {
+        let mode = self.scheduled.filter(|_| self.phase == Phase::Idle)?;
+        (mode != Mode::First || mono_ms >= self.first_retry_ms).then_some(mode)
     }
 
     /// Whether growth asks for a rewrite now; if so, the notice is given, and the caller starts one.
-    pub fn auto_trigger(&mut self, _current_bytes: u64, _base_bytes: u64, _auto: AutoRewrite, _mono_ms: u64) -> bool {
-        todo!()
+    pub fn auto_trigger(&mut self, current_bytes: u64, base_bytes: u64, auto: AutoRewrite, mono_ms: u64) -> bool {
+        if self.phase != Phase::Idle || self.scheduled.is_some() || !self.backoff.allows(mono_ms) {
+            return false;
+        }
+        let Some(growth_percent) = auto.growth_percent(current_bytes, base_bytes) else { return false };
+        self.notices.push(Notice::Automatic { growth_percent });
+        true
     }
 
     /// Once a loop turn, after the log's own flush. Never blocks.
-    pub fn turn(&mut self, _env: &mut RewriteEnv<'_>) {
-        todo!()
+    pub fn turn(&mut self, env: &mut RewriteEnv<'_>) {
+        self.measure_feed(env);
+        if let Phase::Child { .. } | Phase::Dying { .. } = self.phase {
+            self.supervise(env);
+        }
+        self.advance_switch(env);
     }
 
     /// Takes a finished job; false if it was not one of ours.
-    pub fn complete(&mut self, _env: &mut RewriteEnv<'_>, _completion: &Completion) -> bool {
-        todo!()
+    pub fn complete(&mut self, env: &mut RewriteEnv<'_>, completion: &Completion) -> bool {
+        if let Some(at) = self.orphans.iter().position(|id| *id == completion.id) {
+            self.orphans.swap_remove(at);
+            return true;
+        }
+        let Some(job) = self.run.as_mut().and_then(|run| run.job.take_if(|job| job.id == completion.id)) else {
+            return false;
+        };
+        self.job_done(env, job, &completion.outcome);
+        self.advance_switch(env);
+        true
     }
 
-    /// When `turn` must be called again at the latest, though nothing else happens.
-    pub fn next_wakeup_ms(&self, _mono_ms: u64) -> Option<u64> {
-        todo!()
+    /// When `turn` must be called again at the latest, or `due` asked, though nothing else happens. `None`: a completion will
+    /// come, or nothing is to be done.
+    pub fn next_wakeup_ms(&self, mono_ms: u64) -> Option<u64> {
+        match self.phase {
+            Phase::Idle => self.scheduled.filter(|mode| *mode == Mode::First).map(|_| self.first_retry_ms),
+            Phase::Child { sending } => {
+                let busy = !sending || self.run.as_ref().is_some_and(Run::child_is_busy);
+                Some(mono_ms + if busy { BUSY_CHILD_MS } else { QUIET_CHILD_MS })
+            }
+            Phase::Dying { .. } => Some(mono_ms + BUSY_CHILD_MS),
+            _ => None,
+        }
     }
 
-    /// Stops the rewrite, as far as it can be stopped. No failure: the status stays.
-    pub fn abort(&mut self, _env: &mut RewriteEnv<'_>) -> Abort {
-        todo!()
+    /// Stops the rewrite, as far as it can be stopped, and takes back what was scheduled. No failure: the status stays.
+    pub fn abort(&mut self, env: &mut RewriteEnv<'_>) -> Abort {
+        self.scheduled = None;
+        self.happen(env, Event::Abort);
+        if self.is_switching() { Abort::Switching } else { Abort::Done }
     }
 
-    /// Whether the rename of a switch is under way or done and its end is still to come.
+    /// Whether the rename of a switch is under way or done, and its end is still to come.
     pub fn is_switching(&self) -> bool {
-        todo!()
+        matches!(self.phase, Phase::Renaming | Phase::FsyncDir)
     }
 
     /// What shutting down has to do.
     pub fn shutdown_rule(&self) -> ShutdownRule {
-        todo!()
+        match (&self.run, self.phase) {
+            (None, _) => ShutdownRule::Free,
+            (Some(run), Phase::Child { .. }) if run.mode == Mode::First => ShutdownRule::Refuse,
+            (Some(run), phase) if run.mode == Mode::First && !matches!(phase, Phase::Dying { .. }) => {
+                ShutdownRule::Refuse
+            }
+            (Some(_), _) => ShutdownRule::Kill,
+        }
     }
 
     /// Ends everything for a shutdown: kills the child and waits for it briefly, drops an unfinished file, finishes a switch
-    /// that was renamed.
-    pub fn shutdown(&mut self, _env: &mut RewriteEnv<'_>) -> Shutdown {
-        todo!()
+    /// that was renamed. May block for 200 ms. To be called again until it says `Done`.
+    pub fn shutdown(&mut self, env: &mut RewriteEnv<'_>) -> Shutdown {
+        self.scheduled = None;
+        match self.phase {
+            Phase::Renaming => return Shutdown::Drain(Kind::Rename),
+            Phase::FsyncDir => return Shutdown::Drain(Kind::DirFsync),
+            Phase::Idle => return Shutdown::Done,
+            _ => {}
+        }
+        self.happen(env, Event::Abort);
+        if let Some(child) = self.run.as_mut().and_then(|run| run.child.as_mut()) {
+            child.kill(child::Kill::Hard);
+            // One that does not end is in an uninterruptible call; it dies with us.
+            child.wait(SHUTDOWN_WAIT_MS);
+            self.happen(env, Event::ChildGone);
+        }
+        // What removes the file is queued; a temp file left by an exit before that is removed at the next start.
+        Shutdown::Drain(Kind::Close)
     }
 
     /// The figures for INFO.
-    pub fn status(&self, _mono_ms: u64) -> Status {
-        todo!()
+    pub fn status(&self, mono_ms: u64) -> Status {
+        let run = self.run.as_ref();
+        Status {
+            in_progress: self.phase != Phase::Idle,
+            scheduled: self.scheduled.is_some(),
+            last_duration_ms: self.figures.last_duration_ms,
+            current_duration_ms: run.map(|run| mono_ms.saturating_sub(run.started_ms)),
+            last_ok: !self.figures.last_failed,
+            last_cow_bytes: self.figures.last_cow_bytes,
+            current_cow_bytes: run.filter(|run| run.child.is_some()).map_or(0, |run| run.info.cow_bytes),
+            keys_processed: run.map_or(0, |run| run.info.items),
+            latest_fork_us: self.figures.latest_fork_us,
+            child_pid: run.filter(|run| run.child.is_some()).map(|run| run.child_pid),
+            succeeded: self.figures.succeeded,
+            failures_in_a_row: self.backoff.failures(),
+        }
     }
 
     /// The notices since the last call, oldest first.
@@ -237,6 +234,89 @@ impl Rewriter {
 
     /// The latency samples since the last call.
     pub fn take_latencies(&mut self) -> Vec<Latency> {
-        todo!()
+        std::mem::take(&mut self.latencies)
+    }
+
+    /// Takes an event to the machine and carries out what it answers.
+    pub(crate) fn happen(&mut self, env: &mut RewriteEnv<'_>, event: Event) {
+        let (phase, actions) = machine::next(self.phase, event);
+        self.phase = phase;
+        for action in actions {
+            self.act(env, *action);
+        }
+    }
+
+    fn act(&mut self, env: &mut RewriteEnv<'_>, action: Action) {
+        match action {
+            Action::AnswerStop => self.answer_stop(),
+            Action::KillPolitely => self.kill(env, child::Kill::Polite),
+            Action::KillHard => self.kill(env, child::Kill::Hard),
+            Action::ForgetChild => self.forget_child(),
+            Action::DropDiff if self.has_log() => env.log.diff_drop(),
+            Action::WritePiece => self.write_piece(env),
+            Action::WriteRest => self.write_rest(env),
+            Action::Attach => self.attach(env),
+            Action::FsyncNew => self.fsync_new(env),
+            Action::Rename => self.rename(env),
+            Action::FsyncDir => self.fsync_dir(env),
+            Action::Promote => self.promote(env),
+            Action::NotDurable => self.not_durable(env),
+            Action::Detach if self.has_log() => env.log.detach(),
+            Action::DropDiff | Action::Detach => {}
+            Action::RemoveFile => self.remove_file(env),
+            Action::Succeed => self.succeed(env),
+            Action::Fail => self.fail(env.mono_ms),
+            Action::Stop => self.stop(),
+        }
+    }
+
+    /// Whether the rewrite has to do with the log at all.
+    fn has_log(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.mode != Mode::Once)
+    }
+
+    fn succeed(&mut self, env: &mut RewriteEnv<'_>) {
+        self.figures.succeeded += 1;
+        self.figures.last_failed = false;
+        self.backoff.succeeded();
+        self.notices.push(Notice::Finished);
+        self.end_run(Some(env.mono_ms));
+    }
+
+    /// Accounts for a failure, also of a start. A first rewrite is tried again: without it nothing is logged at all.
+    pub(crate) fn fail(&mut self, mono_ms: u64) {
+        self.figures.last_failed = true;
+        let wait_ms = self.backoff.failed(mono_ms);
+        if let Some(wait_ms) = wait_ms {
+            self.notices.push(Notice::BackedOff { failures: self.backoff.failures(), wait_ms });
+        }
+        if self.run.as_ref().is_some_and(|run| run.mode == Mode::First) {
+            self.retry_first(mono_ms, wait_ms);
+        }
+        self.end_run(Some(mono_ms));
+    }
+
+    pub(crate) fn retry_first(&mut self, mono_ms: u64, wait_ms: Option<u64>) {
+        self.scheduled = Some(Mode::First);
+        self.first_retry_ms = mono_ms + wait_ms.unwrap_or(FIRST_RETRY_MS);
+    }
+
+    fn stop(&mut self) {
+        self.notices.push(Notice::Aborted);
+        self.end_run(None);
+    }
+
+    /// Takes note of a job whose result no longer matters.
+    pub(crate) fn disown(&mut self, job: JobId) {
+        self.orphans.push(job);
+    }
+
+    /// Lets go of everything the rewrite held. The file itself was given to a job that closes it, or to the log.
+    fn end_run(&mut self, ended_ms: Option<u64>) {
+        let Some(run) = self.run.take() else { return };
+        self.orphans.extend(run.job.map(|job| job.id));
+        if let Some(ended_ms) = ended_ms {
+            self.figures.last_duration_ms = Some(ended_ms.saturating_sub(run.started_ms));
+        }
     }
 }

@@ -64,6 +64,11 @@ impl Backoff {
         self.failures
     }
 
+    /// How long an automatic rewrite has to wait from `mono_ms` on, if at all.
+    pub fn wait_ms(&self, mono_ms: u64) -> Option<u64> {
+        self.not_before_ms.checked_sub(mono_ms).filter(|ms| *ms > 0)
+    }
+
     /// Whether an automatic rewrite may start.
     pub fn allows(&self, mono_ms: u64) -> bool {
         mono_ms >= self.not_before_ms

@@ -1,0 +1,165 @@
+//! The start of a rewrite: the temp file, the child's memory, the fork.
+
+use std::io;
+use std::sync::Arc;
+
+use child::{ChildEnv, Info, Spec, Step, Task, Watchdog};
+use keyspace::{Keyspace, UnixMs};
+use vfs::{Dir, File, Open};
+
+use crate::child_side::{ChildFiles, ChildTask, CommandEmitter};
+use crate::env::{ForkSource, Latency, Mode, RewriteConfig, RewriteEnv, StartError};
+use crate::machine::{Event, Phase};
+use crate::names::{complete_name, temp_name};
+use crate::notice::Notice;
+use crate::rewriter::{Rewriter, Run};
+
+/// The child's title, as `ps` shows it.
+const CHILD_TITLE: &str = "ledgerstone-aof-rewrite";
+
+impl Rewriter {
+    /// Forks a child and starts a rewrite; returns the child's process id. Not while another child (a save) runs: the caller
+    /// knows of those. The caller holds back table growth ([`Keyspace::freeze_growth`]) as long as
+    /// [`Status::child_pid`](crate::Status::child_pid) is some.
+    ///
+    /// # Errors
+    /// See [`StartError`]. All but `AlreadyRunning` count as a failed rewrite.
+    pub fn start(&mut self, env: &mut RewriteEnv<'_>, from: ForkSource<'_>, mode: Mode) -> Result<i32, StartError> {
+        if self.phase != Phase::Idle {
+            return Err(StartError::AlreadyRunning);
+        }
+        self.scheduled = None;
+        match self.try_start(env, from, mode) {
+            Ok(run) => {
+                let pid = run.child_pid;
+                self.notices.push(Notice::Started { pid });
+                self.run = Some(run);
+                self.happen(env, Event::Forked);
+                Ok(pid)
+            }
+            Err(error) => {
+                self.notices.push(error.notice());
+                self.fail(env.mono_ms);
+                if mode == Mode::First {
+                    let wait_ms = self.backoff.wait_ms(env.mono_ms);
+                    self.retry_first(env.mono_ms, wait_ms);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn try_start(&mut self, env: &mut RewriteEnv<'_>, from: ForkSource<'_>, mode: Mode) -> Result<Run, StartError> {
+        if mode == Mode::First {
+            self.move_aside(env)?;
+        }
+        let temp_name = temp_name(env.config.server_pid);
+        let file = create_temp(&**env.dir, &temp_name).map_err(StartError::TempFile)?;
+        if mode != Mode::Once {
+            env.log.diff_start();
+        }
+        let files = ChildFiles { dir: Arc::clone(env.dir), file: Arc::clone(&file), temp_name: temp_name.clone() };
+        let child = fork(from, &files, env.config, env.now).inspect_err(|_| {
+            if mode != Mode::Once {
+                env.log.diff_drop();
+            }
+            // Empty, so removing it costs nothing; what is left behind is removed at the next start.
+            let _ = env.dir.unlink(&temp_name);
+        })?;
+        self.figures.latest_fork_us = child.fork_us();
+        self.latencies.push(Latency { event: "fork", ms: child.fork_us() / 1000 });
+        Ok(Run {
+            mode,
+            dir: Arc::clone(env.dir),
+            log_name: env.config.log_name.to_owned(),
+            temp_name,
+            complete_name: complete_name(child.pid()),
+            file,
+            child_pid: child.pid(),
+            child: Some(child),
+            info: Info::default(),
+            watchdog: Watchdog::new(env.mono_ms),
+            started_ms: env.mono_ms,
+            killed_ms: 0,
+            sent_bytes: 0,
+            residual_bytes: 0,
+            size_bytes: 0,
+            appended: env.log.marks().appended,
+            fed_bytes: 0,
+            job: None,
+            attached_at: Default::default(),
+            new_fsynced: Default::default(),
+            fsync_rounds: 0,
+        })
+    }
+
+    /// A file that has the log's name is not ours to overwrite: nothing says what it is.
+    fn move_aside(&mut self, env: &RewriteEnv<'_>) -> Result<(), StartError> {
+        let name = env.config.log_name;
+        if env.dir.stat(name).map_err(StartError::MoveAside)?.is_none() {
+            return Ok(());
+        }
+        let to = format!("{name}.old-{}", env.now.0);
+        env.dir.rename(name, &to).map_err(StartError::MoveAside)?;
+        self.notices.push(Notice::MovedAside { to });
+        Ok(())
+    }
+}
+
+/// A temp file of the same name can only be a left-over of a server with this process id (always 1 in a container).
+fn create_temp(dir: &dyn Dir, name: &str) -> io::Result<Arc<dyn File>> {
+    if dir.stat(name)?.is_some() {
+        dir.unlink(name)?;
+    }
+    dir.open(name, Open::CreateNew)
+}
+
+fn fork(
+    from: ForkSource<'_>,
+    files: &ChildFiles,
+    config: RewriteConfig<'_>,
+    now: UnixMs,
+) -> Result<Box<dyn child::Handle>, StartError> {
+    let mut task = task_over(from.keyspace, files.clone(), config, now).map_err(StartError::Memory)?;
+    let mut owned_copy = || -> Box<dyn Task + Send> {
+        match task_over(Box::new(from.keyspace.clone()), files.clone(), config, now) {
+            Ok(task) => Box::new(task),
+            Err(_) => Box::new(Stillborn),
+        }
+    };
+    let keep: Vec<i32> = [files.file.descriptor(), files.dir.descriptor()].into_iter().flatten().collect();
+    let spec = Spec { title: CHILD_TITLE, keep: &keep };
+    from.spawner.spawn(&spec, &mut task, &mut owned_copy).map_err(StartError::Fork)
+}
+
+fn task_over<K: std::borrow::Borrow<Keyspace>>(
+    keyspace: K,
+    files: ChildFiles,
+    config: RewriteConfig<'_>,
+    now: UnixMs,
+) -> io::Result<ChildTask<CommandEmitter<K>>> {
+    let snapshot = CommandEmitter::new(keyspace, now);
+    ChildTask::reserve(files, snapshot, config.child_diff_bytes, config.incremental_fsync)
+}
+
+/// A simulated child whose memory could not be reserved.
+struct Stillborn;
+
+impl Task for Stillborn {
+    fn step(&mut self, _env: &mut dyn ChildEnv) -> Step {
+        Step::Exit(1)
+    }
+}
+
+impl StartError {
+    fn notice(&self) -> Notice {
+        let (step, source) = match self {
+            Self::AlreadyRunning => ("one is in progress", None),
+            Self::TempFile(source) => ("opening the temp file", Some(source)),
+            Self::MoveAside(source) => ("moving the old file aside", Some(source)),
+            Self::Memory(source) => ("reserving memory", Some(source)),
+            Self::Fork(source) => ("fork", Some(source)),
+        };
+        Notice::CannotStart { step, errno: source.and_then(io::Error::raw_os_error).unwrap_or(0) }
+    }
+}

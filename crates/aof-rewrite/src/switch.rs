@@ -1,0 +1,267 @@
+//! The switch of files, step by step: the residual diff, the attached file, fsync, rename, directory fsync, the old file's end.
+//!
+//! The loop itself writes only what is no more than its own flush of the turn; all else is done by jobs. One job at a time.
+
+use std::io;
+use std::sync::Arc;
+
+use aof_state::LogOffset;
+use bio::{Kind, Outcome};
+use vfs::{Dir, File};
+
+use crate::env::{Latency, Mode, RewriteEnv};
+use crate::log::{LiveLog, Mirror};
+use crate::machine::{Event, Phase};
+use crate::notice::Notice;
+use crate::rewriter::{Job, Rewriter, Run};
+
+/// How much of the residual diff a job writes, in bytes, unless more is fed.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// How much of it the loop may write itself, in bytes, unless more is fed. The log's own flush in the same turn is as large.
+const LOOP_WRITE_BYTES: u64 = 64 * 1024;
+
+/// How often the new file is fsynced again because the old one is durable further. Both move on while it is done, so without
+/// a limit it might never end; after it, the marks that replies rely on decide alone.
+const FSYNC_ROUNDS: u32 = 3;
+
+impl Rewriter {
+    /// Takes note of how much the turn has fed: what the switch does in a turn is measured against it, so that it catches up.
+    pub(crate) fn measure_feed(&mut self, env: &RewriteEnv<'_>) {
+        let Some(run) = &mut self.run else { return };
+        let appended = env.log.marks().appended;
+        run.fed_bytes = appended.0.saturating_sub(run.appended.0);
+        run.appended = appended;
+    }
+
+    /// Goes on where something is to be decided and no job is under way.
+    pub(crate) fn advance_switch(&mut self, env: &mut RewriteEnv<'_>) {
+        while let Phase::Residual { .. } = self.phase {
+            let Some(run) = &self.run else { return };
+            let much = env.log.diff_len() > LOOP_WRITE_BYTES.max(2 * run.fed_bytes);
+            self.happen(env, if much { Event::MuchLeft } else { Event::LittleLeft });
+        }
+        if self.phase == Phase::FsyncNew
+            && let Mirror::Failed { errno } = env.log.mirror()
+        {
+            self.notices.push(Notice::SwitchFailed { step: "writing to the new file", errno });
+            self.happen(env, Event::MirrorFailed);
+        }
+    }
+
+    /// Hands one piece of the diff to a job.
+    pub(crate) fn write_piece(&mut self, env: &mut RewriteEnv<'_>) {
+        let Some(run) = &mut self.run else { return };
+        let budget_bytes = PIECE_BYTES.max(2 * run.fed_bytes);
+        let mut piece = Vec::new();
+        while let Some(front) = env.log.diff_front() {
+            let room = usize::try_from(budget_bytes).unwrap_or(usize::MAX) - piece.len();
+            let taken = front.len().min(room);
+            if taken == 0 {
+                break;
+            }
+            piece.extend_from_slice(&front[..taken]);
+            env.log.diff_consume(taken);
+        }
+        run.count_residual(piece.len() as u64);
+        let file = Arc::clone(&run.file);
+        self.submit(env, Kind::Write, LogOffset::default(), move || {
+            append_all(&*file, &piece).map(|()| piece.len() as u64)
+        });
+    }
+
+    /// Writes what is left of the diff, in this turn.
+    pub(crate) fn write_rest(&mut self, env: &mut RewriteEnv<'_>) {
+        let Some(run) = &mut self.run else { return };
+        let mut result = Ok(());
+        while let (Ok(()), Some(front)) = (&result, env.log.diff_front()) {
+            let len = front.len();
+            result = append_all(&*run.file, front);
+            env.log.diff_consume(len);
+            run.count_residual(len as u64);
+        }
+        match result {
+            Ok(()) => {
+                self.notices.push(Notice::ResidualWritten { bytes: run.residual_bytes });
+                self.happen(env, Event::Done);
+            }
+            Err(e) => {
+                self.notices.push(switch_failed("writing the residual diff", &e));
+                self.happen(env, Event::Failed);
+            }
+        }
+    }
+
+    pub(crate) fn attach(&mut self, env: &mut RewriteEnv<'_>) {
+        let Some(run) = &mut self.run else { return };
+        assert!(env.log.diff_len() == 0, "the new file holds everything fed before it is attached");
+        run.attached_at = env.log.marks().appended;
+        env.log.attach(Arc::clone(&run.file), run.size_bytes);
+    }
+
+    pub(crate) fn fsync_new(&mut self, env: &mut RewriteEnv<'_>) {
+        let Some(run) = &mut self.run else { return };
+        // What is in the page cache now is what an fsync that starts later makes durable.
+        let covers = match (self.phase, &*env.log) {
+            (Phase::FsyncNew, log) => written_to_mirror(log, run.attached_at),
+            _ => LogOffset::default(),
+        };
+        run.fsync_rounds += 1;
+        let file = Arc::clone(&run.file);
+        self.submit(env, Kind::Fsync, covers, move || file.fdatasync().map(|()| 0));
+    }
+
+    pub(crate) fn rename(&mut self, env: &mut RewriteEnv<'_>) {
+        let Some(run) = &self.run else { return };
+        let (dir, file) = (Arc::clone(&run.dir), Arc::clone(&run.file));
+        let (from, to) = (run.complete_name.clone(), run.log_name.clone());
+        self.submit(env, Kind::Rename, LogOffset::default(), move || {
+            rename_or_look(&*dir, &*file, &from, &to).map(|()| 0)
+        });
+    }
+
+    pub(crate) fn fsync_dir(&mut self, env: &mut RewriteEnv<'_>) {
+        let Some(run) = &self.run else { return };
+        let dir = Arc::clone(&run.dir);
+        self.submit(env, Kind::DirFsync, LogOffset::default(), move || dir.fsync().map(|()| 0));
+    }
+
+    pub(crate) fn promote(&mut self, env: &mut RewriteEnv<'_>) {
+        let Some(run) = &self.run else { return };
+        let old = if run.mode == Mode::Once { Some(Arc::clone(&run.file)) } else { env.log.promote(run.new_fsynced) };
+        if let Some(old) = old {
+            self.close(env, old, None);
+        }
+    }
+
+    pub(crate) fn not_durable(&mut self, env: &mut RewriteEnv<'_>) {
+        let errno = match self.notices.last() {
+            Some(Notice::SwitchNotDurable { errno }) => *errno,
+            _ => 0,
+        };
+        if self.run.as_ref().is_some_and(|run| run.mode != Mode::Once) {
+            env.log.switch_not_durable(&io::Error::from_raw_os_error(errno));
+        }
+    }
+
+    /// Removes the new file under both its names and closes it, in a job: freeing its blocks takes time.
+    pub(crate) fn remove_file(&mut self, env: &mut RewriteEnv<'_>) {
+        let Some(run) = &self.run else { return };
+        let names = (Arc::clone(&run.dir), run.temp_name.clone(), run.complete_name.clone());
+        let file = Arc::clone(&run.file);
+        self.close(env, file, Some(names));
+    }
+
+    fn close(&mut self, env: &mut RewriteEnv<'_>, file: Arc<dyn File>, names: Option<(Arc<dyn Dir>, String, String)>) {
+        let job = move || {
+            if let Some((dir, temp_name, complete_name)) = names {
+                // ENOENT for at least one of them. What cannot be removed now is removed at the next start.
+                let _ = dir.unlink(&temp_name);
+                let _ = dir.unlink(&complete_name);
+            }
+            drop(file);
+            Ok(0)
+        };
+        let id = env.bio.submit(Kind::Close, Box::new(job));
+        self.disown(id);
+    }
+
+    fn submit(
+        &mut self,
+        env: &mut RewriteEnv<'_>,
+        kind: Kind,
+        covers: LogOffset,
+        job: impl FnOnce() -> Outcome + Send + 'static,
+    ) {
+        let id = env.bio.submit(kind, Box::new(job));
+        if let Some(run) = &mut self.run {
+            debug_assert!(run.job.is_none(), "one job at a time");
+            run.job = Some(Job { id, since_ms: env.mono_ms, covers });
+        }
+    }
+
+    /// Takes the result of the phase's job.
+    pub(crate) fn job_done(&mut self, env: &mut RewriteEnv<'_>, job: Job, outcome: &Outcome) {
+        self.sample_latency(env.mono_ms.saturating_sub(job.since_ms));
+        match outcome {
+            Ok(_) if self.phase == Phase::FsyncNew => self.new_file_fsynced(env, job.covers),
+            Ok(_) => self.happen(env, Event::Done),
+            Err(e) => {
+                let errno = e.raw_os_error().unwrap_or(0);
+                self.notices.push(match self.phase {
+                    Phase::WritingPiece { .. } => switch_failed("writing the residual diff", e),
+                    Phase::Renaming => switch_failed("rename", e),
+                    Phase::FsyncDir => Notice::SwitchNotDurable { errno },
+                    _ => switch_failed("fsync of the new file", e),
+                });
+                self.happen(env, Event::Failed);
+            }
+        }
+    }
+
+    /// The new file is fsynced up to `covers`: is that past everything that a power cut must not take?
+    fn new_file_fsynced(&mut self, env: &mut RewriteEnv<'_>, covers: LogOffset) {
+        let Some(run) = &mut self.run else { return };
+        let by_log = match env.log.mirror() {
+            Mirror::Sound(marks) => marks.fsynced,
+            // `advance_switch` reports it.
+            Mirror::Failed { .. } => return,
+        };
+        run.new_fsynced = run.new_fsynced.max(covers).max(by_log);
+        let promised = run.attached_at.max(env.log.marks().fsynced);
+        let behind_promise = run.new_fsynced < promised;
+        let behind_old = run.new_fsynced < env.log.log_fsynced() && run.fsync_rounds <= FSYNC_ROUNDS;
+        self.happen(env, if behind_promise || behind_old { Event::Behind } else { Event::Done });
+    }
+
+    fn sample_latency(&mut self, ms: u64) {
+        let event = match self.phase {
+            Phase::WritingPiece { .. } => "aof-rewrite-diff-write",
+            Phase::Renaming => "aof-rename",
+            _ => return,
+        };
+        self.latencies.push(Latency { event, ms });
+    }
+}
+
+impl Run {
+    fn count_residual(&mut self, bytes: u64) {
+        self.residual_bytes += bytes;
+        self.size_bytes += bytes;
+    }
+}
+
+/// How far the stream is in the page cache of the attached file.
+fn written_to_mirror(log: &dyn LiveLog, attached_at: LogOffset) -> LogOffset {
+    match log.mirror() {
+        Mirror::Sound(marks) => marks.written.max(attached_at),
+        Mirror::Failed { .. } => attached_at,
+    }
+}
+
+/// Renames; where that fails, looks whether it happened after all. To take a rename that happened for one that did not would
+/// mean going on with a file that has no name.
+fn rename_or_look(dir: &dyn Dir, file: &dyn File, from: &str, to: &str) -> io::Result<()> {
+    let Err(error) = dir.rename(from, to) else { return Ok(()) };
+    let ours = file.metadata()?.inode;
+    match dir.stat(to) {
+        Ok(Some(found)) if found.inode == ours => Ok(()),
+        _ => Err(error),
+    }
+}
+
+fn append_all(file: &dyn File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.append(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn switch_failed(step: &'static str, error: &io::Error) -> Notice {
+    Notice::SwitchFailed { step, errno: error.raw_os_error().unwrap_or(0) }
+}
