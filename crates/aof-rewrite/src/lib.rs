@@ -14,10 +14,10 @@ mod trigger;
 
 pub use child_side::{ChildFiles, ChildTask, CommandEmitter, Out, Snapshot, SnapshotProgress};
 pub use env::{
-    Abort, CHILD_DIFF_BYTES, ForkSource, Latency, Mode, RewriteConfig, RewriteEnv, Shutdown, ShutdownRule, StartError, Status,
+    Abort, CHILD_DIFF_BYTES, ForkSource, Latency, Mode, RewriteConfig, RewriteEnv, Shutdown, ShutdownRule, StartError,
+    Status,
 };
 pub use log::{LiveLog, Mirror};
-pub use names::{complete_name, is_left_over, temp_name};
 pub use notice::{Level, Notice, Role};
 pub use rewriter::Rewriter;
 pub use trigger::{AutoRewrite, Backoff};

@@ -50,6 +50,9 @@ pub trait LiveLog {
     /// both files, and under `always` and `everysec` both are fsynced. `marks().fsynced` never goes back: it stands still
     /// until the new file has caught up. `size_bytes` is the file's size now.
     ///
+    /// The part before the boundary is not fsynced yet; the caller does that, by a full fsync, before the rename. So this is the
+    /// moment to set a mark on the file, if marks are kept.
+    ///
     /// With no file open (the first rewrite, [`Mode::First`](crate::Mode::First)) the new file becomes the only one.
     fn attach(&mut self, file: Arc<dyn File>, size_bytes: u64);
 
@@ -81,7 +84,8 @@ pub trait LiveLog {
 /// The state of the attached file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mirror {
-    /// All is well; the marks of this file alone. What the file held when it was attached counts as written, not as fsynced.
+    /// All is well; the marks of this file alone. Of what the file held when it was attached they need not say anything: the
+    /// rewrite fsyncs that itself.
     Sound(Marks),
     /// A write to it or an fsync of it failed with this error. Before the rename that costs the rewrite, not the log.
     Failed {

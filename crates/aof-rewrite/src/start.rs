@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use aof_state::TempFile;
 use child::{ChildEnv, Info, Spec, Step, Task, Watchdog};
 use keyspace::{Keyspace, UnixMs};
 use vfs::{Dir, File, Open};
@@ -10,7 +11,7 @@ use vfs::{Dir, File, Open};
 use crate::child_side::{ChildFiles, ChildTask, CommandEmitter};
 use crate::env::{ForkSource, Latency, Mode, RewriteConfig, RewriteEnv, StartError};
 use crate::machine::{Event, Phase};
-use crate::names::{complete_name, temp_name};
+use crate::names::CompleteName;
 use crate::notice::Notice;
 use crate::rewriter::{Rewriter, Run};
 
@@ -24,12 +25,12 @@ impl Rewriter {
     ///
     /// # Errors
     /// See [`StartError`]. All but `AlreadyRunning` count as a failed rewrite.
-    pub fn start(&mut self, env: &mut RewriteEnv<'_>, from: ForkSource<'_>, mode: Mode) -> Result<i32, StartError> {
+    pub fn start(&mut self, env: &mut RewriteEnv<'_>, mut from: ForkSource<'_>, mode: Mode) -> Result<i32, StartError> {
         if self.phase != Phase::Idle {
             return Err(StartError::AlreadyRunning);
         }
         self.scheduled = None;
-        match self.try_start(env, from, mode) {
+        match self.try_start(env, &mut from, mode) {
             Ok(run) => {
                 let pid = run.child_pid;
                 self.notices.push(Notice::Started { pid });
@@ -49,11 +50,16 @@ impl Rewriter {
         }
     }
 
-    fn try_start(&mut self, env: &mut RewriteEnv<'_>, from: ForkSource<'_>, mode: Mode) -> Result<Run, StartError> {
+    fn try_start(
+        &mut self,
+        env: &mut RewriteEnv<'_>,
+        from: &mut ForkSource<'_>,
+        mode: Mode,
+    ) -> Result<Run, StartError> {
         if mode == Mode::First {
             self.move_aside(env)?;
         }
-        let temp_name = temp_name(env.config.server_pid);
+        let temp_name = TempFile::Rewrite { pid: env.config.server_pid }.name(env.config.log_name);
         let file = create_temp(&**env.dir, &temp_name).map_err(StartError::TempFile)?;
         if mode != Mode::Once {
             env.log.diff_start();
@@ -73,7 +79,7 @@ impl Rewriter {
             dir: Arc::clone(env.dir),
             log_name: env.config.log_name.to_owned(),
             temp_name,
-            complete_name: complete_name(child.pid()),
+            complete_name: CompleteName::of(child.pid()).as_str().to_owned(),
             file,
             child_pid: child.pid(),
             child: Some(child),
@@ -115,14 +121,15 @@ fn create_temp(dir: &dyn Dir, name: &str) -> io::Result<Arc<dyn File>> {
 }
 
 fn fork(
-    from: ForkSource<'_>,
+    from: &mut ForkSource<'_>,
     files: &ChildFiles,
     config: RewriteConfig<'_>,
     now: UnixMs,
 ) -> Result<Box<dyn child::Handle>, StartError> {
-    let mut task = task_over(from.keyspace, files.clone(), config, now).map_err(StartError::Memory)?;
+    let keyspace = from.keyspace;
+    let mut task = task_over(keyspace, files.clone(), config, now).map_err(StartError::Memory)?;
     let mut owned_copy = || -> Box<dyn Task + Send> {
-        match task_over(Box::new(from.keyspace.clone()), files.clone(), config, now) {
+        match task_over(Box::new(keyspace.clone()), files.clone(), config, now) {
             Ok(task) => Box::new(task),
             Err(_) => Box::new(Stillborn),
         }

@@ -108,7 +108,8 @@ impl Rewriter {
         };
         run.fsync_rounds += 1;
         let file = Arc::clone(&run.file);
-        self.submit(env, Kind::Fsync, covers, move || file.fdatasync().map(|()| 0));
+        // A full fsync: the log may have set a mark on the file, which fdatasync leaves behind.
+        self.submit(env, Kind::Fsync, covers, move || file.fsync().map(|()| 0));
     }
 
     pub(crate) fn rename(&mut self, env: &mut RewriteEnv<'_>) {

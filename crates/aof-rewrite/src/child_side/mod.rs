@@ -20,7 +20,7 @@ use std::sync::Arc;
 use child::{ChildEnv, Failure, Received, Step, Task};
 use vfs::{Dir, File};
 
-use crate::names::{LONGEST_NAME_BYTES, complete_name_in};
+use crate::names::CompleteName;
 pub use emitter::CommandEmitter;
 pub use out::Out;
 use out::{Writer, failure};
@@ -190,9 +190,11 @@ impl<S: Snapshot> ChildTask<S> {
                 (Stage::Rename, Step::Again)
             }
             Stage::Rename => {
-                let mut buf = [0; LONGEST_NAME_BYTES];
-                let name = complete_name_in(pid, &mut buf);
-                self.files.dir.rename(&self.files.temp_name, name).map_err(|e| failure(ChildStep::Rename, &e))?;
+                let name = CompleteName::of(pid);
+                self.files
+                    .dir
+                    .rename(&self.files.temp_name, name.as_str())
+                    .map_err(|e| failure(ChildStep::Rename, &e))?;
                 out.enter(SnapshotPhase::Complete);
                 out.report_last(None);
                 (Stage::Rename, Step::Exit(0))

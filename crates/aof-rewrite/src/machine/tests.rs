@@ -100,7 +100,8 @@ fn a_child_stopped_on_request_is_no_failure() {
 #[test]
 fn a_failure_before_the_rename_drops_the_new_file_and_detaches_it_if_it_was_attached() {
     let drop_only = [A::DropDiff, A::RemoveFile, A::Fail];
-    for phase in [P::WritingPiece { fsynced: false }, P::WritingPiece { fsynced: true }, P::FsyncEarly, P::WritingRest] {
+    for phase in [P::WritingPiece { fsynced: false }, P::WritingPiece { fsynced: true }, P::FsyncEarly, P::WritingRest]
+    {
         assert_eq!(run(phase, &[E::Failed]), (P::Idle, drop_only.to_vec()), "{phase:?}");
     }
     let detach = vec![A::Detach, A::RemoveFile, A::Fail];
