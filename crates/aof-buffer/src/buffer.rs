@@ -334,6 +334,16 @@ impl AofBuffer {
         self.delayed_fsync = 0;
     }
 
+    /// Whether a write is with the writer thread.
+    pub fn write_in_flight(&self) -> bool {
+        self.flight.is_some()
+    }
+
+    /// How far the log's own file alone is fsynced, a mirror left aside; the appended mark while no file is open.
+    pub fn log_fsynced(&self) -> LogOffset {
+        self.log.as_ref().map_or(self.pending.end(), LogFile::fsynced)
+    }
+
     pub(crate) fn has_file(&self) -> bool {
         self.log.is_some() || self.mirror.is_some()
     }

@@ -43,13 +43,12 @@ pub enum Run {
     Data(Handler),
     /// The engine.
     Engine(EngineOp),
-    /// Nobody: a subcommand's row runs. [`resolve`](crate::resolve) never finds such a row.
-    Container,
 }
 
 /// What only the engine can do: it has the clients, the configuration, the files and the log.
+///
+/// Exhaustive on purpose: an engine that lacks one does not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 #[expect(missing_docs, reason = "each is the command of that name")]
 pub enum EngineOp {
     Multi,
@@ -63,26 +62,13 @@ pub enum EngineOp {
     Hello,
     Auth,
     Reset,
-    ClientGetName,
-    ClientHelp,
-    ClientId,
-    ClientInfo,
-    ClientKill,
-    ClientList,
-    ClientNoEvict,
-    ClientNoTouch,
-    ClientPause,
-    ClientReply,
-    ClientSetInfo,
-    ClientSetName,
-    ClientUnblock,
-    ClientUnpause,
-    ConfigGet,
-    ConfigHelp,
-    ConfigResetStat,
-    ConfigRewrite,
-    ConfigSet,
+    /// CLIENT and its subcommands, by the row's name.
+    Client,
+    /// CONFIG and its subcommands, by the row's name.
+    Config,
     Info,
+    /// COMMAND and its subcommands, by the row's name; the replies are built here.
+    Command,
     Debug,
     Shutdown,
     BgRewriteAof,
@@ -117,12 +103,6 @@ impl Flags {
     pub const ALLOW_BUSY: u32 = 1 << 19;
     pub const NO_ASYNC_LOADING: u32 = 1 << 20;
     pub const NO_MULTI: u32 = 1 << 21;
-    /// Ours, not shown: in the ACL category `connection`, whatever the group (COMMAND).
-    pub const CONNECTION_CATEGORY: u32 = 1 << 27;
-    /// Ours, not shown: in the ACL category `admin` without being an admin command (LASTSAVE).
-    pub const ADMIN_CATEGORY: u32 = 1 << 28;
-    /// Ours, not shown: in the ACL category `keyspace`, whatever the group (FLUSHALL).
-    pub const KEYSPACE_CATEGORY: u32 = 1 << 29;
     /// Ours, not shown: the first argument names a subcommand with a row of its own.
     pub const CONTAINER: u32 = 1 << 30;
     /// Ours, not shown: in the ACL category `dangerous` without being an admin command (KEYS, FLUSHALL).
@@ -217,11 +197,6 @@ impl Command {
     /// Starts a row that the engine runs; [`Self::doc`] completes it.
     pub(crate) const fn engine(name: &'static str, arity: i32, flags: u32, keys: Keys, op: EngineOp) -> Self {
         Self::row(name, arity, flags, keys, Run::Engine(op))
-    }
-
-    /// Starts the row of a command that does nothing without a subcommand; [`Self::doc`] completes it.
-    pub(crate) const fn container(name: &'static str, arity: i32, flags: u32) -> Self {
-        Self::row(name, arity, flags | Flags::CONTAINER, Keys::None, Run::Container)
     }
 
     const fn row(name: &'static str, arity: i32, flags: u32, keys: Keys, run: Run) -> Self {

@@ -9,20 +9,16 @@
 
 pub mod command;
 pub mod ctx;
-pub mod docs;
 pub mod error;
 pub mod execute;
-pub mod getkeys;
 pub mod glob;
 pub mod keylog;
 pub mod parse;
-pub mod scan;
 pub mod store;
 pub mod table;
 
 mod engine_ops;
 mod keys;
-mod server;
 mod strings;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use resp_codec::{Args, Reply};
 use crate::command::{Command, Flags};
 
 /// Every module's rows. A new module adds its rows here and nowhere else.
-const GROUPS: &[&[Command]] = &[crate::strings::ROWS, crate::keys::ROWS, crate::server::ROWS, crate::engine_ops::ROWS];
+const GROUPS: &[&[Command]] = &[crate::strings::ROWS, crate::keys::ROWS, crate::engine_ops::ROWS];
 
 const COUNT: usize = {
     let (mut n, mut group) = (0, 0);
@@ -116,12 +116,6 @@ pub fn find_subcommand(parent: &Command, sub: &[u8]) -> Option<&'static Command>
             && row[at] == b'|'
             && row[at + 1..].eq_ignore_ascii_case(sub)
     })
-}
-
-/// The subcommands of a command.
-pub fn subcommands(parent: &Command) -> impl Iterator<Item = &'static Command> + Clone {
-    let name = parent.name;
-    TABLE.iter().filter(move |row| row.parent() == Some(name))
 }
 
 fn probe(hash: NameHash, is_it: impl Fn(&[u8]) -> bool) -> Option<&'static Command> {

@@ -1,0 +1,93 @@
+//! Running one command: keyspace change, effects into the log, watchers, and what its reply depends on.
+
+use aof_state::LogOffset;
+use commands::{Command, Ctx, Run, Store};
+use resp_codec::{Args, Reply};
+
+use crate::client::Client;
+use crate::engine::Engine;
+
+impl Engine {
+    /// Runs one command for a client and ends its reply.
+    pub(crate) fn call(&mut self, client: &mut Client, command: &'static Command, args: Args<'_>) {
+        self.stats.commands_processed += 1;
+        match command.run {
+            Run::Data(_) => {
+                self.run_data(client, command, args);
+                let need = self.feed_effects(client, args);
+                self.end_reply(client, need);
+            }
+            Run::Engine(op) => self.operate(client, op, command, args),
+        }
+    }
+
+    /// Runs a data command: its reply in the client's buffer, its effects and keys in the engine's logs.
+    pub(crate) fn run_data(&mut self, client: &mut Client, command: &'static Command, args: Args<'_>) {
+        self.effects.clear();
+        self.keylog.clear();
+        let mut ctx = Ctx {
+            store: Store {
+                keyspace: &mut self.keyspace,
+                db: client.db,
+                now: self.now.unix(),
+                effects: &mut self.effects,
+                keys: &mut self.keylog,
+                trash: &mut self.trash,
+                replay: false,
+            },
+            reply: Reply::new(client.out.buffer(), client.proto),
+            rng: &mut self.rng,
+            limits: &self.limits,
+        };
+        commands::execute(command, &mut ctx, args);
+    }
+
+    /// Feeds the effects of the command that just ran and notes what it changed. Returns what its reply depends on.
+    ///
+    /// Inside EXEC nothing is noted yet: the unit ends later, and no earlier offset is any promise.
+    fn feed_effects(&mut self, client: &mut Client, args: Args<'_>) -> LogOffset {
+        let need = self.dependencies();
+        if self.effects.is_empty() {
+            return need;
+        }
+        self.stats.dirty += self.effects.len() as u64;
+        self.break_watches(client);
+        let end = self.persistence.feed(&self.effects, args, self.unit.is_some());
+        match (&mut self.unit, end) {
+            (Some(unit), _) => {
+                unit.note(&self.keylog);
+                need
+            }
+            (None, Some(end)) => self.note_writes(end, need),
+            (None, None) => need,
+        }
+    }
+
+    /// The highest offset among the last writes of what the command named.
+    pub(crate) fn dependencies(&self) -> LogOffset {
+        if self.keylog.sees_all {
+            return self.last_writes.of_everything();
+        }
+        self.keylog.named.iter().map(|&key| self.last_writes.of(key)).max().unwrap_or_default()
+    }
+
+    /// Notes the command's changes at the offset where its effects end. The removal of an expired key changes nothing that
+    /// a client was told, so it delays nobody.
+    pub(crate) fn note_writes(&mut self, offset: LogOffset, need: LogOffset) -> LogOffset {
+        let mut own = false;
+        for &(_, key) in &self.keylog.modified {
+            self.last_writes.note(key, offset);
+            own = true;
+        }
+        if !self.keylog.modified_dbs.is_empty() {
+            self.last_writes.raise_floor(offset);
+            own = true;
+        }
+        if own { need.max(offset) } else { need }
+    }
+
+    /// Replies that depend on no more than this may leave.
+    pub(crate) fn reply_mark(&self) -> LogOffset {
+        if self.process.hooks.ack_early { LogOffset(u64::MAX) } else { self.persistence.reply_mark() }
+    }
+}

@@ -1,0 +1,248 @@
+//! Clients as the engine knows them: an id, buffers, and the state of a session. No socket.
+
+pub(crate) mod output;
+pub(crate) mod query;
+
+use keyspace::KeyHash;
+use resp_codec::{OwnedArgs, Protocol};
+
+use crate::clock::Now;
+pub use output::Output;
+pub use query::Query;
+
+/// Names a client for as long as it is connected. Ids are never reused; they grow from 1 as Redis's do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId {
+    /// The number that CLIENT ID shows.
+    pub number: u64,
+    slot: u32,
+}
+
+/// How a client came in, as CLIENT LIST shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    /// `ip:port`, or the path of the Unix socket with `:0`.
+    pub addr: String,
+    /// The same of our end.
+    pub laddr: String,
+    /// The descriptor, for `fd=`; -1 where there is none.
+    pub fd: i32,
+    /// Whether it came from another machine without a password being set (protected-mode).
+    pub unix_socket: bool,
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// Replies are sent.
+    #[default]
+    On,
+    /// No reply is sent.
+    Off,
+    /// The reply of the next command is not sent.
+    SkipNext,
+    /// The reply of this command is not sent.
+    SkipThis,
+}
+
+/// A command waiting for EXEC.
+#[derive(Debug)]
+pub struct Queued {
+    /// Its entry in the table.
+    pub command: &'static commands::Command,
+    /// Its request.
+    pub args: OwnedArgs,
+}
+
+/// An open MULTI.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// The commands, in order.
+    pub queue: Vec<Queued>,
+    /// A command was refused while queuing: EXEC answers EXECABORT.
+    pub refused: bool,
+    /// Whether one of them writes.
+    pub writes: bool,
+    /// Bytes held by the queue.
+    pub bytes: usize,
+}
+
+/// A key under WATCH.
+#[derive(Debug)]
+pub struct Watched {
+    /// Its database.
+    pub db: u32,
+    /// Its name.
+    pub key: Box<[u8]>,
+    /// Its hash.
+    pub hash: KeyHash,
+    /// It had expired already when WATCH was called: its expiry is no change.
+    pub expired: bool,
+}
+
+/// Why and when a client is closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Closing {
+    /// Not at all.
+    #[default]
+    No,
+    /// When everything it is owed has been sent.
+    AfterReplies,
+    /// At once.
+    Now,
+}
+
+/// One connected client.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent marks of membership in the engine's lists")]
+pub struct Client {
+    /// Its id.
+    pub id: ClientId,
+    /// Where it comes from.
+    pub peer: Peer,
+    /// CLIENT SETNAME.
+    pub name: String,
+    /// CLIENT SETINFO LIB-NAME and LIB-VER.
+    pub lib: [String; 2],
+    /// The selected database.
+    pub db: u32,
+    /// RESP2 or RESP3.
+    pub proto: Protocol,
+    /// Whether it may run commands other than AUTH, HELLO, QUIT and RESET.
+    pub authenticated: bool,
+    /// CLIENT NO-EVICT and NO-TOUCH.
+    pub no_evict: bool,
+    /// CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+    /// The open MULTI, if any.
+    pub transaction: Option<Transaction>,
+    /// Keys under WATCH.
+    pub watched: Vec<Watched>,
+    /// A watched key changed.
+    pub watch_broken: bool,
+    /// Whether and when it is closed.
+    pub closing: Closing,
+    /// When it connected, monotonic milliseconds.
+    pub connected_ms: u64,
+    /// When it last sent something, monotonic milliseconds.
+    pub active_ms: u64,
+    /// The last command it ran.
+    pub last_command: &'static str,
+    /// Query buffer.
+    pub query: Query,
+    /// Output buffer.
+    pub out: Output,
+    /// It stands in the engine's list of clients with something to send.
+    pub(crate) in_ready: bool,
+    /// It stands in the engine's list of clients with held replies.
+    pub(crate) in_holders: bool,
+    /// Its requests wait until held replies leave.
+    pub(crate) paused: bool,
+    /// When it passed the soft limit of its output buffer, monotonic milliseconds.
+    pub(crate) soft_limit_since_ms: Option<u64>,
+}
+
+impl Client {
+    fn new(id: ClientId, peer: Peer, authenticated: bool, now: Now) -> Self {
+        Self {
+            id,
+            peer,
+            name: String::new(),
+            lib: [String::new(), String::new()],
+            db: 0,
+            proto: Protocol::Resp2,
+            authenticated,
+            no_evict: false,
+            reply_mode: ReplyMode::On,
+            transaction: None,
+            watched: Vec::new(),
+            watch_broken: false,
+            closing: Closing::No,
+            connected_ms: now.mono_ms(),
+            active_ms: now.mono_ms(),
+            last_command: "NULL",
+            query: Query::default(),
+            out: Output::default(),
+            in_ready: false,
+            in_holders: false,
+            paused: false,
+            soft_limit_since_ms: None,
+        }
+    }
+
+    /// Memory it holds, in bytes, the struct included.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.query.memory_bytes()
+            + self.out.memory_bytes()
+            + self.transaction.as_ref().map_or(0, |t| t.bytes)
+    }
+}
+
+/// The connected clients.
+#[derive(Debug, Default)]
+pub struct Clients {
+    slots: Vec<Option<Box<Client>>>,
+    free: Vec<u32>,
+    last_number: u64,
+}
+
+impl Clients {
+    /// Admits a client.
+    pub fn insert(&mut self, peer: Peer, authenticated: bool, now: Now) -> ClientId {
+        self.last_number += 1;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).expect("fewer clients than 2^32")
+        });
+        let id = ClientId { number: self.last_number, slot };
+        self.slots[slot as usize] = Some(Box::new(Client::new(id, peer, authenticated, now)));
+        id
+    }
+
+    /// Forgets a client.
+    pub fn remove(&mut self, id: ClientId) -> Option<Box<Client>> {
+        self.find(id)?;
+        self.free.push(id.slot);
+        self.slots[id.slot as usize].take()
+    }
+
+    /// Takes a client out while its requests run, so that it and the engine can be borrowed apart; [`Clients::check_in`]
+    /// must follow. Meanwhile it is found by nobody.
+    pub(crate) fn check_out(&mut self, id: ClientId) -> Option<Box<Client>> {
+        self.find(id)?;
+        self.slots[id.slot as usize].take()
+    }
+
+    /// Puts a client back that was checked out.
+    pub(crate) fn check_in(&mut self, client: Box<Client>) {
+        let slot = &mut self.slots[client.id.slot as usize];
+        assert!(slot.is_none(), "a checked-out client's slot stays free");
+        *slot = Some(client);
+    }
+
+    /// The client, if it is still connected.
+    pub fn find(&mut self, id: ClientId) -> Option<&mut Client> {
+        self.slots.get_mut(id.slot as usize)?.as_deref_mut().filter(|c| c.id == id)
+    }
+
+    /// The client, if it is still connected.
+    pub fn get(&self, id: ClientId) -> Option<&Client> {
+        self.slots.get(id.slot as usize)?.as_deref().filter(|c| c.id == id)
+    }
+
+    /// All clients, in the order of their slots.
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.slots.iter().filter_map(|c| c.as_deref())
+    }
+
+    /// The number connected.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

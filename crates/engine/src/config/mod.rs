@@ -1,0 +1,148 @@
+//! The configuration: typed values of every directive that has an effect here.
+//!
+//! `directives` knows every directive by name (one table), `file` reads redis.conf syntax and arguments; both end in this
+//! struct. Values are validated where they are set, so the rest of the engine reads plain fields.
+
+pub(crate) mod directives;
+pub mod file;
+
+use aof_buffer::AppendFsync;
+use keyspace::Thresholds;
+
+pub use directives::{ConfigError, Directive};
+
+use crate::log::Level;
+
+/// `client-output-buffer-limit` of one class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// Closed at once above this many bytes; 0 is no limit.
+    pub hard_bytes: u64,
+    /// Closed when above this for `soft_seconds`; 0 is no limit.
+    pub soft_bytes: u64,
+    /// See `soft_bytes`.
+    pub soft_seconds: u64,
+}
+
+/// Every setting in effect, typed. [`Config::default`] is what the server runs with when told nothing.
+#[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "the directives are what they are")]
+pub struct Config {
+    /// `bind`: addresses; a leading `-` allows one to be missing.
+    pub bind: Vec<String>,
+    /// `port`: 0 listens on no TCP port.
+    pub port: u16,
+    /// `unixsocket`: path, empty for none.
+    pub unixsocket: String,
+    /// `unixsocketperm`: mode bits, 0 leaves the umask's.
+    pub unixsocketperm: u32,
+    /// `tcp-backlog`.
+    pub tcp_backlog: u32,
+    /// `tcp-keepalive`, seconds, 0 for none.
+    pub tcp_keepalive_s: u32,
+    /// `timeout`: idle clients are closed after this many seconds, 0 for never.
+    pub timeout_s: u32,
+    /// `maxclients`.
+    pub maxclients: u32,
+    /// `protected-mode`.
+    pub protected_mode: bool,
+    /// `requirepass`, empty for none.
+    pub requirepass: String,
+    /// `databases`.
+    pub databases: u32,
+    /// `hz`: runs of the cron a second.
+    pub hz: u32,
+    /// `dir`: as given; the persistence files stand there.
+    pub dir: String,
+    /// `loglevel`.
+    pub loglevel: Level,
+    /// `logfile`: empty for standard output.
+    pub logfile: String,
+    /// `pidfile`: empty for none.
+    pub pidfile: String,
+    /// `daemonize` is refused; `supervised` and the process title belong to the server binary.
+    pub set_proc_title: bool,
+    /// `appendonly`.
+    pub appendonly: bool,
+    /// `appendfilename`.
+    pub appendfilename: String,
+    /// `appendfsync`.
+    pub appendfsync: AppendFsync,
+    /// `no-appendfsync-on-rewrite`.
+    pub no_appendfsync_on_rewrite: bool,
+    /// `auto-aof-rewrite-percentage`, 0 turns automatic rewrites off.
+    pub auto_aof_rewrite_percentage: u32,
+    /// `auto-aof-rewrite-min-size`, bytes.
+    pub auto_aof_rewrite_min_size_bytes: u64,
+    /// `aof-load-truncated`.
+    pub aof_load_truncated: bool,
+    /// `aof-load-torn-side-file`: `no` lets a torn tail be cut even if its copy cannot be written. Ours.
+    pub aof_torn_side_file: bool,
+    /// `aof-load-ambiguous-tail`: what to do with a tail that reads two ways. Ours.
+    pub aof_ambiguous_tail_cut: bool,
+    /// `aof-rewrite-incremental-fsync`.
+    pub aof_rewrite_incremental_fsync: bool,
+    /// `proto-max-bulk-len`, bytes.
+    pub proto_max_bulk_len_bytes: u64,
+    /// `client-query-buffer-limit`, bytes.
+    pub client_query_buffer_limit_bytes: u64,
+    /// `client-output-buffer-limit normal`.
+    pub output_limit_normal: OutputLimit,
+    /// `client-output-buffer-limit replica`.
+    pub output_limit_replica: OutputLimit,
+    /// `client-output-buffer-limit pubsub`.
+    pub output_limit_pubsub: OutputLimit,
+    /// `lazyfree-lazy-user-del` and its like: large values are always freed off the loop here; kept for CONFIG GET.
+    pub lazyfree_lazy_user_del: bool,
+    /// The thresholds of the compact encodings.
+    pub thresholds: Thresholds,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bind: vec!["127.0.0.1".to_owned()],
+            port: 6379,
+            unixsocket: String::new(),
+            unixsocketperm: 0,
+            tcp_backlog: 511,
+            tcp_keepalive_s: 300,
+            timeout_s: 0,
+            maxclients: 10_000,
+            protected_mode: true,
+            requirepass: String::new(),
+            databases: 16,
+            hz: 10,
+            dir: ".".to_owned(),
+            loglevel: Level::Notice,
+            logfile: String::new(),
+            pidfile: String::new(),
+            set_proc_title: true,
+            appendonly: true,
+            appendfilename: "appendonly.aof".to_owned(),
+            appendfsync: AppendFsync::EverySec,
+            no_appendfsync_on_rewrite: false,
+            auto_aof_rewrite_percentage: 100,
+            auto_aof_rewrite_min_size_bytes: 64 << 20,
+            aof_load_truncated: true,
+            aof_torn_side_file: true,
+            aof_ambiguous_tail_cut: false,
+            aof_rewrite_incremental_fsync: true,
+            proto_max_bulk_len_bytes: 512 << 20,
+            client_query_buffer_limit_bytes: 1 << 30,
+            output_limit_normal: OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 },
+            output_limit_replica: OutputLimit { hard_bytes: 256 << 20, soft_bytes: 64 << 20, soft_seconds: 60 },
+            output_limit_pubsub: OutputLimit { hard_bytes: 32 << 20, soft_bytes: 8 << 20, soft_seconds: 60 },
+            lazyfree_lazy_user_del: false,
+            thresholds: Thresholds::default(),
+        }
+    }
+}
+
+/// The settings that data commands obey.
+pub(crate) fn command_limits(config: &Config) -> commands::CommandLimits {
+    commands::CommandLimits {
+        max_string_bytes: usize::try_from(config.proto_max_bulk_len_bytes).unwrap_or(usize::MAX),
+        thresholds: config.thresholds,
+    }
+}

@@ -1,0 +1,77 @@
+//! What a reply waits for: the log offset of everything it depends on.
+//!
+//! A reply may leave when that offset is at or below the log's reply mark, which the fsync policy chooses
+//! (`aof_buffer::AofBuffer::reply_mark`). What a reply depends on is the highest of its own effects and the last write of each key it names; a fixed table indexed by key hash holds
+//! those last writes. Two keys in one slot only make a reply wait a little longer: nothing leaves too early.
+//!
+//! Invariant: a slot never goes back, and no slot lies above the appended mark.
+
+use aof_state::LogOffset;
+use keyspace::KeyHash;
+
+/// Slots of the last-write table: 512 KiB of offsets. Larger only makes collisions rarer.
+const SLOTS: usize = 1 << 16;
+
+/// The log offset of the last write of every key, by hash.
+#[derive(Debug)]
+pub(crate) struct LastWrites {
+    slots: Box<[LogOffset]>,
+    /// Raised by commands that change whole databases: no key's last write lies below it.
+    floor: LogOffset,
+    /// The highest offset noted: what a command that sees everything depends on.
+    highest: LogOffset,
+}
+
+impl Default for LastWrites {
+    fn default() -> Self {
+        Self { slots: vec![LogOffset(0); SLOTS].into_boxed_slice(), floor: LogOffset(0), highest: LogOffset(0) }
+    }
+}
+
+impl LastWrites {
+    /// Notes that `key` was written by an effect that ends at `offset`.
+    pub(crate) fn note(&mut self, key: KeyHash, offset: LogOffset) {
+        let slot = &mut self.slots[Self::slot(key)];
+        *slot = (*slot).max(offset);
+        self.highest = self.highest.max(offset);
+    }
+
+    /// Notes a change of whole databases.
+    pub(crate) fn raise_floor(&mut self, offset: LogOffset) {
+        self.floor = self.floor.max(offset);
+        self.highest = self.highest.max(offset);
+    }
+
+    /// What a reply that names `key` depends on.
+    pub(crate) fn of(&self, key: KeyHash) -> LogOffset {
+        self.slots[Self::slot(key)].max(self.floor)
+    }
+
+    /// What a reply depends on that may show any key.
+    pub(crate) fn of_everything(&self) -> LogOffset {
+        self.highest
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
+    fn slot(key: KeyHash) -> usize {
+        // The keyspace splits its tables by the high bits; the low ones are as random and independent of them.
+        key.0 as usize & (SLOTS - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_judged_below_its_last_write_or_the_floor() {
+        let mut table = LastWrites::default();
+        table.note(KeyHash(7), LogOffset(100));
+        table.note(KeyHash(7), LogOffset(90));
+        assert_eq!(table.of(KeyHash(7)), LogOffset(100));
+        assert_eq!(table.of(KeyHash(8)), LogOffset(0));
+        table.raise_floor(LogOffset(110));
+        assert_eq!(table.of(KeyHash(8)), LogOffset(110));
+        assert_eq!(table.of_everything(), LogOffset(110));
+    }
+}

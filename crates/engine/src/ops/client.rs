@@ -1,0 +1,308 @@
+//! CLIENT: names, lists, replies and the ends of connections.
+
+use aof_state::LogOffset;
+use resp_codec::{Args, Protocol};
+
+use crate::client::{Client, ClientId, Closing, ReplyMode};
+use crate::engine::Engine;
+
+pub(super) const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
+
+const HELP: &[&str] = &[
+    "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GETNAME",
+    "    Return the name of the current connection.",
+    "ID",
+    "    Return the ID of the current connection.",
+    "INFO",
+    "    Return information about the current client connection.",
+    "KILL <ip:port>",
+    "    Kill connection made from <ip:port>.",
+    "KILL <option> <value> [<option> <value> [...]]",
+    "    Kill connections. Options are:",
+    "    * ADDR (<ip:port>|<unixsocket>:0)",
+    "      Kill connections made from the specified address",
+    "    * LADDR (<ip:port>|<unixsocket>:0)",
+    "      Kill connections made to specified local address",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Kill connections by type.",
+    "    * USER <username>",
+    "      Kill connections authenticated by <username>.",
+    "    * SKIPME (YES|NO)",
+    "      Skip killing current connection (default: yes).",
+    "    * ID <client-id>",
+    "      Kill connections by client id.",
+    "LIST [options ...]",
+    "    Return information about client connections. Options:",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Return clients of specified type.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Control the replies sent to the current connection.",
+    "SETNAME <name>",
+    "    Assign the name <name> to the current connection.",
+    "SETINFO <option> <value>",
+    "    Set client meta attr. Options are:",
+    "    * LIB-NAME: the client lib name.",
+    "    * LIB-VER: the client lib version.",
+    "NO-EVICT (ON|OFF)",
+    "    Protect current client connection from eviction.",
+    "NO-TOUCH (ON|OFF)",
+    "    Will not touch LRU/LFU stats when this mode is on.",
+    "HELP",
+    "    Print this help.",
+];
+
+/// A client name: printable ASCII without spaces. `None` if it is not one. Empty clears the name.
+pub(super) fn valid_name(name: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(name).ok()?;
+    text.bytes().all(|b| (b'!'..=b'~').contains(&b)).then(|| text.to_owned())
+}
+
+/// What CLIENT LIST and CLIENT KILL select by.
+#[derive(Debug, Default)]
+struct Filter {
+    ids: Option<Vec<u64>>,
+    addr: Option<String>,
+    laddr: Option<String>,
+    kind: Option<String>,
+    user: Option<String>,
+}
+
+impl Filter {
+    fn matches(&self, client: &Client) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.contains(&client.id.number))
+            && self.addr.as_ref().is_none_or(|a| *a == client.peer.addr)
+            && self.laddr.as_ref().is_none_or(|a| *a == client.peer.laddr)
+            && self.kind.as_ref().is_none_or(|k| k == "normal")
+            && self.user.as_ref().is_none_or(|u| u == "default")
+    }
+}
+
+fn client_kind(name: &[u8]) -> Result<String, String> {
+    let kind = String::from_utf8_lossy(name).to_ascii_lowercase();
+    match kind.as_str() {
+        "normal" | "master" | "replica" | "slave" | "pubsub" => Ok(kind),
+        _ => Err(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(name))),
+    }
+}
+
+impl Engine {
+    pub(super) fn client_command(&mut self, client: &mut Client, args: Args<'_>) {
+        let sub = Self::subcommand(args);
+        match (sub.as_str(), args.len()) {
+            ("id", 2) => {
+                let id = i64::try_from(client.id.number).unwrap_or(i64::MAX);
+                self.reply(client).integer(id);
+                self.end_reply(client, LogOffset(0));
+            }
+            ("getname", 2) => {
+                let name = client.name.clone();
+                if name.is_empty() {
+                    self.reply(client).null()
+                } else {
+                    self.reply(client).bulk(name.as_bytes())
+                }
+                self.end_reply(client, LogOffset(0));
+            }
+            ("setname", 3) => match valid_name(args.at(2)) {
+                Some(name) => {
+                    client.name = name;
+                    self.answer_ok(client);
+                }
+                None => self.answer_error(client, BAD_NAME),
+            },
+            ("setinfo", 4) => self.client_setinfo(client, args),
+            ("info", 2) => {
+                let line = self.describe(client);
+                self.reply(client).verbatim(*b"txt", format!("{line}\n").as_bytes());
+                self.end_reply(client, LogOffset(0));
+            }
+            ("list", _) => self.client_list(client, args),
+            ("kill", 3..) => self.client_kill(client, args),
+            ("reply", 3) => self.client_reply(client, args.at(2)),
+            ("no-evict" | "no-touch", 3) => self.client_switch(client, &sub, args.at(2)),
+            ("help", 2) => self.help(client, HELP),
+            (
+                "id" | "getname" | "setname" | "setinfo" | "info" | "kill" | "reply" | "no-evict" | "no-touch" | "help",
+                _,
+            ) => {
+                self.wrong_arity(client, args);
+            }
+            _ => self.unknown_subcommand(client, args),
+        }
+    }
+
+    fn client_setinfo(&mut self, client: &mut Client, args: Args<'_>) {
+        let option = String::from_utf8_lossy(args.at(2)).to_ascii_lowercase();
+        let at = match option.as_str() {
+            "lib-name" => 0,
+            "lib-ver" => 1,
+            _ => {
+                let text = format!("ERR Unrecognized option '{}'", String::from_utf8_lossy(args.at(2)));
+                return self.answer_error(client, &text);
+            }
+        };
+        match valid_name(args.at(3)) {
+            Some(value) => {
+                client.lib[at] = value;
+                self.answer_ok(client);
+            }
+            None => {
+                let text = format!("ERR {option} cannot contain spaces, newlines or special characters.");
+                self.answer_error(client, &text);
+            }
+        }
+    }
+
+    fn client_switch(&mut self, client: &mut Client, sub: &str, value: &[u8]) {
+        let on = value.eq_ignore_ascii_case(b"on");
+        if !on && !value.eq_ignore_ascii_case(b"off") {
+            return self.answer_error(client, "ERR syntax error");
+        }
+        if sub == "no-evict" {
+            client.no_evict = on;
+        }
+        self.answer_ok(client);
+    }
+
+    fn client_reply(&mut self, client: &mut Client, mode: &[u8]) {
+        if mode.eq_ignore_ascii_case(b"on") {
+            client.reply_mode = ReplyMode::On;
+            self.answer_ok(client);
+        } else if mode.eq_ignore_ascii_case(b"off") {
+            client.reply_mode = ReplyMode::Off;
+        } else if mode.eq_ignore_ascii_case(b"skip") {
+            if client.reply_mode != ReplyMode::Off {
+                client.reply_mode = ReplyMode::SkipNext;
+            }
+        } else {
+            self.answer_error(client, "ERR syntax error");
+        }
+    }
+
+    fn client_list(&mut self, client: &mut Client, args: Args<'_>) {
+        let mut filter = Filter::default();
+        if args.len() > 2 {
+            let option = args.at(2);
+            if args.len() == 4 && option.eq_ignore_ascii_case(b"type") {
+                match client_kind(args.at(3)) {
+                    Ok(kind) => filter.kind = Some(kind),
+                    Err(text) => return self.answer_error(client, &text),
+                }
+            } else if args.len() > 3 && option.eq_ignore_ascii_case(b"id") {
+                let ids: Option<Vec<u64>> = args.from(3).map(numeric::parse_u64).collect();
+                match ids {
+                    Some(ids) => filter.ids = Some(ids),
+                    None => return self.answer_error(client, "ERR Invalid client ID"),
+                }
+            } else {
+                return self.answer_error(client, "ERR syntax error");
+            }
+        }
+        let mut lines: Vec<(u64, String)> =
+            self.clients.iter().filter(|c| filter.matches(c)).map(|c| (c.id.number, self.describe(c))).collect();
+        // The client that asks is checked out of the table while its requests run.
+        if filter.matches(client) {
+            lines.push((client.id.number, self.describe(client)));
+        }
+        lines.sort_unstable_by_key(|(number, _)| *number);
+        let text: String = lines.into_iter().map(|(_, line)| line + "\n").collect();
+        self.reply(client).verbatim(*b"txt", text.as_bytes());
+        self.end_reply(client, LogOffset(0));
+    }
+
+    fn client_kill(&mut self, client: &mut Client, args: Args<'_>) {
+        let (filter, skip_me, old_form) = match kill_filter(args) {
+            Ok(parsed) => parsed,
+            Err(text) => return self.answer_error(client, &text),
+        };
+        let victims: Vec<ClientId> = self.clients.iter().filter(|c| filter.matches(c)).map(|c| c.id).collect();
+        let mut killed = victims.len();
+        for id in victims {
+            self.close(id, Closing::Now);
+        }
+        if filter.matches(client) && !skip_me {
+            killed += 1;
+            client.closing = Closing::AfterReplies;
+        }
+        match (old_form, killed) {
+            (true, 0) => self.answer_error(client, "ERR No such client"),
+            (true, _) => self.answer_ok(client),
+            (false, n) => {
+                self.reply(client).integer(i64::try_from(n).unwrap_or(i64::MAX));
+                self.end_reply(client, LogOffset(0));
+            }
+        }
+    }
+
+    /// One line of CLIENT LIST.
+    fn describe(&self, c: &Client) -> String {
+        let now_ms = self.now.mono_ms();
+        let flags = match (c.transaction.is_some(), c.watch_broken, c.peer.unix_socket) {
+            (true, true, _) => "xd",
+            (true, false, _) => "x",
+            (false, true, _) => "d",
+            (false, false, true) => "U",
+            (false, false, false) => "N",
+        };
+        let multi = c.transaction.as_ref().map_or(-1, |t| i64::try_from(t.queue.len()).unwrap_or(i64::MAX));
+        format!(
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={multi} \
+             qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events=r cmd={} \
+             user=default redir=-1 resp={} lib-name={} lib-ver={}",
+            c.id.number,
+            c.peer.addr,
+            c.peer.laddr,
+            c.peer.fd,
+            c.name,
+            (now_ms - c.connected_ms) / 1000,
+            (now_ms - c.active_ms) / 1000,
+            c.db,
+            c.query.len(),
+            c.query.memory_bytes() - c.query.len().min(c.query.memory_bytes()),
+            c.transaction.as_ref().map_or(0, |t| t.bytes),
+            c.out.memory_bytes(),
+            c.out.unsent_bytes(),
+            c.out.unsent_bytes() + c.out.held_bytes(),
+            c.memory_bytes(),
+            c.last_command,
+            if c.proto == Protocol::Resp3 { 3 } else { 2 },
+            c.lib[0],
+            c.lib[1],
+        )
+    }
+}
+
+/// The filter of CLIENT KILL, whether to spare the caller, and whether it is the old form with an address alone.
+fn kill_filter(args: Args<'_>) -> Result<(Filter, bool, bool), String> {
+    let text = |i: usize| String::from_utf8_lossy(args.at(i)).into_owned();
+    let mut filter = Filter::default();
+    if args.len() == 3 {
+        filter.addr = Some(text(2));
+        return Ok((filter, false, true));
+    }
+    let mut skip_me = true;
+    if !args.len().is_multiple_of(2) {
+        return Err("ERR syntax error".to_owned());
+    }
+    for i in (2..args.len()).step_by(2) {
+        match text(i).to_ascii_lowercase().as_str() {
+            "id" => {
+                let id = numeric::parse_u64(args.at(i + 1)).filter(|id| *id > 0);
+                filter.ids = Some(vec![id.ok_or("ERR client-id should be greater than 0")?]);
+            }
+            "addr" => filter.addr = Some(text(i + 1)),
+            "laddr" => filter.laddr = Some(text(i + 1)),
+            "type" => filter.kind = Some(client_kind(args.at(i + 1))?),
+            "user" if args.at(i + 1) == b"default" => filter.user = Some("default".to_owned()),
+            "user" => return Err(format!("ERR No such user '{}'", text(i + 1))),
+            "skipme" => match text(i + 1).to_ascii_lowercase().as_str() {
+                "yes" => skip_me = true,
+                "no" => skip_me = false,
+                _ => return Err("ERR syntax error".to_owned()),
+            },
+            _ => return Err("ERR syntax error".to_owned()),
+        }
+    }
+    Ok((filter, skip_me, false))
+}

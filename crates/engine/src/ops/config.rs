@@ -1,0 +1,110 @@
+//! CONFIG GET, SET and RESETSTAT: the table of directives at run time.
+
+use aof_state::LogOffset;
+use resp_codec::Args;
+
+use crate::client::Client;
+use crate::config::Directive;
+use crate::engine::Engine;
+use crate::stats::Stats;
+
+const HELP: &[&str] = &[
+    "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GET <pattern>",
+    "    Return parameters matching the glob-like <pattern> and their values.",
+    "SET <directive> <value>",
+    "    Set the configuration <directive> to <value>.",
+    "RESETSTAT",
+    "    Reset statistics reported by the INFO command.",
+    "HELP",
+    "    Print this help.",
+];
+
+impl Engine {
+    pub(super) fn config_command(&mut self, client: &mut Client, args: Args<'_>) {
+        match (Self::subcommand(args).as_str(), args.len()) {
+            ("get", 3..) => self.config_get(client, args),
+            ("set", 4..) if args.len().is_multiple_of(2) => self.config_set(client, args),
+            ("resetstat", 2) => {
+                self.stats = Stats::default();
+                self.answer_ok(client);
+            }
+            ("rewrite", 2) => {
+                self.answer_error(client, "ERR The server is running without a config file");
+            }
+            ("help", 2) => self.help(client, HELP),
+            ("get" | "set" | "resetstat" | "rewrite" | "help", _) => self.wrong_arity(client, args),
+            _ => self.unknown_subcommand(client, args),
+        }
+    }
+
+    fn config_get(&mut self, client: &mut Client, args: Args<'_>) {
+        let patterns: Vec<Vec<u8>> = args.from(2).map(<[u8]>::to_ascii_lowercase).collect();
+        let mut found: Vec<(&str, String)> = Vec::new();
+        for directive in Directive::all() {
+            for name in std::iter::once(directive.name).chain(directive.alias) {
+                if patterns.iter().any(|p| p == b"*" || p == name.as_bytes()) {
+                    found.push((name, directive.show(&self.config)));
+                }
+            }
+        }
+        let mut reply = self.reply(client);
+        reply.map(found.len());
+        for (name, value) in &found {
+            reply.bulk(name.as_bytes());
+            reply.bulk(value.as_bytes());
+        }
+        self.end_reply(client, LogOffset(0));
+    }
+
+    /// Sets all pairs or none.
+    fn config_set(&mut self, client: &mut Client, args: Args<'_>) {
+        let mut config = self.config.clone();
+        let mut seen: Vec<&str> = Vec::new();
+        for i in (2..args.len()).step_by(2) {
+            let name = String::from_utf8_lossy(args.at(i)).into_owned();
+            let Some(directive) = Directive::find(&name) else {
+                let text = format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'");
+                return self.answer_error(client, &text);
+            };
+            let refused = |reason: &dyn std::fmt::Display| {
+                format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
+            };
+            if seen.contains(&directive.name) {
+                return self.answer_error(client, &refused(&"duplicate parameter"));
+            }
+            seen.push(directive.name);
+            let value = String::from_utf8_lossy(args.at(i + 1));
+            if let Err(reason) = directive.set_live(&mut config, &value) {
+                let text = refused(&reason);
+                return self.answer_error(client, &text);
+            }
+        }
+        match self.apply_config(config) {
+            Ok(()) => self.answer_ok(client),
+            Err(reason) => {
+                let name = seen.first().copied().unwrap_or_default();
+                let text = format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}");
+                self.answer_error(client, &text);
+            }
+        }
+    }
+
+    /// Puts a changed configuration in force, or leaves everything as it was.
+    fn apply_config(&mut self, new: crate::config::Config) -> Result<(), String> {
+        if new.appendonly != self.config.appendonly {
+            self.switch_appendonly(new.appendonly)?;
+        }
+        let password_changed = new.requirepass != self.config.requirepass;
+        if new.appendfsync != self.config.appendfsync {
+            self.change_fsync_policy(new.appendfsync);
+        }
+        self.limits = crate::config::command_limits(&new);
+        self.config = new;
+        self.persistence.configure(&self.config);
+        if password_changed {
+            self.log_line(crate::log::Level::Notice, format_args!("The password of the default user was changed"));
+        }
+        Ok(())
+    }
+}

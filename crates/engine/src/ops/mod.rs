@@ -1,0 +1,91 @@
+//! The engine's own commands: those that need more than the keyspace.
+//!
+//! The command table names the operation; this is the one place where a name meets its function.
+
+mod client;
+mod config;
+mod server;
+mod session;
+
+pub use session::REDIS_VERSION;
+
+use aof_state::LogOffset;
+use commands::{Command, EngineOp};
+use resp_codec::Args;
+
+use crate::client::{Client, Closing};
+use crate::engine::Engine;
+
+impl Engine {
+    /// Performs one operation, its reply included.
+    pub(crate) fn operate(&mut self, client: &mut Client, op: EngineOp, command: &'static Command, args: Args<'_>) {
+        match op {
+            EngineOp::Multi => self.multi(client),
+            EngineOp::Exec => self.exec(client),
+            EngineOp::Discard => self.discard_command(client),
+            EngineOp::Watch => self.watch_command(client, args),
+            EngineOp::Unwatch => {
+                self.unwatch(client);
+                self.answer_ok(client);
+            }
+            EngineOp::Select => self.select(client, args),
+            EngineOp::Ping => self.ping(client, args),
+            EngineOp::Quit => {
+                self.answer_ok(client);
+                client.closing = Closing::AfterReplies;
+            }
+            EngineOp::Hello => self.hello(client, args),
+            EngineOp::Auth => self.auth(client, args),
+            EngineOp::Reset => self.reset(client),
+            EngineOp::Client => self.client_command(client, args),
+            EngineOp::Config => self.config_command(client, args),
+            EngineOp::Info => self.info_command(client, args),
+            EngineOp::Command => self.command_command(client, command, args),
+            EngineOp::Debug => self.debug_command(client, args),
+            EngineOp::Shutdown => self.shutdown_command(client, args),
+            EngineOp::BgRewriteAof => self.bgrewriteaof(client),
+            EngineOp::LastSave => {
+                let started_s = self.started.unix_s();
+                self.reply(client).integer(started_s);
+                self.end_reply(client, LogOffset(0));
+            }
+        }
+    }
+
+    pub(crate) fn answer_ok(&mut self, client: &mut Client) {
+        self.reply(client).ok();
+        self.end_reply(client, LogOffset(0));
+    }
+
+    pub(crate) fn answer_error(&mut self, client: &mut Client, text: &str) {
+        self.stats.error_replies += 1;
+        self.reply(client).error(text);
+        self.end_reply(client, LogOffset(0));
+    }
+
+    /// The lower-case name of a subcommand.
+    fn subcommand(args: Args<'_>) -> String {
+        String::from_utf8_lossy(args.get(1).unwrap_or_default()).to_ascii_lowercase()
+    }
+
+    fn unknown_subcommand(&mut self, client: &mut Client, args: Args<'_>) {
+        let name = String::from_utf8_lossy(args.name()).to_ascii_uppercase();
+        let given: String = String::from_utf8_lossy(args.get(1).unwrap_or_default()).chars().take(128).collect();
+        self.answer_error(client, &format!("ERR unknown subcommand '{given}'. Try {name} HELP."));
+    }
+
+    fn wrong_arity(&mut self, client: &mut Client, args: Args<'_>) {
+        let name = String::from_utf8_lossy(args.name()).to_ascii_lowercase();
+        let text = format!("ERR wrong number of arguments for '{name}|{}' command", Self::subcommand(args));
+        self.answer_error(client, &text);
+    }
+
+    fn help(&mut self, client: &mut Client, lines: &[&str]) {
+        let mut reply = self.reply(client);
+        reply.array(lines.len());
+        for line in lines {
+            reply.status(line);
+        }
+        self.end_reply(client, LogOffset(0));
+    }
+}

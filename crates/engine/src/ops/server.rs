@@ -1,0 +1,69 @@
+//! Operations on the server as a whole: COMMAND, DEBUG, SHUTDOWN, BGREWRITEAOF.
+
+use aof_state::LogOffset;
+use resp_codec::Args;
+
+use crate::client::Client;
+use crate::engine::Engine;
+use crate::persistence::ShutdownHow;
+
+impl Engine {
+    pub(super) fn command_command(
+        &mut self,
+        client: &mut Client,
+        _command: &'static commands::Command,
+        _args: Args<'_>,
+    ) {
+        self.reply(client).array(0);
+        self.end_reply(client, LogOffset(0));
+    }
+
+    pub(super) fn bgrewriteaof(&mut self, client: &mut Client) {
+        match self.start_rewrite() {
+            Ok(text) => {
+                self.reply(client).status(text);
+                self.end_reply(client, LogOffset(0));
+            }
+            Err(text) => self.answer_error(client, &format!("ERR {text}")),
+        }
+    }
+
+    pub(super) fn debug_command(&mut self, client: &mut Client, args: Args<'_>) {
+        match (Self::subcommand(args).as_str(), args.len()) {
+            ("digest", 2) => {
+                let need = self.last_writes.of_everything();
+                let digest: String = self.keyspace.digest().iter().map(|b| format!("{b:02x}")).collect();
+                self.reply(client).status(&digest);
+                self.end_reply(client, need);
+            }
+            ("set-active-expire", 3) => {
+                self.active_expire = args.at(2) != b"0";
+                self.answer_ok(client);
+            }
+            ("jmap" | "panic" | "segfault", _) => self.answer_error(client, "ERR not supported by this server"),
+            _ => self.unknown_subcommand(client, args),
+        }
+    }
+
+    pub(super) fn shutdown_command(&mut self, client: &mut Client, args: Args<'_>) {
+        let mut how = ShutdownHow::default();
+        for option in args.from(1) {
+            match option.to_ascii_lowercase().as_slice() {
+                b"nosave" => how.nosave = true,
+                b"save" => how.save = true,
+                b"force" => how.force = true,
+                b"now" => {}
+                b"abort" if args.len() == 2 => return self.answer_error(client, "ERR No shutdown in progress."),
+                _ => return self.answer_error(client, "ERR syntax error"),
+            }
+        }
+        if how.nosave && how.save {
+            return self.answer_error(client, "ERR syntax error");
+        }
+        // No reply on success: the connection closes. Source: shutdownCommand of Redis.
+        if let Err(text) = self.shutdown(how) {
+            self.log_line(crate::log::Level::Warning, format_args!("Shutdown refused: {text}"));
+            self.answer_error(client, "ERR Errors trying to SHUTDOWN. Check logs.");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The log as the rewrite sees it: `aof-rewrite` asks through its own trait, `aof-buffer` answers.
+
+use std::io;
+use std::sync::Arc;
+
+use aof_buffer::{AofBuffer, Health};
+use aof_rewrite::{LiveLog, Mirror};
+use aof_state::{LogOffset, Marks};
+use vfs::File;
+
+/// The buffer, and which files a rewrite has put beside it or in place of it.
+pub(super) struct Live<'a> {
+    pub(super) aof: &'a mut AofBuffer,
+    pub(super) attached: &'a mut Option<Arc<dyn File>>,
+    pub(super) promoted: &'a mut Option<Arc<dyn File>>,
+}
+
+impl LiveLog for Live<'_> {
+    fn marks(&self) -> Marks {
+        self.aof.marks()
+    }
+
+    fn log_fsynced(&self) -> LogOffset {
+        self.aof.log_fsynced()
+    }
+
+    fn diff_start(&mut self) {
+        self.aof.diff_start();
+    }
+
+    fn diff_len(&self) -> u64 {
+        self.aof.diff_len()
+    }
+
+    fn diff_front(&self) -> Option<&[u8]> {
+        self.aof.diff_front()
+    }
+
+    fn diff_consume(&mut self, n: usize) {
+        self.aof.diff_consume(n);
+    }
+
+    fn diff_drop(&mut self) {
+        self.aof.diff_drop();
+    }
+
+    fn attach(&mut self, file: Arc<dyn File>, size_bytes: u64) {
+        *self.attached = Some(Arc::clone(&file));
+        self.aof.attach(file, size_bytes);
+    }
+
+    fn mirror(&self) -> Mirror {
+        let health = self.aof.mirror_health().expect("asked only while a file is attached");
+        let marks = self.aof.mirror_marks().expect("asked only while a file is attached");
+        match health {
+            Health::Ok => Mirror::Sound(marks),
+            Health::WriteError { error, .. } | Health::FsyncFailed { error, .. } => {
+                Mirror::Failed { errno: errno(&error) }
+            }
+            Health::Fatal { failure } => Mirror::Failed { errno: errno(failure.error()) },
+        }
+    }
+
+    /// What the rewrite knows of the new file's fsyncs beyond the buffer's own is not handed on: the mark it would raise is a
+    /// lower bound that the next fsync raises anyway.
+    fn promote(&mut self, _fsynced: LogOffset) -> Option<Arc<dyn File>> {
+        *self.promoted = self.attached.take();
+        self.aof.promote()
+    }
+
+    fn detach(&mut self) {
+        *self.attached = None;
+        // The rewrite holds the file too and closes it in the background.
+        drop(self.aof.detach());
+    }
+
+    fn switch_not_durable(&mut self, error: &io::Error) {
+        self.aof.fail_log(io::Error::new(error.kind(), error.to_string()));
+    }
+}
+
+fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(0)
+}

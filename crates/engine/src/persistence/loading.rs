@@ -1,0 +1,200 @@
+//! Replay: recovered units run through the command table, in steps between which clients are answered.
+//!
+//! Replayed commands are on behalf of nobody: no reply, no expiry, nothing fed back. A command that fails on replay did
+//! not come from a log that matches it, so recovery stops there rather than guess.
+
+use aof_load::{Recovered, Recovery, Refusal, Sink, Unit};
+use aof_state::Identity;
+use commands::{Command, CommandLimits, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
+use keyspace::{Keyspace, UnixMs};
+use resp_codec::{Args, Effects, Protocol, Reply};
+
+use super::Phase;
+use crate::clock::Now;
+use crate::engine::{Engine, Exit};
+use crate::info::Lines;
+use crate::log::Level;
+
+/// Bytes of log replayed in one loop turn: a few milliseconds, so that clients are answered -LOADING meanwhile.
+const STEP_BYTES: u64 = 4 << 20;
+
+/// A load in progress.
+pub(crate) struct Loading {
+    recovery: Recovery,
+    /// The log's identity, if a state file vouches for it.
+    identity: Option<Identity>,
+    started: Now,
+    done_bytes: u64,
+    total_bytes: u64,
+    /// The database that the last SELECT of the log chose.
+    db: u32,
+}
+
+impl Loading {
+    pub(super) fn new(recovery: Recovery, identity: Option<Identity>, started: Now) -> Self {
+        Self { recovery, identity, started, done_bytes: 0, total_bytes: 0, db: 0 }
+    }
+
+    /// The fields of INFO that describe a load.
+    pub(super) fn info(&self, now: Now, out: &mut Lines<'_>) {
+        let elapsed_s = (now.mono_us - self.started.mono_us) / 1_000_000;
+        let left = self.total_bytes.saturating_sub(self.done_bytes);
+        let eta_s = (elapsed_s * left).checked_div(self.done_bytes).unwrap_or(0);
+        out.put("loading_start_time", self.started.unix_s());
+        out.put("loading_total_bytes", self.total_bytes);
+        out.put("loading_loaded_bytes", self.done_bytes);
+        #[expect(clippy::cast_precision_loss, reason = "a percentage with two digits")]
+        let percent =
+            if self.total_bytes == 0 { 0.0 } else { self.done_bytes as f64 * 100.0 / self.total_bytes as f64 };
+        out.put("loading_loaded_perc", format_args!("{percent:.2}"));
+        out.put("loading_eta_seconds", eta_s);
+    }
+}
+
+impl Engine {
+    /// Goes on loading, if a load is in progress: a few milliseconds of it.
+    pub(crate) fn load_step(&mut self) {
+        let Phase::Loading(loading) = &mut self.persistence.phase else { return };
+        let mut replay = Replay {
+            keyspace: &mut self.keyspace,
+            limits: &self.limits,
+            effects: &mut self.effects,
+            keys: &mut self.keylog,
+            trash: &mut self.trash,
+            rng: &mut self.rng,
+            now: self.now.unix(),
+            db: &mut loading.db,
+            scratch: Vec::new(),
+        };
+        let step = loading.recovery.step(&mut replay, STEP_BYTES);
+        for notice in loading.recovery.take_notices() {
+            self.log.line(notice.level().into(), format_args!("{notice}"));
+        }
+        match step {
+            Ok(progress) => {
+                (loading.done_bytes, loading.total_bytes) = (progress.done_bytes, progress.total_bytes);
+                if progress.is_done() {
+                    self.finish_loading();
+                }
+            }
+            Err(error) => {
+                let mut text = error.to_string();
+                let mut source = std::error::Error::source(&error);
+                while let Some(cause) = source {
+                    text += &format!(": {cause}");
+                    source = cause.source();
+                }
+                self.log_line(Level::Warning, format_args!("{text}"));
+                self.exit = Some(Exit { status: 1 });
+            }
+        }
+    }
+
+    fn finish_loading(&mut self) {
+        let Phase::Loading(loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
+        let Loading { recovery, identity, started, .. } = *loading;
+        let Recovered { file, size_bytes, commands, proof, .. } = recovery.finish();
+        let elapsed_us = self.now.mono_us - started.mono_us;
+        let kept = identity.filter(|_| proof != aof_load::Proof::Copied);
+        let mark = self.random_mark();
+        let identity = match kept {
+            Some(identity) => Ok(identity),
+            None => Identity::brand(&*file, mark),
+        };
+        match identity {
+            Ok(identity) => self.persistence.serve(file, size_bytes, identity),
+            Err(error) => {
+                self.log_line(Level::Warning, format_args!("Can't read the identity of the append only file: {error}"));
+                self.exit = Some(Exit { status: 1 });
+                return;
+            }
+        }
+        self.log_line(
+            Level::Notice,
+            format_args!(
+                "DB loaded from append only file: {}.{:03} seconds ({commands} commands, {size_bytes} bytes)",
+                elapsed_us / 1_000_000,
+                elapsed_us % 1_000_000 / 1000
+            ),
+        );
+        self.announce_ready();
+    }
+}
+
+/// Runs the commands of a log.
+struct Replay<'a> {
+    keyspace: &'a mut Keyspace,
+    limits: &'a CommandLimits,
+    effects: &'a mut Effects,
+    keys: &'a mut KeyLog,
+    trash: &'a mut Vec<Garbage>,
+    rng: &'a mut fastrand::Rng,
+    now: UnixMs,
+    db: &'a mut u32,
+    scratch: Vec<u8>,
+}
+
+impl Replay<'_> {
+    fn find(args: Args<'_>) -> Result<&'static Command, Refusal> {
+        let command = commands::resolve(args).map_err(|refusal| match refusal {
+            commands::Refusal::WrongArity(_) => Refusal::WrongArity,
+            commands::Refusal::UnknownCommand(_) | commands::Refusal::UnknownSubcommand { .. } => {
+                Refusal::UnknownCommand
+            }
+        })?;
+        let may_stand = match command.run {
+            Run::Data(_) => command.is_write(),
+            Run::Engine(op) => op == EngineOp::Select,
+        };
+        if may_stand { Ok(command) } else { Err(Refusal::NotAllowedInLog) }
+    }
+
+    fn select(&mut self, args: Args<'_>) -> Result<(), Refusal> {
+        let db = numeric::parse_i64(args.at(1)).and_then(|db| u32::try_from(db).ok());
+        let known = db.filter(|db| *db < self.keyspace.databases());
+        *self.db = known.ok_or(Refusal::CannotApply("the database's number is out of range: see 'databases'"))?;
+        Ok(())
+    }
+
+    fn run(&mut self, command: &'static Command, args: Args<'_>) -> Result<(), Refusal> {
+        let Run::Data(_) = command.run else { return self.select(args) };
+        self.effects.clear();
+        self.keys.clear();
+        self.scratch.clear();
+        let mut ctx = Ctx {
+            store: Store {
+                keyspace: self.keyspace,
+                db: *self.db,
+                now: self.now,
+                effects: self.effects,
+                keys: self.keys,
+                trash: self.trash,
+                replay: true,
+            },
+            reply: Reply::new(&mut self.scratch, Protocol::Resp2),
+            rng: self.rng,
+            limits: self.limits,
+        };
+        commands::execute(command, &mut ctx, args);
+        self.trash.clear();
+        // What was logged had succeeded: if it fails now, the log is not what was written.
+        if self.scratch.first() == Some(&b'-') {
+            return Err(Refusal::CannotApply("it fails on the dataset before it, so the log is not as it was written"));
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Replay<'_> {
+    fn check(&mut self, args: Args<'_>) -> Result<(), Refusal> {
+        Self::find(args).map(drop)
+    }
+
+    fn apply(&mut self, unit: &Unit<'_>) -> Result<(), Refusal> {
+        for command in unit.commands() {
+            let args = command.args();
+            self.run(Self::find(args)?, args)?;
+        }
+        Ok(())
+    }
+}

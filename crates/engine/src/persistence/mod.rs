@@ -1,0 +1,184 @@
+//! The log, its rewrite, its recovery and its state file, wired together: the only place where they meet.
+//!
+//! Invariant: what is fed here has been applied to the keyspace, and what is acknowledged has passed the marks here.
+
+mod live_log;
+mod loading;
+mod report;
+mod shutdown;
+mod start;
+mod switches;
+mod turn;
+
+use std::sync::Arc;
+
+use aof_buffer::{AofBuffer, AppendFsync, OnAlwaysError, Options};
+use aof_rewrite::Rewriter;
+use aof_state::{BootId, Identity, LogOffset, StateKeeper};
+use bio::{Bio, Completion, JobId, Kind};
+use child::Spawner;
+use commands::Garbage;
+use resp_codec::{Args, Effect, Effects};
+use vfs::{Dir, DirLock, File};
+
+use crate::config::Config;
+use crate::engine::Process;
+use loading::Loading;
+pub(crate) use shutdown::ShutdownHow;
+pub use start::{LOCK_NAME, StartError};
+
+/// What the log is to the server at the moment.
+pub(crate) enum Phase {
+    /// `appendonly no`: nothing is promised.
+    Off,
+    /// The dataset is being read from it.
+    Loading(Box<Loading>),
+    /// It was turned on, and the first rewrite is not done: nothing is promised yet.
+    WaitRewrite,
+    /// Every promise holds.
+    On,
+}
+
+/// Everything between the commands and the files.
+pub(crate) struct Persistence {
+    pub(crate) dir: Arc<dyn Dir>,
+    pub(super) lock: Option<DirLock>,
+    pub(crate) aof: AofBuffer,
+    rewriter: Rewriter,
+    bio: Box<dyn Bio>,
+    spawner: Box<dyn Spawner>,
+    /// When the state file is written; `None` while no log is open.
+    keeper: Option<StateKeeper>,
+    /// The state file being written, and whether another must follow it.
+    state_job: Option<JobId>,
+    pub(super) phase: Phase,
+    /// Replies that depend on an offset up to this one met a failed flush.
+    pub(crate) failed_upto: LogOffset,
+    /// The file that became the log in a switch whose state file is not written yet.
+    promoted: Option<Arc<dyn File>>,
+    attached: Option<Arc<dyn File>>,
+    log_name: String,
+    pid: u32,
+    boot_id: BootId,
+    incremental_fsync: bool,
+    no_fsync_on_rewrite: bool,
+    forks: u64,
+    completions: Vec<Completion>,
+}
+
+impl Persistence {
+    pub(crate) fn new(
+        config: &Config,
+        dir: Arc<dyn Dir>,
+        bio: Box<dyn Bio>,
+        spawner: Box<dyn Spawner>,
+        process: &Process,
+    ) -> Self {
+        let options = Options { policy: config.appendfsync, on_always_error: OnAlwaysError::Exit };
+        Self {
+            dir,
+            lock: None,
+            aof: AofBuffer::new(options),
+            rewriter: Rewriter::new(),
+            bio,
+            spawner,
+            keeper: None,
+            state_job: None,
+            phase: Phase::Off,
+            failed_upto: LogOffset(0),
+            promoted: None,
+            attached: None,
+            log_name: config.appendfilename.clone(),
+            pid: process.pid,
+            boot_id: BootId(process.boot_id),
+            incremental_fsync: config.aof_rewrite_incremental_fsync,
+            no_fsync_on_rewrite: config.no_appendfsync_on_rewrite,
+            forks: 0,
+            completions: Vec::new(),
+        }
+    }
+
+    /// Whether a dataset is being read.
+    pub(crate) fn is_loading(&self) -> bool {
+        matches!(self.phase, Phase::Loading(_))
+    }
+
+    /// Whether the log's promises hold.
+    pub(crate) fn is_on(&self) -> bool {
+        matches!(self.phase, Phase::On)
+    }
+
+    /// Whether effects are fed: also while the first rewrite runs, for its diff.
+    fn is_fed(&self) -> bool {
+        matches!(self.phase, Phase::On | Phase::WaitRewrite)
+    }
+
+    pub(crate) fn dir_name(&self) -> String {
+        self.dir.path().display().to_string()
+    }
+
+    /// Replies that depend on no more than this may leave: on everything, where nothing is promised.
+    pub(crate) fn reply_mark(&self) -> LogOffset {
+        if self.is_on() { self.aof.reply_mark() } else { LogOffset(u64::MAX) }
+    }
+
+    /// Begins to serve on a proven log.
+    fn serve(&mut self, file: Arc<dyn File>, size_bytes: u64, identity: Identity) {
+        self.aof.open(file, size_bytes);
+        self.keeper = Some(StateKeeper::new(identity, self.boot_id));
+        self.phase = Phase::On;
+    }
+
+    /// Feeds the effects of one command. Inside a unit, their end is that of the unit; otherwise it is returned.
+    pub(crate) fn feed(&mut self, effects: &Effects, request: Args<'_>, in_unit: bool) -> Option<LogOffset> {
+        if !self.is_fed() {
+            return None;
+        }
+        let end = self.aof.feed_effects(effects, &request);
+        if in_unit { None } else { Some(end) }
+    }
+
+    /// Feeds an effect that stands for no request: the DEL of a key that expired.
+    pub(crate) fn feed_expired(&mut self, effect: Effect<'_>) {
+        if self.is_fed() {
+            self.aof.feed(effect);
+        }
+    }
+
+    /// Begins a transaction.
+    pub(crate) fn begin_unit(&mut self) {
+        if self.is_fed() {
+            self.aof.begin_unit();
+        }
+    }
+
+    /// Ends a transaction. Returns where the log ends now; `None` while nothing is logged.
+    pub(crate) fn end_unit(&mut self) -> Option<LogOffset> {
+        if !self.is_fed() {
+            return None;
+        }
+        Some(self.aof.end_unit())
+    }
+
+    /// Drops something large in the background.
+    pub(crate) fn free_in_background(&mut self, garbage: Garbage) {
+        self.bio.submit(
+            Kind::LazyFree,
+            Box::new(move || {
+                drop(garbage);
+                Ok(0)
+            }),
+        );
+    }
+
+    /// Puts changed settings in force.
+    pub(crate) fn configure(&mut self, config: &Config) {
+        self.incremental_fsync = config.aof_rewrite_incremental_fsync;
+        self.no_fsync_on_rewrite = config.no_appendfsync_on_rewrite;
+    }
+
+    /// Changes the policy. The engine's gate keeps the stricter promise for what was fed before.
+    pub(crate) fn set_policy(&mut self, policy: AppendFsync) {
+        self.aof.set_policy(policy);
+    }
+}

@@ -1,0 +1,84 @@
+//! What INFO says of the log, its rewrite and its recovery.
+
+use bio::Kind;
+
+use super::{Persistence, Phase};
+use crate::clock::Now;
+use crate::info::Lines;
+
+impl Persistence {
+    pub(crate) fn latest_fork_us(&self) -> u64 {
+        self.rewriter.status(0).latest_fork_us
+    }
+
+    pub(crate) fn forks(&self) -> u64 {
+        self.forks
+    }
+
+    pub(crate) fn lazyfree_pending(&self) -> usize {
+        self.bio.pending(Kind::LazyFree)
+    }
+
+    /// The policy in effect: see `aof_buffer::Stats`.
+    pub(crate) fn effective_fsync(&self) -> &'static str {
+        if self.is_on() { self.aof.stats().effective_fsync.as_str() } else { "no" }
+    }
+
+    /// Where a rewrite stands, for operators and for the crash test.
+    fn rewrite_phase(&self) -> &'static str {
+        "idle"
+    }
+
+    /// The fields of a load in progress.
+    pub(crate) fn info_loading(&self, now: Now, out: &mut Lines<'_>) {
+        if let Phase::Loading(loading) = &self.phase {
+            loading.info(now, out);
+        }
+    }
+
+    /// The fields of the log and its rewrite.
+    pub(crate) fn info_aof(&self, now: Now, out: &mut Lines<'_>) {
+        let s = self.rewriter.status(now.mono_ms());
+        let seconds = |ms: Option<u64>| ms.map_or(-1, |ms| i64::try_from(ms / 1000).unwrap_or(i64::MAX));
+        let enabled = matches!(self.phase, Phase::On | Phase::WaitRewrite);
+        out.put("aof_enabled", u8::from(enabled));
+        out.put("aof_rewrite_in_progress", u8::from(s.in_progress));
+        out.put("aof_rewrite_scheduled", u8::from(s.scheduled));
+        out.put("aof_last_rewrite_time_sec", seconds(s.last_duration_ms));
+        out.put("aof_current_rewrite_time_sec", seconds(s.current_duration_ms));
+        out.put("aof_last_bgrewrite_status", if s.last_ok { "ok" } else { "err" });
+        out.put("aof_rewrites", s.succeeded);
+        out.put("aof_rewrites_consecutive_failures", s.failures_in_a_row);
+        out.put("aof_last_write_status", if self.aof.health().is_ok() { "ok" } else { "err" });
+        out.put("aof_last_cow_size", s.last_cow_bytes);
+        out.put("module_fork_in_progress", 0);
+        out.put("current_cow_size", s.current_cow_bytes);
+        out.put("current_save_keys_processed", s.keys_processed);
+        out.put("aof_rewrite_phase", self.rewrite_phase());
+        out.put(
+            "aof_state",
+            match self.phase {
+                Phase::Off => "off",
+                Phase::Loading(_) => "loading",
+                Phase::WaitRewrite => "wait_rewrite",
+                Phase::On => "on",
+            },
+        );
+        if !enabled {
+            return;
+        }
+        let stats = self.aof.stats();
+        let marks = self.aof.marks();
+        out.put("aof_current_size", stats.current_size_bytes);
+        out.put("aof_base_size", stats.base_size_bytes);
+        out.put("aof_pending_rewrite", u8::from(matches!(self.phase, Phase::WaitRewrite)));
+        out.put("aof_buffer_length", self.aof.backlog_bytes());
+        out.put("aof_flush_pending", u8::from(self.aof.write_in_flight()));
+        out.put("aof_rewrite_buffer_length", self.aof.diff_len());
+        out.put("aof_pending_bio_fsync", stats.pending_bio_fsync);
+        out.put("aof_delayed_fsync", stats.delayed_fsync);
+        out.put("aof_appended_offset", marks.appended.0);
+        out.put("aof_written_offset", marks.written.0);
+        out.put("aof_fsynced_offset", marks.fsynced.0);
+    }
+}

@@ -1,0 +1,134 @@
+//! Ending the server: the rewrite is ended, the log flushed and fsynced, and the end marked as clean.
+//!
+//! A shutdown whose last flush or fsync fails is refused: the data would be lost with the process.
+
+use aof_rewrite::{Shutdown, ShutdownRule};
+use aof_state::Durability;
+
+use super::Phase;
+use crate::engine::{Engine, Exit};
+use crate::log::Level;
+
+/// The options of SHUTDOWN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ShutdownHow {
+    /// `NOSAVE`: end even if the log cannot be written.
+    pub nosave: bool,
+    /// `SAVE`.
+    pub save: bool,
+    /// `FORCE`: end even if the log cannot be written.
+    pub force: bool,
+}
+
+impl Engine {
+    /// SIGTERM or SIGINT came, for the `times`-th time.
+    pub fn stop_signal(&mut self, name: &str, times: u32) {
+        if self.exit.is_some() {
+            return;
+        }
+        if self.persistence.is_loading() {
+            self.log_line(Level::Warning, format_args!("Received {name} during loading, exiting now."));
+            self.exit = Some(Exit { status: 0 });
+            return;
+        }
+        if times > 1 && name == "SIGINT" {
+            self.log_line(Level::Warning, format_args!("You insist... exiting now."));
+            self.exit = Some(Exit { status: 1 });
+            return;
+        }
+        self.log_line(Level::Warning, format_args!("Received {name} scheduling shutdown..."));
+        if let Err(reason) = self.shutdown(ShutdownHow::default()) {
+            self.log_line(
+                Level::Warning,
+                format_args!("{name} received but errors trying to shut down the server, check the logs for more information: {reason}"),
+            );
+        }
+    }
+
+    /// Ends the server, its data on stable storage.
+    ///
+    /// # Errors
+    /// Why it may not end now; nothing has changed then but a rewrite that was stopped.
+    pub(crate) fn shutdown(&mut self, how: ShutdownHow) -> Result<(), String> {
+        let insists = how.nosave || how.force;
+        self.log_line(Level::Warning, format_args!("User requested shutdown..."));
+        if self.persistence.rewriter.shutdown_rule() == ShutdownRule::Refuse && !insists {
+            return Err("the first append only file is still being written, and nothing else holds the data".to_owned());
+        }
+        self.end_rewrite();
+        if self.persistence.is_on() {
+            self.log_line(Level::Notice, format_args!("Calling fsync() on the AOF file."));
+            match self.secure_log() {
+                Ok(()) => {}
+                Err(reason) if insists => {
+                    self.log_line(
+                        Level::Warning,
+                        format_args!("Shutting down although the AOF is not on disk: {reason}"),
+                    );
+                }
+                Err(reason) => return Err(reason),
+            }
+        }
+        self.release_held();
+        self.exit = Some(Exit { status: 0 });
+        Ok(())
+    }
+
+    /// Ends a rewrite, waiting for what cannot be interrupted.
+    fn end_rewrite(&mut self) {
+        loop {
+            match self.persistence.with_rewrite(self.now, |rewriter, env| rewriter.shutdown(env)) {
+                Shutdown::Done => break,
+                Shutdown::Drain(kind) => {
+                    self.persistence.bio.drain(kind);
+                    self.take_completions();
+                }
+            }
+        }
+    }
+
+    /// Writes and fsyncs everything fed, then marks the end as clean.
+    pub(super) fn secure_log(&mut self) -> Result<(), String> {
+        let p = &mut self.persistence;
+        p.aof.flush_and_fsync_blocking(&mut *p.bio).map_err(|error| error_chain(&error))?;
+        let Some(keeper) = &p.keeper else { return Ok(()) };
+        let state = keeper.clean_end(p.aof.stats().current_size_bytes);
+        // A state job still queued would undo the clean mark.
+        p.bio.drain(bio::Kind::Rename);
+        if let Err(error) = state.write(&*p.dir, &p.log_name, Durability::Durable) {
+            let text = error_chain(&error);
+            self.log_line(
+                Level::Warning,
+                format_args!("Can't write the state file ({text}): the next start will prove the end of the AOF"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Leaves `appendonly yes`: the file is closed in the background.
+    pub(super) fn close_log(&mut self) {
+        let p = &mut self.persistence;
+        if let Some(file) = p.aof.close() {
+            p.bio.submit(
+                bio::Kind::Close,
+                Box::new(move || {
+                    drop(file);
+                    Ok(0)
+                }),
+            );
+        }
+        p.keeper = None;
+        p.phase = Phase::Off;
+    }
+}
+
+/// An error with its causes, on one line.
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}

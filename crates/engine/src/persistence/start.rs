@@ -1,0 +1,221 @@
+//! What happens to the directory before anything is served: lock, leftovers, and which files hold the dataset.
+//!
+//! Invariant: no persistence file is read, written or removed before the directory's lock is held, and the server never
+//! starts empty beside data.
+
+use std::io;
+
+use aof_load::{AmbiguousTail, LoadError, LoadOptions, Proven, Recovery, SourceKind};
+use aof_state::{BootId, CleanError, Identity, NoState, StateFile, clean_temp_files};
+use vfs::{DirLock, File, FileKind, LockOutcome, Open};
+
+use super::Phase;
+use super::loading::Loading;
+use crate::engine::Engine;
+use crate::log::Level;
+
+/// The lock file of a directory: one server each.
+pub const LOCK_NAME: &str = "ledgerstone.lock";
+
+/// Files and directories of Redis that hold a dataset this server does not read yet.
+const FOREIGN_DATA: [&str; 2] = ["dump.rdb", "appendonlydir"];
+
+/// Why the server cannot start on a directory. Nothing in it was changed, leftovers of a crash aside.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Another server runs there.
+    #[error("{dir} is in use by another server{}: stop it, or give this one another 'dir'", pid_text(*.pid))]
+    Locked {
+        /// The directory.
+        dir: String,
+        /// The other server's process id, where it is known.
+        pid: Option<u32>,
+    },
+    /// The lock file could not be made: the directory is not writable, for example.
+    #[error("can't take the lock file {dir}/{LOCK_NAME}")]
+    Lock {
+        /// The directory.
+        dir: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A leftover of a crash could not be removed.
+    #[error("can't remove the temporary files in {dir}")]
+    Clean {
+        /// The directory.
+        dir: String,
+        /// Why.
+        source: CleanError,
+    },
+    /// There is data that starting now would leave aside.
+    #[error("{dir}/{found} holds data that would be left aside: {advice}")]
+    BesideData {
+        /// The directory.
+        dir: String,
+        /// The file or directory.
+        found: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A file could not be looked at or created.
+    #[error("can't {action} {dir}/{name}")]
+    File {
+        /// What failed.
+        action: &'static str,
+        /// The directory.
+        dir: String,
+        /// The file.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The log cannot be opened for recovery.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+fn pid_text(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+impl Engine {
+    /// Takes the directory and begins to load, or begins to serve. Called once, before the first turn.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from starting; it must exit then.
+    pub fn start(&mut self) -> Result<(), StartError> {
+        let lock = self.lock_directory()?;
+        self.persistence.lock = Some(lock);
+        self.clean_leftovers()?;
+        if self.config.appendonly { self.open_log() } else { self.start_without_log() }
+    }
+
+    fn lock_directory(&self) -> Result<DirLock, StartError> {
+        let dir = self.persistence.dir_name();
+        match self.persistence.dir.lock(LOCK_NAME) {
+            Ok(LockOutcome::Acquired(lock)) => Ok(lock),
+            Ok(LockOutcome::HeldBy(pid)) => Err(StartError::Locked { dir, pid }),
+            Err(source) => Err(StartError::Lock { dir, source }),
+        }
+    }
+
+    fn clean_leftovers(&mut self) -> Result<(), StartError> {
+        let dir = self.persistence.dir_name();
+        let removed = clean_temp_files(&*self.persistence.dir, &self.config.appendfilename)
+            .map_err(|source| StartError::Clean { dir, source })?;
+        for name in removed {
+            self.log_line(Level::Notice, format_args!("Removed the temporary file {name}, left by a crash"));
+        }
+        Ok(())
+    }
+
+    fn stat(&self, name: &str) -> Result<Option<vfs::Metadata>, StartError> {
+        let error = |source| self.file_error("look at", name, source);
+        self.persistence.dir.stat(name).map_err(error)
+    }
+
+    fn file_error(&self, action: &'static str, name: &str, source: io::Error) -> StartError {
+        StartError::File { action, dir: self.persistence.dir_name(), name: name.to_owned(), source }
+    }
+
+    fn refuse_beside(&self, names: &[&str], advice: &'static str) -> Result<(), StartError> {
+        for name in names {
+            let found = self.stat(name)?.is_some_and(|m| m.kind != FileKind::File || m.len > 0);
+            if found {
+                let dir = self.persistence.dir_name();
+                return Err(StartError::BesideData { dir, found: (*name).to_owned(), advice });
+            }
+        }
+        Ok(())
+    }
+
+    fn start_without_log(&mut self) -> Result<(), StartError> {
+        let log = self.config.appendfilename.clone();
+        self.refuse_beside(&[&log], "set 'appendonly yes' to load it, or move it away to start empty")?;
+        self.refuse_beside(&FOREIGN_DATA, "this version does not load it; move it away to start empty")?;
+        self.persistence.phase = Phase::Off;
+        self.announce_ready();
+        Ok(())
+    }
+
+    fn open_log(&mut self) -> Result<(), StartError> {
+        let name = self.config.appendfilename.clone();
+        if self.stat(&name)?.is_none() {
+            self.refuse_beside(
+                &FOREIGN_DATA,
+                "this version does not load it, and there is no append only file beside it. Convert it with a Redis server \
+                 (CONFIG SET aof-use-rdb-preamble no, BGREWRITEAOF), or move it away to start empty",
+            )?;
+            return self.create_log(&name);
+        }
+        let (proven, identity) = self.read_state(&name)?;
+        let options = LoadOptions {
+            truncated: self.config.aof_load_truncated,
+            ambiguous_tail: if self.config.aof_ambiguous_tail_cut { AmbiguousTail::Cut } else { AmbiguousTail::Refuse },
+            without_side_file: !self.config.aof_torn_side_file,
+            source: if self.process.threads { SourceKind::Threaded } else { SourceKind::Inline },
+        };
+        let dir = std::sync::Arc::clone(&self.persistence.dir);
+        match Recovery::open(dir, &name, options, proven)? {
+            Some(recovery) => {
+                self.persistence.phase = Phase::Loading(Box::new(Loading::new(recovery, identity, self.now)));
+                Ok(())
+            }
+            None => Err(self.file_error("open", &name, io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    /// What the state file proves of the log, and the log's identity if the state file matches it.
+    fn read_state(&mut self, name: &str) -> Result<(Option<Proven>, Option<Identity>), StartError> {
+        let file = match self.persistence.dir.open(name, Open::Read) {
+            Ok(file) => file,
+            Err(source) => return Err(self.file_error("open", name, source)),
+        };
+        match StateFile::read(&*self.persistence.dir, name, &*file) {
+            Ok(state) => {
+                let proven = Proven {
+                    fsynced_offset_bytes: state.fsynced_offset_bytes,
+                    same_boot: state.boot_id == BootId(self.process.boot_id),
+                    clean_end: state.clean_end,
+                };
+                Ok((Some(proven), Some(state.identity)))
+            }
+            Err(reason) => {
+                let level = if matches!(reason, NoState::Missing) { Level::Notice } else { Level::Warning };
+                self.log_line(
+                    level,
+                    format_args!("Nothing is known of how much of {name} is on stable storage ({reason}): all of it will be proven"),
+                );
+                Ok((None, None))
+            }
+        }
+    }
+
+    /// Creates an empty log, durable under its name before anything is acknowledged on it.
+    fn create_log(&mut self, name: &str) -> Result<(), StartError> {
+        let dir = std::sync::Arc::clone(&self.persistence.dir);
+        let mark = self.random_mark();
+        let made = || -> io::Result<(std::sync::Arc<dyn File>, Identity)> {
+            let file = dir.open(name, Open::CreateNew)?;
+            let identity = Identity::brand(&*file, mark)?;
+            file.fsync()?;
+            dir.fsync()?;
+            Ok((file, identity))
+        };
+        let (file, identity) = made().map_err(|source| self.file_error("create", name, source))?;
+        self.log_line(Level::Notice, format_args!("Creating the append only file {name} on server start"));
+        self.persistence.serve(file, 0, identity);
+        self.announce_ready();
+        Ok(())
+    }
+
+    /// Sixteen random bytes that tell one log file from every other.
+    pub(crate) fn random_mark(&mut self) -> [u8; 16] {
+        self.rng.u128(..).to_le_bytes()
+    }
+
+    pub(super) fn announce_ready(&mut self) {
+        self.log_line(Level::Notice, format_args!("Ready to accept connections"));
+    }
+}

@@ -1,0 +1,211 @@
+//! The part of a loop turn that belongs to the files: completions in, one flush out, the rewrite a step further.
+
+use aof_buffer::{Health, Turn};
+use aof_rewrite::{ForkSource, Mode, RewriteConfig, RewriteEnv};
+use aof_state::{Durability, Identity, StateKeeper};
+use bio::Kind;
+
+use super::live_log::Live;
+use super::{Persistence, Phase};
+use crate::engine::{Engine, Exit};
+use crate::log::Level;
+
+/// Diff a rewrite child gathers in memory before it stops reading, in bytes.
+const CHILD_DIFF_BYTES: usize = 64 << 20;
+
+impl Engine {
+    /// Everything that the files want of this turn.
+    pub(crate) fn drive_persistence(&mut self) {
+        self.load_step();
+        self.take_completions();
+        self.flush();
+        self.drive_rewrite();
+        self.settle_failures();
+        self.log_persistence_notices();
+    }
+
+    /// Hands finished background jobs to whoever asked for them.
+    pub(super) fn take_completions(&mut self) {
+        let mut done = std::mem::take(&mut self.persistence.completions);
+        self.persistence.bio.poll(&mut done);
+        for completion in done.drain(..) {
+            if self.persistence.aof.complete(&completion, self.now.mono_ms()) {
+                continue;
+            }
+            if self.persistence.state_job == Some(completion.id) {
+                self.persistence.state_written(&completion);
+                continue;
+            }
+            self.persistence.with_rewrite(self.now, |rewriter, env| {
+                rewriter.complete(env, &completion);
+            });
+        }
+        self.persistence.completions = done;
+    }
+
+    /// One write of everything fed in this turn.
+    fn flush(&mut self) {
+        let p = &mut self.persistence;
+        if p.is_fed() {
+            p.aof.set_fsync_held(p.no_fsync_on_rewrite && self.growth_frozen);
+            p.aof.turn(Turn::at(self.now.mono_ms()), &mut *p.bio);
+        }
+    }
+
+    fn drive_rewrite(&mut self) {
+        if let Some(mode) = self.persistence.rewriter.due(self.now.mono_ms()) {
+            // A failure was counted and logged by the rewriter, which schedules a first rewrite anew.
+            let _started = self.fork_rewrite(mode);
+        }
+        self.persistence.with_rewrite(self.now, |rewriter, env| rewriter.turn(env));
+        let child = self.persistence.rewriter.status(self.now.mono_ms()).child_pid.is_some();
+        if child != self.growth_frozen {
+            self.growth_frozen = child;
+            self.keyspace.freeze_growth(child);
+        }
+        self.adopt_promoted();
+    }
+
+    /// Forks a rewrite child now.
+    pub(super) fn fork_rewrite(&mut self, mode: Mode) -> Result<i32, aof_rewrite::StartError> {
+        self.keyspace.freeze_growth(true);
+        self.growth_frozen = true;
+        let p = &mut self.persistence;
+        let mut live = Live { aof: &mut p.aof, attached: &mut p.attached, promoted: &mut p.promoted };
+        let mut env = RewriteEnv {
+            dir: &p.dir,
+            bio: &mut *p.bio,
+            log: &mut live,
+            config: RewriteConfig {
+                log_name: &p.log_name,
+                incremental_fsync: p.incremental_fsync,
+                child_diff_bytes: CHILD_DIFF_BYTES,
+                server_pid: p.pid,
+            },
+            mono_ms: self.now.mono_ms(),
+            now: self.now.unix(),
+        };
+        let source = ForkSource { spawner: &mut *p.spawner, keyspace: &self.keyspace };
+        let started = p.rewriter.start(&mut env, source, mode);
+        if started.is_ok() {
+            p.forks += 1;
+        }
+        started
+    }
+
+    /// After a switch: the new file gets its identity and its state file, and a first rewrite turns the log on.
+    fn adopt_promoted(&mut self) {
+        let Some(file) = self.persistence.promoted.take() else { return };
+        let mark = self.random_mark();
+        let branded = Identity::brand(&*file, mark);
+        let p = &mut self.persistence;
+        p.phase = Phase::On;
+        match branded {
+            Ok(identity) => p.keeper = Some(StateKeeper::new(identity, p.boot_id)),
+            Err(error) => {
+                p.keeper = None;
+                self.log_line(
+                    Level::Warning,
+                    format_args!("Can't mark the new append only file ({error}): the next start will prove all of it"),
+                );
+            }
+        }
+    }
+
+    /// Turns held replies into errors where a flush failed, and ends the server where the policy says so.
+    fn settle_failures(&mut self) {
+        while let Some(failed) = self.persistence.aof.take_failed() {
+            self.persistence.failed_upto = self.persistence.failed_upto.max(failed.upto);
+            let reason = failed.failure.reason();
+            let text = format!(
+                "-MISCONF Errors writing to the AOF file: {reason}. The command was executed but is not on disk\r\n"
+            );
+            self.fail_held(failed.upto, text.as_bytes());
+        }
+        if let Health::Fatal { .. } = self.persistence.aof.health()
+            && self.exit.is_none()
+        {
+            self.exit = Some(Exit { status: 1 });
+        }
+    }
+
+    fn log_persistence_notices(&mut self) {
+        for notice in self.persistence.aof.take_notices() {
+            self.log.line(notice.level().into(), format_args!("{notice}"));
+        }
+        for notice in self.persistence.rewriter.take_notices() {
+            self.log.line(notice.level().into(), format_args!("{notice}"));
+        }
+    }
+
+    /// The part of the cron that belongs to the files.
+    pub(crate) fn persistence_cron(&mut self) {
+        if self.persistence.is_on() {
+            self.refresh_state();
+            self.trigger_rewrite();
+        }
+    }
+
+    fn trigger_rewrite(&mut self) {
+        let p = &mut self.persistence;
+        let auto = aof_rewrite::AutoRewrite {
+            percentage: self.config.auto_aof_rewrite_percentage,
+            min_size_bytes: self.config.auto_aof_rewrite_min_size_bytes,
+        };
+        let stats = p.aof.stats();
+        if p.rewriter.auto_trigger(stats.current_size_bytes, stats.base_size_bytes, auto, self.now.mono_ms()) {
+            p.rewriter.schedule(Mode::Switch);
+        }
+    }
+
+    fn refresh_state(&mut self) {
+        let p = &mut self.persistence;
+        let (Some(keeper), None, Some(fsynced)) = (&mut p.keeper, p.state_job, p.aof.fsynced_size_bytes()) else {
+            return;
+        };
+        let Some(state) = keeper.refresh(fsynced, self.now.mono_ms()) else { return };
+        let (dir, name) = (std::sync::Arc::clone(&p.dir), p.log_name.clone());
+        let job = move || state.write(&*dir, &name, Durability::PageCache).map(|()| 0).map_err(std::io::Error::other);
+        p.state_job = Some(p.bio.submit(Kind::Rename, Box::new(job)));
+    }
+}
+
+impl Persistence {
+    /// Calls the rewriter with the world it needs.
+    pub(super) fn with_rewrite<R>(
+        &mut self,
+        now: crate::clock::Now,
+        call: impl FnOnce(&mut aof_rewrite::Rewriter, &mut RewriteEnv<'_>) -> R,
+    ) -> R {
+        let mut live = Live { aof: &mut self.aof, attached: &mut self.attached, promoted: &mut self.promoted };
+        let mut env = RewriteEnv {
+            dir: &self.dir,
+            bio: &mut *self.bio,
+            log: &mut live,
+            config: RewriteConfig {
+                log_name: &self.log_name,
+                incremental_fsync: self.incremental_fsync,
+                child_diff_bytes: CHILD_DIFF_BYTES,
+                server_pid: self.pid,
+            },
+            mono_ms: now.mono_ms(),
+            now: now.unix(),
+        };
+        call(&mut self.rewriter, &mut env)
+    }
+
+    fn state_written(&mut self, completion: &bio::Completion) {
+        self.state_job = None;
+        if completion.outcome.is_err()
+            && let Some(keeper) = &mut self.keeper
+        {
+            keeper.refresh_failed();
+        }
+    }
+
+    /// Milliseconds until the files want a turn.
+    pub(crate) fn sleep_ms(&self, mono_ms: u64) -> u64 {
+        let wakes = [self.aof.next_wakeup_ms(), self.rewriter.next_wakeup_ms(mono_ms)];
+        wakes.into_iter().flatten().map(|at_ms| at_ms.saturating_sub(mono_ms)).min().unwrap_or(u64::MAX)
+    }
+}
