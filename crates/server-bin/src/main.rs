@@ -1,2 +1,57 @@
-//! Skeleton.
-fn main() {}
+//! The Ledgerstone server: reads arguments and configuration, builds the engine's environment, and runs the event loop.
+//!
+//! Everything that touches the outside other than files stands in this crate: sockets, signals, the clocks, the process.
+//! Whatever stops the server from starting is one line on standard error (or in the log) and a non-zero exit status.
+
+mod alloc;
+mod arguments;
+mod clock;
+mod connections;
+mod event_loop;
+mod hooks;
+mod listen;
+mod logger;
+mod process;
+mod settings;
+mod signals;
+mod title;
+
+use std::process::ExitCode;
+
+use arguments::Invocation;
+
+#[global_allocator]
+static ALLOCATOR: alloc::ChildGuard = alloc::ChildGuard;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    match arguments::parse(&arguments) {
+        Invocation::Version => {
+            println!("{}", arguments::version_line());
+            ExitCode::SUCCESS
+        }
+        Invocation::Help => {
+            println!("{}", arguments::USAGE);
+            ExitCode::SUCCESS
+        }
+        Invocation::Run(run) => match serve(&run) {
+            Ok(status) => ExitCode::from(status),
+            Err(error) => {
+                eprintln!("ledgerstone-server: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// Runs the server until it ends. Returns its exit status.
+fn serve(run: &arguments::Run) -> anyhow::Result<u8> {
+    let settings = settings::load(run)?;
+    let signals = signals::Signals::block()?;
+    let mut log = logger::Logger::open(&settings.config.logfile, settings.config.loglevel)?;
+    settings.announce(&mut log);
+    // Changes the working directory, as Redis does: relative paths that come later are relative to `dir`.
+    let dir = process::enter_dir(&settings.config.dir)?;
+    process::raise_descriptor_limit(settings.config.maxclients, &mut log);
+    event_loop::EventLoop::new(settings, signals, log, dir)?.run()
+}

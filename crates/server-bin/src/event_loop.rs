@@ -1,0 +1,316 @@
+//! The event loop: epoll, level-triggered; one read per readable socket and turn, one write per client and turn.
+//!
+//! A turn: wait, read what is readable and run it, end the engine's turn (the log is flushed there), write what the gate
+//! released. `epoll_wait` may return EINTR; so may everything else here.
+
+use std::io::ErrorKind;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use engine::{ClientId, Engine, Env, Exit, Level, Peer};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use vfs::Dir;
+
+use crate::clock::Clock;
+use crate::connections::{Connection, Connections, Interest, Stream};
+use crate::listen::Listener;
+use crate::logger::Logger;
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::{hooks, listen, process, title};
+
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1024;
+/// Connections accepted from one listener in a turn. Source: MAX_ACCEPTS_PER_CALL of Redis.
+const ACCEPTS_PER_TURN: usize = 1000;
+
+/// Tokens in epoll's data: descriptors of connections are small; these are not.
+const SIGNALS: u64 = u64::MAX;
+const BIO: u64 = u64::MAX - 1;
+/// Listeners count down from here.
+const LISTENERS: u64 = u64::MAX - 2;
+/// Above every descriptor.
+const FIRST_SPECIAL: u64 = 1 << 40;
+
+const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is \
+set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect \
+from external computers, set a password with 'requirepass' or turn protected mode off with 'CONFIG SET protected-mode no' \
+from the loopback interface.\r\n";
+
+/// The running server.
+pub(crate) struct EventLoop {
+    epoll: Epoll,
+    listeners: Vec<Listener>,
+    connections: Connections,
+    signals: Signals,
+    wake: Arc<EventFd>,
+    clock: Clock,
+    engine: Engine,
+    unix_socket: String,
+    stops_asked: u32,
+}
+
+impl EventLoop {
+    /// Opens the sockets and builds the engine; the persistence files are touched by [`EventLoop::run`].
+    pub(crate) fn new(
+        settings: Settings,
+        signals: Signals,
+        mut log: Logger,
+        dir: Arc<dyn Dir>,
+    ) -> anyhow::Result<Self> {
+        let config = settings.config;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("epoll_create")?;
+        let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC).context("eventfd")?);
+        let listeners = listen::open(&config, &mut log)?;
+        let clock = Clock::start();
+        if config.set_proc_title {
+            title::set(&format!("ledgerstone-server {}:{}", config.bind.join(","), config.port));
+        }
+        process::write_pid_file(&config.pidfile)?;
+        let unix_socket = config.unixsocket.clone();
+        let waker = Arc::clone(&wake);
+        let bio = bio::ThreadBio::new(Arc::new(move || {
+            // The counter saturating only means that the loop has been woken already.
+            let _full = waker.write(1);
+        }));
+        let env = Env {
+            dir: hooks::wrap_dir(dir),
+            bio: Box::new(bio),
+            spawner: Box::new(child::ForkSpawner::new(Box::new(title::overwrite))),
+            log: Box::new(log),
+            process: process::facts(settings.config_file),
+            seed: process::random_bytes()?,
+        };
+        let engine = Engine::new(config, env, clock.now());
+        let new = Self {
+            epoll,
+            listeners,
+            connections: Connections::default(),
+            signals,
+            wake,
+            clock,
+            engine,
+            unix_socket,
+            stops_asked: 0,
+        };
+        new.watch_sources()?;
+        Ok(new)
+    }
+
+    fn watch_sources(&self) -> anyhow::Result<()> {
+        let input = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
+        self.epoll.add(self.signals.as_fd(), input(SIGNALS)).context("epoll_ctl")?;
+        self.epoll.add(self.wake.as_fd(), input(BIO)).context("epoll_ctl")?;
+        for (i, listener) in self.listeners.iter().enumerate() {
+            let fd = match listener {
+                Listener::Tcp(l) => l.as_fd(),
+                Listener::Unix(l) => l.as_fd(),
+            };
+            self.epoll.add(fd, input(LISTENERS - i as u64)).context("epoll_ctl")?;
+        }
+        Ok(())
+    }
+
+    /// Runs until the engine says how to end. Returns the exit status.
+    pub(crate) fn run(mut self) -> anyhow::Result<u8> {
+        self.engine.start().context("can't start")?;
+        let mut events = vec![EpollEvent::empty(); EVENTS];
+        let mut ready = Vec::new();
+        loop {
+            if let Some(Exit { status }) = self.engine.exit() {
+                self.flush_replies(&mut ready);
+                return Ok(self.finish(status));
+            }
+            self.turn(&mut events, &mut ready)?;
+        }
+    }
+
+    fn turn(&mut self, events: &mut [EpollEvent], ready: &mut Vec<ClientId>) -> anyhow::Result<()> {
+        let sleep_ms = i32::try_from(self.engine.sleep_ms().min(1000)).expect("at most 1000");
+        let timeout = EpollTimeout::try_from(sleep_ms).expect("not negative");
+        let n = match self.epoll.wait(events, timeout) {
+            Ok(n) => n,
+            Err(Errno::EINTR) => 0,
+            Err(error) => return Err(error).context("epoll_wait"),
+        };
+        self.engine.begin_turn(self.clock.now());
+        for event in &events[..n] {
+            self.dispatch(event);
+        }
+        self.engine.cron();
+        self.engine.end_turn();
+        self.flush_replies(ready);
+        Ok(())
+    }
+
+    fn dispatch(&mut self, event: &EpollEvent) {
+        match event.data() {
+            SIGNALS => self.take_signals(),
+            BIO => {
+                // Only empties the counter; the engine polls bio at the end of every turn.
+                let _empty = self.wake.read();
+            }
+            token if token > FIRST_SPECIAL => {
+                let at = usize::try_from(LISTENERS - token).expect("a listener's number");
+                self.accept(at);
+            }
+            fd => {
+                let fd = i32::try_from(fd).expect("a descriptor");
+                let flags = event.events();
+                if flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
+                    self.readable(fd);
+                }
+                if flags.contains(EpollFlags::EPOLLOUT) {
+                    self.write(fd);
+                }
+            }
+        }
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            self.stops_asked += 1;
+            self.engine.stop_signal(signal.as_str(), self.stops_asked);
+        }
+    }
+
+    fn accept(&mut self, at: usize) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let accepted = match &self.listeners[at] {
+                Listener::Tcp(l) => l.accept().map(|(s, peer)| {
+                    let laddr = s.local_addr().map(|a| a.to_string()).unwrap_or_default();
+                    let local = peer.ip().to_canonical().is_loopback();
+                    (Stream::Tcp(s), Peer { addr: peer.to_string(), laddr, fd: -1, unix_socket: false }, local)
+                }),
+                Listener::Unix(l) => l.accept().map(|(s, _)| {
+                    let addr = format!("{}:0", self.unix_socket);
+                    (Stream::Unix(s), Peer { addr: addr.clone(), laddr: addr, fd: -1, unix_socket: true }, true)
+                }),
+            };
+            match accepted {
+                Ok((stream, peer, local)) => self.admit(stream, peer, local),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == ErrorKind::Interrupted || e.kind() == ErrorKind::ConnectionAborted => {}
+                Err(e) => {
+                    self.engine.log(Level::Warning, format_args!("Accepting client connection: {e}"));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: Stream, mut peer: Peer, local: bool) {
+        let config = self.engine.config();
+        let refusal =
+            if config.protected_mode && config.requirepass.is_empty() && !local { Some(DENIED) } else { None };
+        if process::prepare_socket(&stream, config.tcp_keepalive_s).is_err() {
+            return;
+        }
+        peer.fd = stream.raw_fd();
+        let admitted = refusal.map_or_else(|| self.engine.connect(peer), Err);
+        match admitted {
+            Ok(client) => {
+                let fd = stream.raw_fd();
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::try_from(fd).expect("an open descriptor"));
+                if let Err(e) = self.epoll.add(stream.as_fd(), event) {
+                    self.engine.log(Level::Warning, format_args!("Error registering fd event for the new client: {e}"));
+                    self.engine.disconnect(client);
+                    return;
+                }
+                let interest = Interest { input: true, output: false };
+                self.connections.insert(Connection { stream, client, interest });
+            }
+            Err(reply) => {
+                // The client is told if its socket takes the text at once, and closed either way.
+                let _untold = stream.write(reply);
+            }
+        }
+    }
+
+    fn readable(&mut self, fd: i32) {
+        let Some(connection) = self.connections.get(fd) else { return };
+        let client = connection.client;
+        let Some(room) = self.engine.query_spare(client) else {
+            self.set_interest(fd);
+            return;
+        };
+        match connection.stream.read(room) {
+            Ok(0) => self.drop_connection(fd),
+            Ok(n) => self.engine.filled(client, n),
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(e) => {
+                self.engine.log(Level::Verbose, format_args!("Reading from client: {e}"));
+                self.drop_connection(fd);
+            }
+        }
+    }
+
+    /// Writes what the gate released, to every client that has something.
+    fn flush_replies(&mut self, ready: &mut Vec<ClientId>) {
+        self.engine.take_ready(ready);
+        for client in ready.drain(..) {
+            if let Some(fd) = self.engine.descriptor(client) {
+                self.write(fd);
+            }
+        }
+    }
+
+    fn write(&mut self, fd: i32) {
+        let Some(connection) = self.connections.get(fd) else { return };
+        let client = connection.client;
+        let bytes = self.engine.sendable(client);
+        if !bytes.is_empty() {
+            match connection.stream.write(bytes) {
+                Ok(n) => self.engine.sent(client, n),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(e) => {
+                    self.engine.log(Level::Verbose, format_args!("Error writing to client: {e}"));
+                    return self.drop_connection(fd);
+                }
+            }
+        }
+        if self.engine.wants_close(client) {
+            return self.drop_connection(fd);
+        }
+        self.set_interest(fd);
+    }
+
+    /// Watches the socket for what the engine wants of it now; one system call only when that changed.
+    fn set_interest(&mut self, fd: i32) {
+        let Some(connection) = self.connections.get_mut(fd) else { return };
+        let wanted = Interest {
+            input: self.engine.wants_input(connection.client),
+            output: !self.engine.sendable(connection.client).is_empty(),
+        };
+        if wanted == connection.interest {
+            return;
+        }
+        let mut flags = EpollFlags::empty();
+        flags.set(EpollFlags::EPOLLIN, wanted.input);
+        flags.set(EpollFlags::EPOLLOUT, wanted.output);
+        let mut event = EpollEvent::new(flags, u64::try_from(fd).expect("an open descriptor"));
+        match self.epoll.modify(connection.stream.as_fd(), &mut event) {
+            Ok(()) => connection.interest = wanted,
+            Err(_) => self.drop_connection(fd),
+        }
+    }
+
+    fn drop_connection(&mut self, fd: i32) {
+        if let Some(connection) = self.connections.remove(fd) {
+            self.engine.disconnect(connection.client);
+        }
+    }
+
+    fn finish(mut self, status: i32) -> u8 {
+        process::remove_pid_file(&self.engine.config().pidfile);
+        if !self.unix_socket.is_empty() {
+            self.engine.log(Level::Notice, format_args!("Removing the unix socket file."));
+            process::remove_file(&self.unix_socket);
+        }
+        self.engine.log(Level::Warning, format_args!("Ledgerstone is now ready to exit, bye bye..."));
+        u8::try_from(status).unwrap_or(1)
+    }
+}

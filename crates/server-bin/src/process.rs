@@ -1,0 +1,155 @@
+//! The process: directory, limits, pid file, sockets' options, facts and figures for INFO.
+#![expect(clippy::disallowed_methods, reason = "the process's own surroundings, not the engine's files")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use engine::{CpuTime, Level, Log as _, Memory, Process};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeVal;
+use tikv_jemalloc_ctl::{epoch, stats};
+use vfs::{Dir, RealDir};
+
+use crate::connections::Stream;
+use crate::hooks;
+use crate::logger::Logger;
+
+/// Descriptors the server needs besides its clients. Source: CONFIG_MIN_RESERVED_FDS of Redis.
+const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// Makes `dir` the working directory and opens it.
+pub(crate) fn enter_dir(dir: &str) -> anyhow::Result<Arc<dyn Dir>> {
+    std::env::set_current_dir(dir).with_context(|| format!("Can't chdir to '{dir}'"))?;
+    let path = std::env::current_dir().with_context(|| format!("Can't find the path of '{dir}'"))?;
+    let opened = RealDir::open(&path).with_context(|| format!("Can't open the directory '{}'", path.display()))?;
+    Ok(Arc::new(opened))
+}
+
+/// Raises the limit of open descriptors as far as `maxclients` asks and the hard limit lets.
+pub(crate) fn raise_descriptor_limit(maxclients: u32, log: &mut Logger) {
+    let wanted = u64::from(maxclients) + RESERVED_DESCRIPTORS;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if soft >= wanted {
+        return;
+    }
+    let possible = wanted.min(hard);
+    let raised = setrlimit(Resource::RLIMIT_NOFILE, possible, hard).is_ok();
+    if !raised || possible < wanted {
+        log.line(
+            Level::Warning,
+            format_args!("maxclients {maxclients} needs {wanted} open files, the system allows {possible}: more clients are refused"),
+        );
+    }
+}
+
+/// Writes the process id to the file, if one is named.
+pub(crate) fn write_pid_file(path: &str) -> anyhow::Result<()> {
+    if path.is_empty() {
+        return Ok(());
+    }
+    std::fs::write(path, format!("{}\n", std::process::id()))
+        .with_context(|| format!("Can't write the pid file {path}"))
+}
+
+/// Removes the pid file, if one is named.
+pub(crate) fn remove_pid_file(path: &str) {
+    if !path.is_empty() {
+        remove_file(path);
+    }
+}
+
+/// Removes a file that is of use only while the server runs.
+pub(crate) fn remove_file(path: &str) {
+    // It may be gone already; nothing depends on it.
+    let _gone = std::fs::remove_file(path);
+}
+
+/// Makes an accepted socket non-blocking, without Nagle's delay and with keep-alive probes.
+/// Source of the probe interval: anetKeepAlive of Redis, a third of the time.
+pub(crate) fn prepare_socket(stream: &Stream, keepalive_s: u32) -> std::io::Result<()> {
+    match stream {
+        Stream::Unix(s) => s.set_nonblocking(true),
+        Stream::Tcp(s) => {
+            s.set_nonblocking(true)?;
+            s.set_nodelay(true)?;
+            if keepalive_s > 0 {
+                setsockopt(s, sockopt::KeepAlive, &true)?;
+                setsockopt(s, sockopt::TcpKeepIdle, &keepalive_s)?;
+                setsockopt(s, sockopt::TcpKeepInterval, &(keepalive_s / 3).max(1))?;
+                setsockopt(s, sockopt::TcpKeepCount, &3)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Sixteen random bytes from the system.
+pub(crate) fn random_bytes() -> anyhow::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
+    Ok(bytes)
+}
+
+/// What INFO shows and the files need to know of this process.
+pub(crate) fn facts(config_file: String) -> Process {
+    let run_id = (0..2).filter_map(|_| random_bytes().ok()).flatten().chain([0; 4]).take(20);
+    Process {
+        pid: std::process::id(),
+        boot_id: boot_id(),
+        run_id: run_id.map(|b| format!("{b:02x}")).collect(),
+        executable: std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default(),
+        config_file,
+        os: os_line(),
+        memory: Some(memory),
+        cpu: Some(cpu),
+        threads: true,
+        hooks: hooks::from_env(),
+    }
+}
+
+/// The machine's boot id, or zeros where the kernel tells none: recovery then takes every start for one of the same boot,
+/// which is the careful assumption.
+fn boot_id() -> [u8; 16] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.parse::<engine::BootId>().map(|id| id.0).unwrap_or_default()
+}
+
+fn os_line() -> String {
+    nix::sys::utsname::uname().map_or_else(
+        |_| "Linux".to_owned(),
+        |u| {
+            let part = |p: &std::ffi::OsStr| p.to_string_lossy().into_owned();
+            format!("{} {} {}", part(u.sysname()), part(u.release()), part(u.machine()))
+        },
+    )
+}
+
+fn memory() -> Memory {
+    // Statistics are as of the last epoch.
+    let _old = epoch::advance();
+    let bytes = |r: Result<usize, _>| r.map_or(0, |n: usize| n as u64);
+    Memory {
+        allocated: bytes(stats::allocated::read().map_err(drop)),
+        active: bytes(stats::active::read().map_err(drop)),
+        allocator_resident: bytes(stats::resident::read().map_err(drop)),
+        resident: resident_bytes(),
+    }
+}
+
+/// Resident memory, from /proc/self/statm: pages in its second field.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string(Path::new("/proc/self/statm")).unwrap_or_default();
+    let pages: u64 = statm.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    let page_bytes = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
+    pages * u64::try_from(page_bytes).unwrap_or(4096)
+}
+
+fn cpu() -> CpuTime {
+    let us = |t: TimeVal| u64::try_from(t.tv_sec() * 1_000_000 + t.tv_usec()).unwrap_or(0);
+    let usage = |who| getrusage(who).map_or((0, 0), |u| (us(u.system_time()), us(u.user_time())));
+    let (system_us, user_us) = usage(UsageWho::RUSAGE_SELF);
+    let (children_system_us, children_user_us) = usage(UsageWho::RUSAGE_CHILDREN);
+    CpuTime { system_us, user_us, children_system_us, children_user_us }
+}

@@ -1,0 +1,91 @@
+//! Reading the configuration: files with their includes, standard input, command-line directives; later ones win.
+#![expect(clippy::disallowed_methods, reason = "the configuration is read before the engine and its directory exist")]
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use engine::config::file::{self, Line};
+use engine::{Config, Level, Log as _};
+
+use crate::arguments::Run;
+use crate::logger::Logger;
+
+/// Includes nested deeper than this are taken for a cycle.
+const MAX_INCLUDE_DEPTH: usize = 16;
+
+/// The configuration and where it came from.
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    /// Absolute path of the file, empty for none.
+    pub(crate) config_file: String,
+    /// Directives that were given and have no effect here.
+    inert: Vec<&'static str>,
+}
+
+/// Reads everything the command line names.
+pub(crate) fn load(run: &Run) -> anyhow::Result<Settings> {
+    let mut settings = Settings { config: Config::default(), config_file: String::new(), inert: Vec::new() };
+    if let Some(path) = &run.config_file {
+        let absolute =
+            std::fs::canonicalize(path).with_context(|| format!("Fatal error, can't open config file '{path}'"))?;
+        settings.config_file = absolute.to_string_lossy().into_owned();
+        settings.read_file(&absolute, 0)?;
+    }
+    if run.stdin {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("can't read the configuration from standard input")?;
+        settings.apply_text(&text, "standard input", 0)?;
+    }
+    for line in file::parse_arguments(&run.directives) {
+        settings.apply(&line, "the command line", 0)?;
+    }
+    Ok(settings)
+}
+
+impl Settings {
+    fn read_file(&mut self, path: &Path, depth: usize) -> anyhow::Result<()> {
+        let shown = path.display().to_string();
+        if depth > MAX_INCLUDE_DEPTH {
+            bail!("{shown}: more than {MAX_INCLUDE_DEPTH} nested includes");
+        }
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("Fatal error, can't open config file '{shown}'"))?;
+        self.apply_text(&text, &shown, depth)
+    }
+
+    fn apply_text(&mut self, text: &str, origin: &str, depth: usize) -> anyhow::Result<()> {
+        for line in file::parse(text).with_context(|| origin.to_owned())? {
+            self.apply(&line, origin, depth)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, line: &Line, origin: &str, depth: usize) -> anyhow::Result<()> {
+        if line.words[0].eq_ignore_ascii_case("include") && line.words.len() == 2 {
+            return self.read_file(Path::new(&line.words[1]), depth + 1);
+        }
+        let directive =
+            file::apply(&mut self.config, line).with_context(|| format!("FATAL CONFIG FILE ERROR: {origin}"))?;
+        if directive.is_inert() {
+            self.inert.push(directive.name);
+        }
+        Ok(())
+    }
+
+    /// Says in the log what the configuration means, once the log is open.
+    pub(crate) fn announce(&self, log: &mut Logger) {
+        log.line(Level::Notice, format_args!("Ledgerstone is starting, version {}", env!("CARGO_PKG_VERSION")));
+        if self.config_file.is_empty() {
+            log.line(
+                Level::Notice,
+                format_args!("No config file given, using the default config: appendonly yes, appendfsync everysec"),
+            );
+        } else {
+            log.line(Level::Notice, format_args!("Configuration loaded from {}", self.config_file));
+        }
+        for name in &self.inert {
+            log.line(Level::Notice, format_args!("The directive '{name}' is known but has no effect in this server"));
+        }
+    }
+}
