@@ -13,10 +13,10 @@ use crate::damage::{ByProof, Damage, RefusedCommand, Verdict, by_proof, by_what_
 use crate::error::Evidence;
 use crate::follow::Search;
 use crate::prove::{self, Prover};
-use crate::replay::{End, Replay, check};
+use crate::replay::{End, Replay};
 use crate::source::{Reader, Source};
 use crate::{
-    AmbiguousTail, Batch, LoadError, LoadOptions, Notice, Operation, Phase, Progress, Proven, Recovered, Sink, TornTail,
+    AmbiguousTail, LoadError, LoadOptions, Notice, Operation, Phase, Progress, Proven, Recovered, Sink, TornTail,
 };
 
 /// The first bytes of a file that starts with an RDB snapshot.
@@ -137,9 +137,11 @@ impl Recovery {
         match replay.step(sink, budget_bytes, &self.log.path, &mut self.commands)? {
             None => Ok(Stage::Replay(replay)),
             Some(End::Whole) => self.whole(),
-            Some(End::Damaged { damage, open }) => self.judge(damage, &open, sink),
+            Some(End::Damaged(damage)) => self.judge(damage),
             Some(End::Refused(refused)) if is_hole(&refused, self.proven) => self.torn(refused.damage()),
-            Some(End::Refused(refused)) => Err(self.log.refused(refused)),
+            Some(End::Refused(RefusedCommand { name, offset, index, refusal, .. })) => {
+                Err(LoadError::Refused { path: self.log.path.clone(), name, offset, index, refusal })
+            }
         }
     }
 
@@ -154,16 +156,11 @@ impl Recovery {
         self.start_proof(prove::plan(self.proven, size_bytes, size_bytes), None, size_bytes)
     }
 
-    fn judge<S: Sink + ?Sized>(&mut self, damage: Damage, open: &Batch, sink: &mut S) -> Result<Stage, LoadError> {
+    fn judge(&mut self, damage: Damage) -> Result<Stage, LoadError> {
         match by_proof(&damage, self.proven) {
             ByProof::Torn => self.torn(damage),
             ByProof::Corrupt(evidence) => Err(self.log.bad_format(damage, evidence)),
             ByProof::Look => {
-                // An EXEC whose name is damaged leaves its MULTI open to the end of the file: what was expected last is
-                // then not what is wrong. The refusal of that name is.
-                for unit in open.units() {
-                    check(sink, &unit).map_err(|refused| self.log.refused(refused))?;
-                }
                 let search = Box::new(Search::new(&damage, self.log.size_bytes));
                 Ok(Stage::Inspect { damage, search })
             }
@@ -320,10 +317,6 @@ impl Log {
 
     fn io(&self, Failed { operation, offset, error }: Failed) -> LoadError {
         LoadError::Io { path: self.path.clone(), operation, offset, source: error }
-    }
-
-    fn refused(&self, RefusedCommand { name, offset, index, refusal, .. }: RefusedCommand) -> LoadError {
-        LoadError::Refused { path: self.path.clone(), name, offset, index, refusal }
     }
 
     fn bad_format(&self, damage: Damage, evidence: Evidence) -> LoadError {

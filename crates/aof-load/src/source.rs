@@ -30,13 +30,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// At the first damage. What came before is whole.
-    #[error("{damage}")]
-    Damaged {
-        /// What is wrong, and where.
-        damage: Box<Damage>,
-        /// The whole commands of the `MULTI` that is open there, as one unit; empty if none is open.
-        open: Box<Batch>,
-    },
+    #[error("{0}")]
+    Damaged(Box<Damage>),
     /// With a failed pread(2).
     #[error("can't read at byte {offset}")]
     Io {
@@ -89,11 +84,7 @@ impl Reader {
                 return Ok(Some(batch));
             }
             if let Some(end) = &mut self.end {
-                let mut end = std::mem::replace(end, Ok(()));
-                if let Err(ReadError::Damaged { open, .. }) = &mut end {
-                    **open = self.assembler.take_open();
-                }
-                return end.map(|()| None);
+                return std::mem::replace(end, Ok(())).map(|()| None);
             }
             self.end = self.fill().map_or_else(|error| Some(Err(error)), |more| (!more).then_some(Ok(())));
         }
@@ -101,6 +92,7 @@ impl Reader {
 
     /// Reads one chunk and recognises what is whole in it. `false` at the end.
     fn fill(&mut self) -> Result<bool, ReadError> {
+        let damaged = |damage| ReadError::Damaged(Box::new(damage));
         let left = usize::try_from(self.size_bytes.saturating_sub(self.at)).unwrap_or(usize::MAX).min(CHUNK_BYTES);
         if left == 0 {
             return self.assembler.end().map(|()| false).map_err(damaged);
@@ -113,11 +105,6 @@ impl Reader {
         self.at += read.map_err(|source| ReadError::Io { offset: self.at, source })? as u64;
         self.assembler.advance().map(|()| true).map_err(damaged)
     }
-}
-
-/// What is in the open transaction is added when the units before it are taken.
-fn damaged(damage: Damage) -> ReadError {
-    ReadError::Damaged { damage: Box::new(damage), open: Box::default() }
 }
 
 type Message = Result<Option<Batch>, ReadError>;
