@@ -1,7 +1,9 @@
-//! An in-memory keyspace: databases, values, expiry.
+//! Databases, values, deadlines and digests; no RESP, no files, no clock: `now` and random generators are arguments.
 //!
-//! No RESP, no files, no clock and no randomness of its own: `now` and the random generator are arguments.
+#![doc = include_str!("../README.md")]
 
+#[cfg(test)]
+mod alloc_tests;
 mod db;
 mod digest;
 mod hashing;
@@ -23,6 +25,8 @@ pub use types::set::Set;
 pub use types::string::{Str, StrRef};
 pub use types::thresholds::Thresholds;
 pub use types::zset::{Insert, LexBound, ScoreBound, ZSet};
+pub use value::{LAZY_FREE_THRESHOLD, Value, ValueMut, ValueRef};
+
 /// Iterators over collections, by type.
 pub mod iter {
     pub use crate::types::hash::Iter as HashIter;
@@ -30,4 +34,3 @@ pub mod iter {
     pub use crate::types::set::Iter as SetIter;
     pub use crate::types::zset::Iter as ZSetIter;
 }
-pub use value::{LAZY_FREE_THRESHOLD, Value, ValueMut, ValueRef};

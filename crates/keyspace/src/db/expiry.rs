@@ -49,3 +49,19 @@ impl Expiry {
         self.lines.len() * size_of::<(UnixMs, KeyHash)>() * 3 / 2
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_keys_that_share_hash_and_deadline_are_forgotten_one_by_one() {
+        let (mut expiry, at, hash) = (Expiry::default(), UnixMs(5), KeyHash(7));
+        expiry.add(at, hash);
+        expiry.add(at, hash);
+        expiry.forget(at, hash, true);
+        assert_eq!((expiry.keys(), expiry.next()), (1, Some(at)));
+        expiry.forget(at, hash, false);
+        assert_eq!((expiry.keys(), expiry.next()), (0, None));
+    }
+}
