@@ -1,50 +1,81 @@
-//! Only with the feature `test-hooks`: a directory whose files take a stated time to fsync, so that a test of the real
-//! process has an fsync in flight when it wants to kill it.
+//! Only with the feature `test-hooks`: a directory on a disk that is slow where a test says so, so that a test of the
+//! real process finds it in the middle of an fsync or of the switch of files when it wants to kill it.
+//!
+//! A write to a file waits while a delayed fsync of it runs, as write(2) does on file systems that keep pages stable
+//! while they are written back: that is what makes a flush behind an fsync late.
 
 use crate::{Dir, File, LockOutcome, Metadata, Open};
+use parking_lot::Mutex;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The environment variable that [`DelayedDir::from_env`] reads: milliseconds that each fsync of a file waits first.
+/// The environment variable that holds [`Delays::fsync`] in milliseconds.
 pub const FSYNC_DELAY_VARIABLE: &str = "LEDGERSTONE_TEST_FSYNC_DELAY_MS";
+/// The environment variable that holds [`Delays::switch`] in milliseconds.
+pub const SWITCH_DELAY_VARIABLE: &str = "LEDGERSTONE_TEST_SWITCH_DELAY_MS";
 
-/// Wraps a directory: `fdatasync` and `fsync` of its files sleep before they start, as on a slow disk.
+/// The beginning of the names of files that a rewrite has not yet given their place.
+const TEMPORARY: &str = "temp-";
+
+/// How long operations wait before they start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delays {
+    /// `fdatasync` and `fsync` of a file.
+    pub fsync: Duration,
+    /// The steps by which a new file takes the place of another: fsync of a temporary file, its rename to a lasting
+    /// name, fsync of the directory.
+    pub switch: Duration,
+}
+
+impl Delays {
+    /// What the environment asks for.
+    fn from_env() -> Self {
+        let milliseconds = |name| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let [fsync, switch] = [FSYNC_DELAY_VARIABLE, SWITCH_DELAY_VARIABLE].map(milliseconds);
+        Self { fsync: Duration::from_millis(fsync), switch: Duration::from_millis(switch) }
+    }
+}
+
+/// Wraps a directory: its files and names are slow as [`Delays`] says.
 pub struct DelayedDir {
     inner: Arc<dyn Dir>,
-    delay: Duration,
+    delays: Delays,
 }
 
 impl DelayedDir {
-    /// Wraps `inner` with a delay for every fsync of a file.
+    /// Wraps `inner`.
     #[must_use]
-    pub fn new(inner: Arc<dyn Dir>, delay: Duration) -> Self {
-        Self { inner, delay }
+    pub fn new(inner: Arc<dyn Dir>, delays: Delays) -> Self {
+        Self { inner, delays }
     }
 
-    /// Wraps `inner` if [`FSYNC_DELAY_VARIABLE`] holds a number, else hands it back.
+    /// Wraps `inner` if the environment asks for a delay, else hands it back.
     #[must_use]
     pub fn from_env(inner: Arc<dyn Dir>) -> Arc<dyn Dir> {
-        match std::env::var(FSYNC_DELAY_VARIABLE).ok().and_then(|text| text.parse().ok()) {
-            Some(delay_ms) => Arc::new(Self::new(inner, Duration::from_millis(delay_ms))),
-            None => inner,
-        }
+        let delays = Delays::from_env();
+        if delays == Delays::default() { inner } else { Arc::new(Self::new(inner, delays)) }
     }
 }
 
 impl Dir for DelayedDir {
     fn open(&self, name: &str, how: Open) -> io::Result<Arc<dyn File>> {
         let inner = self.inner.open(name, how)?;
-        Ok(Arc::new(DelayedFile { inner, delay: self.delay }))
+        let switch = if name.starts_with(TEMPORARY) { self.delays.switch } else { Duration::ZERO };
+        Ok(Arc::new(DelayedFile { inner, delay: self.delays.fsync.max(switch), syncing: Mutex::new(()) }))
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        if from.starts_with(TEMPORARY) && !to.starts_with(TEMPORARY) {
+            pause(self.delays.switch);
+        }
         self.inner.rename(from, to)
     }
     fn unlink(&self, name: &str) -> io::Result<()> {
         self.inner.unlink(name)
     }
     fn fsync(&self) -> io::Result<()> {
+        pause(self.delays.switch);
         self.inner.fsync()
     }
     fn list(&self) -> io::Result<Vec<String>> {
@@ -68,10 +99,13 @@ impl Dir for DelayedDir {
 struct DelayedFile {
     inner: Arc<dyn File>,
     delay: Duration,
+    /// Held while an fsync is delayed.
+    syncing: Mutex<()>,
 }
 
 impl File for DelayedFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        let _stable = self.syncing.lock();
         self.inner.append(bytes)
     }
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -81,11 +115,17 @@ impl File for DelayedFile {
         self.inner.write_at(bytes, offset)
     }
     fn fdatasync(&self) -> io::Result<()> {
-        std::thread::sleep(self.delay);
+        {
+            let _stable = self.syncing.lock();
+            pause(self.delay);
+        }
         self.inner.fdatasync()
     }
     fn fsync(&self) -> io::Result<()> {
-        std::thread::sleep(self.delay);
+        {
+            let _stable = self.syncing.lock();
+            pause(self.delay);
+        }
         self.inner.fsync()
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -105,6 +145,12 @@ impl File for DelayedFile {
     }
 }
 
+fn pause(delay: Duration) {
+    if !delay.is_zero() {
+        std::thread::sleep(delay);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +161,7 @@ mod tests {
     fn every_fsync_of_a_file_takes_its_time_and_everything_passes_through() {
         let disk = SimDisk::new();
         let delay = Duration::from_millis(2);
-        let dir = DelayedDir::new(disk.dir("/"), delay);
+        let dir = DelayedDir::new(disk.dir("/"), Delays { fsync: delay, switch: Duration::ZERO });
         let file = dir.open("a", Open::AppendOrCreate).unwrap();
         file.append(b"bytes").unwrap();
         let started = Instant::now();
@@ -124,5 +170,41 @@ mod tests {
         assert!(started.elapsed() >= delay * 2);
         dir.rename("a", "b").unwrap();
         assert_eq!(disk.durable_content("/", "b").as_deref(), Some(&b"bytes"[..]));
+    }
+
+    #[test]
+    fn a_write_waits_for_the_delayed_fsync_of_its_file() {
+        let inner = SimDisk::new().dir("/").open("a", Open::AppendOrCreate).unwrap();
+        let file = DelayedFile { inner, delay: Duration::ZERO, syncing: Mutex::new(()) };
+        std::thread::scope(|scope| {
+            let syncing = file.syncing.lock();
+            let (begun, seen) = std::sync::mpsc::channel();
+            let file = &file;
+            let writer = scope.spawn(move || {
+                begun.send(()).unwrap();
+                file.append(b"x").unwrap();
+            });
+            seen.recv().unwrap();
+            assert_eq!(file.metadata().unwrap().len, 0);
+            drop(syncing);
+            writer.join().unwrap();
+            assert_eq!(file.metadata().unwrap().len, 1);
+        });
+    }
+
+    #[test]
+    fn only_the_switch_of_files_waits_for_its_own_delay() {
+        let disk = SimDisk::new();
+        let delay = Duration::from_millis(5);
+        let dir = DelayedDir::new(disk.dir("/"), Delays { fsync: Duration::ZERO, switch: delay });
+        let timed = |run: &dyn Fn()| {
+            let started = Instant::now();
+            run();
+            started.elapsed()
+        };
+        let temporary = dir.open("temp-a", Open::AppendOrCreate).unwrap();
+        assert!(timed(&|| temporary.fdatasync().unwrap()) >= delay);
+        assert!(timed(&|| dir.rename("temp-a", "a").unwrap()) >= delay);
+        assert!(timed(&|| dir.fsync().unwrap()) >= delay);
     }
 }

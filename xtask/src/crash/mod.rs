@@ -113,7 +113,7 @@ fn conclude(options: &Options, subject: &Subject, summary: &Summary) -> Result<(
     if options.soundness {
         if summary.failures.iter().any(|f| f.is_loss()) {
             println!("test-crash: the planted early acknowledgement was found");
-            return Ok(());
+            return summary.remove_kept();
         }
         bail!("the server acknowledged too early, and no loss was found: the crash test is not sound");
     }

@@ -100,6 +100,14 @@ impl Summary {
         self.runs.len()
     }
 
+    /// Removes the directories of failures that were wanted.
+    ///
+    /// # Errors
+    /// If one cannot be removed.
+    pub(crate) fn remove_kept(&self) -> Result<()> {
+        self.failures.iter().try_for_each(|f| Ok(std::fs::remove_dir_all(&f.kept)?))
+    }
+
     fn median_acked(&self) -> u64 {
         let mut acked: Vec<u64> = self.runs.iter().map(|r| r.acked).collect();
         acked.sort_unstable();

@@ -39,18 +39,18 @@ const LAYER_NAMES: [&str; 7] = ["base", "0", "1", "2", "3", "4", "5"];
 /// Every crate of the workspace.
 #[rustfmt::skip]
 pub(crate) const TABLE: &[Row] = &[
-    row(0, "numeric",    &[], &["dashu-int", "itoa", "zmij"]),
+    row(0, "numeric",    &[], &["dashu-int", "itoa", "thiserror", "zmij"]),
     row(1, "resp-codec", &["numeric"], &["memchr", "smallvec", "thiserror"]),
-    row(1, "vfs",        &[], &["libc", "nix", "parking_lot", "thiserror"]),
+    row(1, "vfs",        &[], &["fastrand", "libc", "nix", "parking_lot", "thiserror"]),
     row(1, "keyspace",   &["numeric"], &["fastrand", "foldhash", "hashbrown", "siphasher", "smallvec"]),
-    row(2, "bio",        &[], &["parking_lot", "thiserror"]),
+    row(2, "bio",        &[], &["fastrand", "nix", "parking_lot", "thiserror"]),
     row(2, "child",      &["vfs"], &["libc", "nix", "thiserror"]),
     row(2, "rio",        &["vfs"], &["crc-fast", "thiserror"]),
-    row(2, "aof-state",  &["vfs"], &["thiserror"]),
+    row(2, "aof-state",  &["vfs"], &["crc-fast", "thiserror"]),
     row(3, "aof-buffer", &["aof-state", "bio", "resp-codec", "vfs"], &["thiserror"]),
     row(3, "commands",   &["keyspace", "numeric", "resp-codec"], &["fastrand", "memchr", "smallvec", "thiserror"]),
     row(4, "aof-rewrite", &["aof-state", "bio", "child", "keyspace", "numeric", "resp-codec", "rio", "vfs"], &["thiserror"]),
-    row(4, "aof-load",   &["aof-state", "numeric", "resp-codec", "vfs"], &["parking_lot", "thiserror"]),
+    row(4, "aof-load",   &["aof-state", "resp-codec", "vfs"], &["memchr", "parking_lot", "thiserror"]),
     row(5, "engine",     &["aof-buffer", "aof-load", "aof-rewrite", "aof-state", "bio", "child", "commands", "keyspace",
                            "numeric", "resp-codec", "vfs"], &["fastrand", "smallvec", "thiserror"]),
     row(6, "server-bin", &["bio", "child", "engine", "resp-codec", "vfs"],
