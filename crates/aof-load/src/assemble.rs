@@ -228,3 +228,128 @@ fn role(name: &[u8]) -> Role {
         Role::Plain
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small offsets")]
+mod tests {
+    use proptest::prelude::*;
+    use resp_codec::encode_command;
+
+    use super::*;
+
+    /// One unit as plain words: whether it is a transaction, and its commands.
+    type Words = (bool, Vec<Vec<Vec<u8>>>);
+
+    fn words(batch: &Batch) -> Vec<(Words, Range<u64>, u64)> {
+        let unit = |unit: crate::Unit<'_>| {
+            let commands =
+                unit.commands().map(|command| command.args().from(0).map(<[u8]>::to_vec).collect()).collect();
+            ((unit.is_transaction(), commands), unit.range(), unit.index())
+        };
+        batch.units().map(unit).collect()
+    }
+
+    fn encode(units: &[Words]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (transaction, commands) in units {
+            let around = |bytes: &mut Vec<u8>, name: &[u8]| {
+                if *transaction {
+                    encode_command(bytes, [name].into_iter());
+                }
+            };
+            around(&mut bytes, b"MULTI");
+            for command in commands {
+                bytes.extend_from_slice(b"#note\r\n");
+                encode_command(&mut bytes, command.iter().map(Vec::as_slice));
+            }
+            around(&mut bytes, b"EXEC");
+        }
+        bytes
+    }
+
+    fn any_units() -> impl Strategy<Value = Vec<Words>> {
+        let word = prop::collection::vec(any::<u8>(), 0..12);
+        let command = prop::collection::vec(word, 0..4).prop_map(|mut words| {
+            words.insert(0, b"SET".to_vec());
+            words
+        });
+        let plain = command.clone().prop_map(|command| (false, vec![command]));
+        let transaction = prop::collection::vec(command, 0..4).prop_map(|commands| (true, commands));
+        prop::collection::vec(prop_oneof![plain, transaction], 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn units_do_not_depend_on_how_the_bytes_arrive(units in any_units(), pieces in prop::collection::vec((1..40_usize, any::<bool>()), 1..20)) {
+            let bytes = encode(&units);
+            let mut assembler = Assembler::new(1000);
+            let mut found = Vec::new();
+            let mut rest = &bytes[..];
+            for (len, take) in pieces.iter().cycle() {
+                let (piece, after) = rest.split_at((*len).min(rest.len()));
+                rest = after;
+                assembler.bytes_mut().extend_from_slice(piece);
+                assembler.advance().unwrap();
+                if *take && let Some(batch) = assembler.take() {
+                    found.extend(words(&batch));
+                }
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            if let Some(batch) = assembler.take() {
+                found.extend(words(&batch));
+            }
+            prop_assert!(assembler.end().is_ok());
+            prop_assert_eq!(found.iter().map(|(words, ..)| words.clone()).collect::<Vec<_>>(), units);
+            prop_assert!(found.windows(2).all(|pair| pair[0].1.end <= pair[1].1.start && pair[0].2 < pair[1].2));
+            let lies_there = found.iter().all(|(words, range, _)| {
+                let own = encode(std::slice::from_ref(words));
+                let text = &bytes[range.start as usize - 1000..range.end as usize - 1000];
+                own.ends_with(text)
+            });
+            prop_assert!(lies_there);
+        }
+
+        #[test]
+        fn any_bytes_end_in_units_or_damage_at_the_same_place(bytes in "[*$0-3#\r\nMULTIEXEC]{0,60}", piece in 1..9_usize) {
+            let outcome = |piece: usize| {
+                let mut assembler = Assembler::new(0);
+                for piece in bytes.as_bytes().chunks(piece) {
+                    assembler.bytes_mut().extend_from_slice(piece);
+                    assembler.advance()?;
+                    assembler.take();
+                }
+                assembler.end()
+            };
+            let whole = outcome(usize::MAX);
+            prop_assert_eq!(&outcome(piece), &whole);
+            if let Err(damage) = whole {
+                prop_assert!(damage.cut_at <= damage.command_offset && damage.command_offset <= damage.offset);
+                prop_assert_eq!(damage.found, bytes.as_bytes().get(damage.offset as usize).copied());
+            }
+        }
+    }
+
+    #[test]
+    fn announced_counts_and_lengths_take_no_memory() {
+        for head in ["*2147483647\r\n$3\r\nSET\r\n", "*1\r\n$4294967000\r\nab"] {
+            let mut assembler = Assembler::new(0);
+            assembler.bytes_mut().extend_from_slice(head.as_bytes());
+            assembler.advance().unwrap();
+            assert!(assembler.batch.size_bytes() < 1000);
+        }
+    }
+
+    #[test]
+    fn an_open_transaction_can_be_looked_at() {
+        let mut assembler = Assembler::new(0);
+        assembler.bytes_mut().extend_from_slice(b"#x\r\n*1\r\n$5\r\nMULTI\r\n*1\r\n$3\r\nSET\r\n*1\r\n$3\r\nDE");
+        assembler.advance().unwrap();
+        assert!(assembler.take().is_none());
+        assert!(assembler.end().unwrap_err().in_transaction);
+        let open = words(&assembler.take_open());
+        assert_eq!(open, [((true, vec![vec![b"SET".to_vec()]]), 4..32, 0)]);
+        assert!(assembler.take().is_none());
+    }
+}

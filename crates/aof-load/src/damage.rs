@@ -249,3 +249,88 @@ pub(crate) fn is_hole(refused: &RefusedCommand, proven: Option<Proven>) -> bool 
     let unproven = proven.is_some_and(|p| !p.clean_end && p.fsynced_offset_bytes <= refused.unit_offset);
     unproven && refused.holds_nul && refused.nothing_applied
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Damage at 150 in a command begun at 120, with a `MULTI` open since 100.
+    const DAMAGE: Damage = Damage {
+        offset: 150,
+        found: Some(b'x'),
+        expected: Expected::Argument,
+        command_offset: 120,
+        command_index: 7,
+        cut_at: 100,
+        in_transaction: true,
+        argument: None,
+    };
+
+    fn proven(fsynced_offset_bytes: u64, clean_end: bool) -> Option<Proven> {
+        Some(Proven { fsynced_offset_bytes, same_boot: true, clean_end })
+    }
+
+    #[test]
+    fn the_place_of_damage_against_the_fsynced_offset_decides() {
+        let corrupt = |fsynced_offset_bytes| ByProof::Corrupt(Evidence::Fsynced { fsynced_offset_bytes });
+        for (fsynced, clean_end, expected) in [
+            (0, false, ByProof::Torn),
+            (99, false, ByProof::Torn),
+            (100, false, ByProof::Torn),
+            (100, true, ByProof::Torn),
+            (101, false, ByProof::Look),
+            (150, false, ByProof::Look),
+            (150, true, corrupt(150)),
+            (151, false, corrupt(151)),
+            (u64::MAX, false, corrupt(u64::MAX)),
+        ] {
+            assert_eq!(by_proof(&DAMAGE, proven(fsynced, clean_end)), expected, "{fsynced} {clean_end}");
+        }
+    }
+
+    #[test]
+    fn without_a_state_file_what_follows_decides_unless_the_file_is_no_log() {
+        assert_eq!(by_proof(&DAMAGE, None), ByProof::Look);
+        let first = |found| Damage { offset: 0, command_offset: 0, cut_at: 0, found, ..DAMAGE };
+        assert_eq!(by_proof(&first(Some(b'h')), None), ByProof::Corrupt(Evidence::NoCommandBefore));
+        assert_eq!(by_proof(&first(Some(0)), None), ByProof::Look);
+        assert_eq!(by_proof(&first(None), None), ByProof::Look);
+        assert_eq!(by_proof(&first(Some(b'h')), proven(0, false)), ByProof::Torn);
+    }
+
+    #[test]
+    fn what_follows_is_torn_corrupt_or_ambiguous() {
+        let command_offset = 9;
+        for (follows, verdict) in [
+            (Follows::Nothing, Verdict::Torn),
+            (Follows::InsideArgument { command_offset }, Verdict::Ambiguous { command_offset }),
+            (Follows::Command { command_offset }, Verdict::Corrupt(Evidence::CommandFollows { command_offset })),
+            (Follows::Undecided, Verdict::Corrupt(Evidence::Undecided)),
+        ] {
+            assert_eq!(by_what_follows(follows), verdict);
+        }
+    }
+
+    #[test]
+    fn a_refused_command_is_a_hole_only_with_nul_bytes_behind_the_proven_part_and_before_any_change() {
+        let refused = |nothing_applied, holds_nul| RefusedCommand {
+            name: CommandName::new(b"SELECT"),
+            offset: 100,
+            index: 3,
+            refusal: Refusal::CannotApply("database"),
+            unit_offset: 100,
+            nothing_applied,
+            holds_nul,
+        };
+        assert!(is_hole(&refused(true, true), proven(100, false)));
+        for (refused, proven) in [
+            (refused(false, true), proven(100, false)),
+            (refused(true, false), proven(100, false)),
+            (refused(true, true), proven(101, false)),
+            (refused(true, true), proven(100, true)),
+            (refused(true, true), None),
+        ] {
+            assert!(!is_hole(&refused, proven), "{refused:?} {proven:?}");
+        }
+    }
+}

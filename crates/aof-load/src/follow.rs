@@ -175,3 +175,92 @@ impl Window {
         skip.and_then(|skip| self.bytes.get(skip..)).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use vfs::sim::SimDisk;
+    use vfs::{Dir, Open};
+
+    use super::*;
+    use crate::scan::{Scan, Scanner};
+
+    fn search(bytes: &[u8], argument: Range<u64>, window_bytes: u64) -> Follows {
+        let disk = SimDisk::new();
+        disk.put("/d", "log", bytes);
+        let file = disk.dir("/d").open("log", Open::Read).unwrap();
+        let damage = Damage {
+            offset: argument.start,
+            found: None,
+            expected: Expected::Command,
+            command_offset: 0,
+            command_index: 0,
+            cut_at: 0,
+            in_transaction: false,
+            argument: (!argument.is_empty()).then_some(argument),
+        };
+        let mut search = Search::new(&damage, bytes.len() as u64);
+        search.window = Window::new(window_bytes);
+        search.probe = Window::new(HEADER_BYTES);
+        loop {
+            if let Some(follows) = search.step(&*file, 10).unwrap() {
+                return follows;
+            }
+        }
+    }
+
+    /// The same over all bytes at once, with the scanner that replay uses.
+    fn naive(bytes: &[u8], argument: &Range<u64>) -> Follows {
+        let mut inside = None;
+        let mut at = usize::try_from(argument.start).unwrap();
+        while at < bytes.len() {
+            let scan = Scanner::default().scan(&bytes[at..], &mut Vec::new());
+            let Ok(Scan::Command { len }) = scan else {
+                at += 1;
+                continue;
+            };
+            let (command_offset, end) = (at as u64, (at + len) as u64);
+            if end > argument.end {
+                return Follows::Command { command_offset };
+            }
+            inside.get_or_insert(command_offset);
+            at += len;
+        }
+        inside.map_or(Follows::Nothing, |command_offset| Follows::InsideArgument { command_offset })
+    }
+
+    proptest! {
+        #[test]
+        fn the_search_finds_what_a_scan_from_every_byte_finds(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "*1\r\n", "*2\r\n", "$0\r\n", "$1\r\n", "$3\r\n", "a", "SET", "\r\n", "\r", "*", "\0", "*1\r\n$1\r\na\r\n",
+            ]), 0..24),
+            start in 0..20_u64, len in 0..60_u64, window_bytes in 1..40_u64,
+        ) {
+            let bytes = parts.concat().into_bytes();
+            let start = start.min(bytes.len() as u64);
+            let argument = start..start + len;
+            prop_assert_eq!(search(&bytes, argument.clone(), window_bytes), naive(&bytes, &argument));
+        }
+    }
+
+    #[test]
+    fn a_search_that_would_take_too_long_gives_up() {
+        let disk = SimDisk::new();
+        disk.put("/d", "log", &b"*1\r\n$1\r\na\r\n".repeat(2));
+        let file = disk.dir("/d").open("log", Open::Read).unwrap();
+        let damage = Damage {
+            offset: 1,
+            found: Some(b'1'),
+            expected: Expected::Count,
+            command_offset: 0,
+            command_index: 0,
+            cut_at: 0,
+            in_transaction: false,
+            argument: None,
+        };
+        let mut search = Search::new(&damage, 22);
+        search.work_left = 1;
+        assert_eq!(search.step(&*file, u64::MAX).unwrap(), Some(Follows::Undecided));
+    }
+}

@@ -96,3 +96,54 @@ impl<T> Drop for Receiver<T> {
         self.0.changed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const PATIENT: Duration = Duration::from_secs(60);
+
+    fn drain(receiver: &Receiver<u32>) -> Vec<u32> {
+        std::iter::from_fn(|| match receiver.receive(PATIENT) {
+            Received::Message(message) => Some(message),
+            Received::Timeout | Received::Disconnected => None,
+        })
+        .collect()
+    }
+
+    #[test]
+    fn messages_come_in_order_and_then_the_end() {
+        let (sender, receiver) = channel(10);
+        let thread = thread::spawn(move || (0..1000).all(|message| sender.send(message, message as usize % 25)));
+        assert_eq!(drain(&receiver), (0..1000).collect::<Vec<_>>());
+        assert!(thread.join().unwrap());
+    }
+
+    #[test]
+    fn a_message_larger_than_the_limit_passes_alone() {
+        let (sender, receiver) = channel(10);
+        assert!(sender.send(1, 1_000_000));
+        let thread = thread::spawn(move || sender.send(2, 1));
+        assert_eq!(drain(&receiver), [1, 2]);
+        assert!(thread.join().unwrap());
+    }
+
+    #[test]
+    fn a_sender_that_waits_for_room_learns_that_the_receiver_is_gone() {
+        let (sender, receiver) = channel(10);
+        assert!(sender.send(1, 10));
+        let thread = thread::spawn(move || sender.send(2, 10));
+        drop(receiver);
+        assert!(!thread.join().unwrap());
+    }
+
+    #[test]
+    fn nothing_yet_is_no_end() {
+        let (sender, receiver) = channel::<u32>(10);
+        assert!(matches!(receiver.receive(Duration::ZERO), Received::Timeout));
+        drop(sender);
+        assert!(matches!(receiver.receive(Duration::ZERO), Received::Disconnected));
+    }
+}

@@ -215,3 +215,70 @@ pub(crate) fn number(item: &[u8], at: usize, max: u64, expected: Expected) -> Re
         Some(_) => Err(Flaw::new(i + 1, expected)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(bytes: &[u8]) -> Result<Scan, Flaw> {
+        Scanner::default().scan(bytes, &mut Vec::new())
+    }
+
+    #[test]
+    fn a_command_is_recognised_only_whole() {
+        let bytes = b"*2\r\n$3\r\nGET\r\n$2\r\n\r\n\r\n*1\r\n";
+        let len = bytes.len() - 4;
+        for end in 0..len {
+            assert_eq!(scan(&bytes[..end]), Ok(Scan::Incomplete), "{end}");
+        }
+        let mut spans = Vec::new();
+        assert_eq!(Scanner::default().scan(bytes, &mut spans), Ok(Scan::Command { len }));
+        assert_eq!(spans, [ArgSpan { start: 8, end: 11 }, ArgSpan { start: 17, end: 19 }]);
+    }
+
+    #[test]
+    fn every_other_byte_in_a_header_or_line_end_is_a_flaw_where_it_stands() {
+        let bytes = b"*1\r\n$4\r\nPING\r\n";
+        for at in [0, 1, 2, 3, 4, 5, 6, 7, 12, 13] {
+            for other in 0..=255_u8 {
+                let mut bytes = bytes.to_vec();
+                bytes[at] = other;
+                match scan(&bytes) {
+                    Err(flaw) => {
+                        let other_number = flaw.at > at && bytes[at].is_ascii_digit();
+                        assert!(flaw.at == at || other_number, "{at} {other} {flaw:?}");
+                    }
+                    Ok(Scan::Command { .. }) => assert!(bytes == b"*1\r\n$4\r\nPING\r\n"),
+                    Ok(Scan::Annotation { .. }) => assert_eq!((at, other), (0, b'#')),
+                    Ok(Scan::Incomplete) => assert!(bytes[at].is_ascii_digit(), "{at} {other}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_at_the_end_is_named() {
+        for (bytes, expected) in [
+            ("", Expected::Command),
+            ("*", Expected::Count),
+            ("*1\r", Expected::Count),
+            ("*1\r\n", Expected::Argument),
+            ("*1\r\n$4\r", Expected::Length),
+            ("*1\r\n$4\r\nPIN", Expected::Bytes { length: 4 }),
+            ("*1\r\n$4\r\nPING", Expected::EndOfArgument { length: 4 }),
+            ("*1\r\n$4\r\nPING\r", Expected::EndOfArgument { length: 4 }),
+            ("#TS", Expected::EndOfAnnotation),
+        ] {
+            let mut scanner = Scanner::default();
+            assert_eq!(scanner.scan(bytes.as_bytes(), &mut Vec::new()), Ok(Scan::Incomplete));
+            let flaw = scanner.missing(bytes.as_bytes());
+            assert_eq!((flaw.at, flaw.expected), (bytes.len(), expected), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_of_four_gigabytes_is_refused_at_its_length() {
+        let flaw = scan(b"*2\r\n$3\r\nSET\r\n$4294967290\r\n").unwrap_err();
+        assert_eq!((flaw.at, flaw.expected), (14, Expected::SmallerCommand));
+    }
+}
