@@ -62,12 +62,12 @@ pub enum EngineOp {
     Hello,
     Auth,
     Reset,
-    /// CLIENT and its subcommands, by the row's name.
+    /// CLIENT with its subcommands, which have rows of their own: the row's name tells which.
     Client,
-    /// CONFIG and its subcommands, by the row's name.
+    /// CONFIG with its subcommands, likewise.
     Config,
     Info,
-    /// COMMAND and its subcommands, by the row's name; the replies are built here.
+    /// Of no row at present: COMMAND answers from the table, as a data command.
     Command,
     Debug,
     Shutdown,
@@ -103,6 +103,12 @@ impl Flags {
     pub const ALLOW_BUSY: u32 = 1 << 19;
     pub const NO_ASYNC_LOADING: u32 = 1 << 20;
     pub const NO_MULTI: u32 = 1 << 21;
+    /// Ours, not shown: in the ACL category `connection`, whatever the group (COMMAND).
+    pub const CONNECTION_CATEGORY: u32 = 1 << 27;
+    /// Ours, not shown: in the ACL category `admin` without being an admin command (LASTSAVE).
+    pub const ADMIN_CATEGORY: u32 = 1 << 28;
+    /// Ours, not shown: in the ACL category `keyspace`, whatever the group (FLUSHALL).
+    pub const KEYSPACE_CATEGORY: u32 = 1 << 29;
     /// Ours, not shown: the first argument names a subcommand with a row of its own.
     pub const CONTAINER: u32 = 1 << 30;
     /// Ours, not shown: in the ACL category `dangerous` without being an admin command (KEYS, FLUSHALL).

@@ -1,12 +1,58 @@
-//! Rows of the commands that the engine performs.
+//! Rows of the commands that the engine performs: connections, transactions, the server itself.
 
 use crate::command::{Command, EngineOp, Flags, Group, Keys};
 
-pub(crate) const ROWS: &[Command] = &[Command::engine(
-    "multi",
-    1,
-    Flags::NOSCRIPT | Flags::LOADING | Flags::STALE | Flags::FAST | Flags::ALLOW_BUSY,
-    Keys::None,
-    EngineOp::Multi,
-)
-.doc(Group::Transactions, "1.2.0", "O(1)", "Starts a transaction.")];
+const NOSCRIPT: u32 = Flags::NOSCRIPT;
+/// May run while a log is loading, and on a stale replica.
+const ANYTIME: u32 = Flags::LOADING | Flags::STALE;
+const FAST: u32 = Flags::FAST;
+const ADMIN: u32 = Flags::ADMIN | Flags::NOSCRIPT | Flags::LOADING | Flags::STALE;
+const CONNECTION: u32 = Flags::NOSCRIPT | Flags::LOADING | Flags::STALE;
+
+/// A row that the engine runs.
+macro_rules! row {
+    ($group:ident $name:literal $arity:literal $flags:expr, $op:ident; $since:literal $cost:literal $summary:literal) => {
+        row!($group $name $arity $flags, Keys::None, $op; $since $cost $summary)
+    };
+    ($group:ident $name:literal $arity:literal $flags:expr, $keys:expr, $op:ident; $since:literal $cost:literal $summary:literal) => {
+        Command::engine($name, $arity, $flags, $keys, EngineOp::$op).doc(Group::$group, $since, $cost, $summary)
+    };
+}
+
+#[rustfmt::skip]
+pub(crate) const ROWS: &[Command] = &[
+    row!(Connection "auth" -2 CONNECTION | FAST | Flags::NO_AUTH | Flags::ALLOW_BUSY, Auth; "1.0.0" "O(N) by the passwords of the user" "Authenticates the connection."),
+    Command::engine("client", -2, Flags::CONTAINER, Keys::None, EngineOp::Client).doc(Group::Connection, "2.4.0", "", "Answers and changes what is known of connections."),
+    row!(Connection "client|getname" 2 CONNECTION, Client; "2.6.9" "O(1)" "Answers the name of the connection."),
+    row!(Connection "client|help" 2 ANYTIME, Client; "5.0.0" "O(1)" "Answers how CLIENT is used."),
+    row!(Connection "client|id" 2 CONNECTION, Client; "5.0.0" "O(1)" "Answers the number of the connection."),
+    row!(Connection "client|info" 2 CONNECTION, Client; "6.2.0" "O(1)" "Answers what is known of the connection."),
+    row!(Connection "client|kill" -3 ADMIN, Client; "2.4.0" "O(N) by the connections" "Closes connections."),
+    row!(Connection "client|list" -2 ADMIN, Client; "2.4.0" "O(N) by the connections" "Answers what is known of all connections."),
+    row!(Connection "client|no-evict" 3 ADMIN, Client; "7.0.0" "O(1)" "Spares the connection when memory for connections runs out."),
+    row!(Connection "client|no-touch" 3 CONNECTION, Client; "7.2.0" "O(1)" "Says whether the connection's commands count as use of their keys."),
+    row!(Connection "client|reply" 3 CONNECTION, Client; "3.2.0" "O(1)" "Says whether the connection wants replies."),
+    row!(Connection "client|setinfo" 4 CONNECTION, Client; "7.2.0" "O(1)" "Says which library the connection is used by."),
+    row!(Connection "client|setname" 3 CONNECTION, Client; "2.6.9" "O(1)" "Names the connection."),
+    row!(Connection "hello" -1 CONNECTION | FAST | Flags::NO_AUTH | Flags::ALLOW_BUSY, Hello; "6.0.0" "O(1)" "Negotiates the protocol and answers what the server is."),
+    row!(Connection "ping" -1 FAST, Ping; "1.0.0" "O(1)" "Answers PONG, or the argument."),
+    row!(Connection "quit" -1 CONNECTION | FAST | Flags::NO_AUTH | Flags::ALLOW_BUSY, Quit; "1.0.0" "O(1)" "Closes the connection."),
+    row!(Connection "reset" 1 CONNECTION | FAST | Flags::NO_AUTH | Flags::ALLOW_BUSY, Reset; "6.2.0" "O(1)" "Makes the connection as it was when new."),
+    row!(Connection "select" 2 ANYTIME | FAST, Select; "1.0.0" "O(1)" "Changes the database of the connection."),
+    row!(Transactions "discard" 1 CONNECTION | FAST | Flags::ALLOW_BUSY, Discard; "2.0.0" "O(N) by the queued commands" "Ends a transaction without running it."),
+    row!(Transactions "exec" 1 CONNECTION | Flags::SKIP_SLOWLOG, Exec; "1.2.0" "As the commands queued" "Runs the commands of a transaction."),
+    row!(Transactions "multi" 1 CONNECTION | FAST | Flags::ALLOW_BUSY, Multi; "1.2.0" "O(1)" "Begins a transaction."),
+    row!(Transactions "unwatch" 1 CONNECTION | FAST | Flags::ALLOW_BUSY, Unwatch; "2.2.0" "O(1)" "Forgets all watched keys."),
+    row!(Transactions "watch" -2 CONNECTION | FAST | Flags::ALLOW_BUSY, Keys::ALL, Watch; "2.2.0" "O(1) for each key" "Makes the next transaction depend on keys not changing."),
+    row!(Server "bgrewriteaof" 1 Flags::ADMIN | NOSCRIPT | Flags::NO_ASYNC_LOADING, BgRewriteAof; "1.0.0" "O(1)" "Rewrites the append-only file in the background."),
+    Command::engine("config", -2, Flags::CONTAINER, Keys::None, EngineOp::Config).doc(Group::Server, "2.0.0", "", "Answers and changes the configuration."),
+    row!(Server "config|get" -3 ADMIN, Config; "2.0.0" "O(N) by the parameters given" "Answers the values of parameters."),
+    row!(Server "config|help" 2 ANYTIME, Config; "5.0.0" "O(1)" "Answers how CONFIG is used."),
+    row!(Server "config|resetstat" 2 ADMIN, Config; "2.0.0" "O(1)" "Sets the statistics to zero."),
+    row!(Server "config|rewrite" 2 ADMIN, Config; "2.8.0" "O(1)" "Writes the configuration to its file."),
+    row!(Server "config|set" -4 ADMIN, Config; "2.0.0" "O(N) by the parameters given" "Changes parameters while the server runs."),
+    row!(Server "debug" -2 ADMIN, Debug; "1.0.0" "By subcommand" "Helps to test and examine the server."),
+    row!(Server "info" -1 ANYTIME | Flags::DANGEROUS, Info; "1.0.0" "O(1)" "Answers what is known of the server, and its statistics."),
+    row!(Server "lastsave" 1 ANYTIME | FAST | Flags::ADMIN_CATEGORY | Flags::DANGEROUS, LastSave; "1.0.0" "O(1)" "Answers when the data was last saved, in seconds since the epoch."),
+    row!(Server "shutdown" -1 ADMIN | Flags::NO_MULTI | Flags::ALLOW_BUSY, Shutdown; "1.0.0" "O(N) by all keys when saving" "Brings the log to disk and ends the server."),
+];

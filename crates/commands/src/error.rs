@@ -22,6 +22,14 @@ pub enum CommandError {
     /// An integer lies outside the range of this option.
     #[error("ERR value is out of range")]
     OutOfRange,
+    /// An integer lies outside the range that is named.
+    #[error("ERR value is out of range, value must between {min} and {max}")]
+    OutOfRangeBetween {
+        /// The least allowed.
+        min: i64,
+        /// The greatest allowed.
+        max: i64,
+    },
     /// An integer should not be negative.
     #[error("ERR value is out of range, must be positive")]
     MustBePositive,

@@ -8,9 +8,9 @@ use crate::ctx::Ctx;
 /// Runs a command: appends its reply, changes the keyspace, records its effects and what it touched.
 ///
 /// # Panics
-/// If the row is one the engine has to run, or if the number of arguments does not fit: see [`resolve`](crate::resolve).
+/// If the row is not a data command, or if the number of arguments does not fit: see [`resolve`](crate::resolve).
 pub fn execute(command: &Command, ctx: &mut Ctx<'_>, args: Args<'_>) {
-    let Run::Data(handler) = command.run else { unreachable!("{} is run by the engine", command.name) };
+    let Run::Data(handler) = command.run else { unreachable!("{} is no data command", command.name) };
     assert!(command.accepts(args.len()), "{}: arity is checked before", command.name);
     let (mark, effects_before) = (ctx.reply.mark(), ctx.store.effects.len());
     let expired_before = ctx.store.keys.expired_effects;

@@ -12,7 +12,8 @@
 //! A line `> …` is a command (quotes and `\xHH` as in redis-cli), the next line its reply, each `~ …` an effect (`~n …`
 //! in database n ≠ 0). Directives: `> @at 5000` sets the clock (it starts at 1,000,000 ms), `> @db 1` selects,
 //! `> @resp 3`, `> @replay on`, `> @max_string 10`; they have no output. Lines that are empty or start with `#` are
-//! copied. The transcript is compared as a whole, so a failure shows all of it.
+//! copied. The transcript is compared as a whole, without blanks around
+//! lines, so a failure shows all of it.
 
 use std::fmt::Write as _;
 
@@ -70,7 +71,9 @@ impl Bench {
         self.trash.clear();
         match resolve(args) {
             Err(refusal) => refusal.reply(&mut Reply::new(&mut reply, self.protocol)),
-            Ok(command) if matches!(command.run, Run::Engine(_)) => panic!("{} is the engine's", command.name),
+            Ok(command) if matches!(command.run, Run::Engine(_)) => {
+                panic!("{} is the engine's", command.name)
+            }
             Ok(command) => {
                 let mut ctx = Ctx {
                     store: Store {
@@ -139,8 +142,8 @@ pub(crate) fn check(transcript: &str) {
         if let Some(command) = line.strip_prefix("> ") {
             writeln!(actual, "{line}").unwrap();
             let output = bench.line(command);
-            if !output.is_empty() {
-                writeln!(actual, "{output}").unwrap();
+            for line in output.lines() {
+                writeln!(actual, "{}", line.trim_end()).unwrap();
             }
         } else if line.is_empty() || line.starts_with('#') {
             writeln!(actual, "{line}").unwrap();

@@ -1,24 +1,27 @@
-//! Redis's commands over a keyspace: one table, from a request to its reply and its effects.
+#![doc = include_str!("../README.md")]
+//!
+//! # Invariants
 //!
 //! A row of [`TABLE`] holds either a data handler, which this crate runs, or the name of an [`EngineOp`] that only an
-//! engine with clients, files and a configuration can perform. No sockets, no files, no clock: `now` and the random
-//! generator are arguments.
-//!
-//! Invariant: after [`execute`], the effects repeat on replay exactly what the command did to the keyspace, and there is
-//! none if it changed nothing.
+//! engine with clients, files and a configuration can perform. After [`execute`], the effects repeat on replay exactly
+//! what the command did to the keyspace, and there is none if it changed nothing.
 
 pub mod command;
 pub mod ctx;
+pub mod docs;
 pub mod error;
 pub mod execute;
+pub mod getkeys;
 pub mod glob;
 pub mod keylog;
 pub mod parse;
+pub mod scan;
 pub mod store;
 pub mod table;
 
 mod engine_ops;
 mod keys;
+mod server;
 mod strings;
 
 #[cfg(test)]

@@ -24,10 +24,10 @@ pub fn not_negative(arg: &[u8]) -> Result<usize, CommandError> {
 /// An integer argument within `min..=max`.
 ///
 /// # Errors
-/// `NotAnInteger`, `OutOfRange`.
+/// `NotAnInteger`, `OutOfRangeBetween`.
 pub fn int_in(arg: &[u8], min: i64, max: i64) -> Result<i64, CommandError> {
     let value = int(arg)?;
-    if (min..=max).contains(&value) { Ok(value) } else { Err(CommandError::OutOfRange) }
+    if (min..=max).contains(&value) { Ok(value) } else { Err(CommandError::OutOfRangeBetween { min, max }) }
 }
 
 /// A number: a score, an increment of a score.
@@ -46,13 +46,13 @@ pub fn is(arg: &[u8], name: &str) -> bool {
 /// A database number below `databases`.
 ///
 /// # Errors
-/// `NotAnInteger`, `DbIndexOutOfRange`.
+/// `NotAnInteger`, `OutOfRangeBetween` beyond 32 bits, `DbIndexOutOfRange`.
 pub fn db_index(arg: &[u8], databases: u32) -> Result<u32, CommandError> {
-    let index = int(arg)?;
+    let index = int_in(arg, i32::MIN.into(), i32::MAX.into())?;
     u32::try_from(index).ok().filter(|db| *db < databases).ok_or(CommandError::DbIndexOutOfRange)
 }
 
-/// Resolves the `start` and `stop` of GETRANGE, LRANGE, LTRIM, ZRANGE: inclusive, negative from the end, over `len`
+/// Resolves the `start` and `stop` of LRANGE, LTRIM, ZRANGE: inclusive, negative from the end, over `len`
 /// elements. `None` if the range is empty, else first and one past the last.
 pub fn range(start: i64, stop: i64, len: usize) -> Option<std::ops::Range<usize>> {
     let len = i64::try_from(len).ok()?;

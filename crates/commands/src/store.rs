@@ -8,7 +8,8 @@
 //! While replaying nothing expires and no effect is recorded.
 
 use keyspace::{
-    Db, Deadline, Hash, Key, Keyspace, List, Removed, Set, StrMut, StrRef, UnixMs, Value, ValueMut, ValueRef, ZSet,
+    Db, Deadline, EntryRef, Hash, Key, Keyspace, List, Removed, Set, StrMut, StrRef, UnixMs, Value, ValueMut, ValueRef,
+    ZSet,
 };
 use resp_codec::Effects;
 
@@ -128,11 +129,16 @@ impl<'a> Store<'a> {
         self.effects.push(self.db, &[b"DEL", key.bytes]);
     }
 
-    /// Whether the key is there but past its deadline.
+    /// Whether an entry met in an iteration may be shown: it is not past its deadline.
+    pub fn shows(&self, entry: &EntryRef<'_>) -> bool {
+        self.replay || entry.deadline.is_none_or(|deadline| deadline >= self.now)
+    }
+
+    /// Whether the key is there but past its deadline. Logs nothing and removes nothing.
     #[inline]
-    fn is_due(&self, key: Key<'_>) -> bool {
+    pub fn is_due(&self, key: Key<'_>) -> bool {
         let db = self.db();
-        !self.replay && db.volatile_len() > 0 && db.is_expired(key, self.now)
+        !self.replay && db.next_deadline().is_some_and(|next| next < self.now) && db.is_expired(key, self.now)
     }
 
     /// Looks up a key to be read.

@@ -9,7 +9,7 @@ use resp_codec::{Args, Reply};
 use crate::command::{Command, Flags};
 
 /// Every module's rows. A new module adds its rows here and nowhere else.
-const GROUPS: &[&[Command]] = &[crate::strings::ROWS, crate::keys::ROWS, crate::engine_ops::ROWS];
+const GROUPS: &[&[Command]] = &[crate::strings::ROWS, crate::keys::ROWS, crate::server::ROWS, crate::engine_ops::ROWS];
 
 const COUNT: usize = {
     let (mut n, mut group) = (0, 0);
@@ -118,6 +118,12 @@ pub fn find_subcommand(parent: &Command, sub: &[u8]) -> Option<&'static Command>
     })
 }
 
+/// The subcommands of a command.
+pub fn subcommands(parent: &Command) -> impl Iterator<Item = &'static Command> + Clone {
+    let name = parent.name;
+    TABLE.iter().filter(move |row| row.parent() == Some(name))
+}
+
 fn probe(hash: NameHash, is_it: impl Fn(&[u8]) -> bool) -> Option<&'static Command> {
     let mut slot = hash.slot();
     loop {
@@ -202,3 +208,6 @@ fn unknown_command(text: &mut Vec<u8>, args: &Args<'_>) {
         text.extend_from_slice(b"' ");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Commands on the server that need nothing of the engine: ECHO, TIME, and COMMAND, which answers from the table.
+
+use resp_codec::Args;
+
+use crate::command::{Command, Flags, Group, Keys};
+use crate::docs::{categories, command_docs, command_info, commands};
+use crate::getkeys::{Positions, access, getkeys};
+use crate::glob::Pattern;
+use crate::table::{find, find_subcommand, subcommands};
+use crate::{CommandError, Ctx, Handler, parse};
+
+const ANYTIME: u32 = Flags::LOADING | Flags::STALE;
+const COMMAND: u32 = ANYTIME | Flags::CONNECTION_CATEGORY;
+
+/// A row of COMMAND or one of its subcommands.
+const fn row(name: &'static str, arity: i32, run: Handler, since: &'static str, summary: &'static str) -> Command {
+    Command::data(name, arity, COMMAND, Keys::None, run).doc(Group::Server, since, "O(N) by the commands", summary)
+}
+
+#[rustfmt::skip]
+pub(crate) const ROWS: &[Command] = &[
+    Command::data("echo", 2, ANYTIME | Flags::FAST, Keys::None, echo).doc(Group::Connection, "1.0.0", "O(1)", "Answers its argument."),
+    Command::data("time", 1, ANYTIME | Flags::FAST, Keys::None, time).doc(Group::Server, "2.6.0", "O(1)", "Answers the server's time."),
+    Command::data("command", -1, COMMAND | Flags::CONTAINER, Keys::None, command).doc(Group::Server, "2.8.13", "O(N) by the commands", "Answers what is known of all commands."),
+    row("command|count", 2, count, "2.8.13", "Counts the commands."),
+    row("command|docs", -2, docs, "7.0.0", "Answers documentation of commands."),
+    row("command|getkeys", -3, getkeys_of_request, "2.8.13", "Answers the keys of a request."),
+    row("command|getkeysandflags", -3, getkeysandflags, "7.0.0", "Answers the keys of a request and how it uses them."),
+    row("command|help", 2, help, "5.0.0", "Answers how COMMAND is used."),
+    row("command|info", -2, info, "2.8.13", "Answers what is known of commands."),
+    row("command|list", -2, list, "7.0.0", "Answers the names of commands."),
+];
+
+fn echo(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    ctx.reply.bulk(args.at(1));
+    Ok(())
+}
+
+/// Seconds and microseconds. Time is known in milliseconds here.
+fn time(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Result<(), CommandError> {
+    let now_ms = ctx.store.now.0;
+    ctx.reply.array(2);
+    ctx.reply.bulk_int(now_ms.div_euclid(1000));
+    ctx.reply.bulk_int(now_ms.rem_euclid(1000) * 1000);
+    Ok(())
+}
+
+fn command(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Result<(), CommandError> {
+    ctx.reply.array(commands().count());
+    for command in commands() {
+        command_info(&mut ctx.reply, command);
+    }
+    Ok(())
+}
+
+fn count(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Result<(), CommandError> {
+    ctx.reply.count(commands().count());
+    Ok(())
+}
+
+/// COMMAND INFO without names answers all; an unknown name is a null, so that answers and names stay in step.
+fn info(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    if args.len() == 2 {
+        return command(ctx, args);
+    }
+    ctx.reply.array(args.len() - 2);
+    for name in args.from(2) {
+        match find(name) {
+            Some(command) => command_info(&mut ctx.reply, command),
+            None => ctx.reply.null(),
+        }
+    }
+    Ok(())
+}
+
+/// COMMAND DOCS leaves out unknown names.
+fn docs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    let named = args.from(2).filter_map(find);
+    let all = (args.len() == 2).then(commands).into_iter().flatten();
+    let begun = ctx.reply.deferred();
+    let mut count = 0;
+    for command in named.chain(all) {
+        command_docs(&mut ctx.reply, command);
+        count += 1;
+    }
+    ctx.reply.finish_map(begun, count);
+    Ok(())
+}
+
+/// COMMAND LIST, with `FILTERBY MODULE|ACLCAT|PATTERN value`.
+fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    let wanted: Box<dyn Fn(&Command) -> bool + '_> = match args.len() {
+        2 => Box::new(|_| true),
+        5 if parse::is(args.at(2), "FILTERBY") => {
+            let value = args.at(4);
+            if parse::is(args.at(3), "MODULE") {
+                Box::new(|_| false)
+            } else if parse::is(args.at(3), "ACLCAT") {
+                Box::new(|command| categories(command).any(|name| value.eq_ignore_ascii_case(name.as_bytes())))
+            } else if parse::is(args.at(3), "PATTERN") {
+                let pattern = Pattern::ignoring_case(value);
+                Box::new(move |command| pattern.matches(command.name.as_bytes()))
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        _ => return Err(CommandError::Syntax),
+    };
+    let filtered = args.len() > 2;
+    let begun = ctx.reply.deferred();
+    let mut count = 0;
+    for command in commands() {
+        // A filter looks at subcommands too, the plain list does not.
+        let subs = subcommands(command).filter(|_| filtered);
+        for command in std::iter::once(command).chain(subs).filter(|command| wanted(command)) {
+            ctx.reply.bulk(command.name.as_bytes());
+            count += 1;
+        }
+    }
+    ctx.reply.finish_array(begun, count);
+    Ok(())
+}
+
+/// Where the request begins that COMMAND GETKEYS is asked about.
+const ASKED_AT: usize = 2;
+
+/// The row of the request that COMMAND GETKEYS is asked about, and its keys.
+fn asked(args: Args<'_>) -> Result<(&'static Command, Positions), CommandError> {
+    const UNKNOWN: CommandError = CommandError::Text("ERR Invalid command specified");
+    let mut command = find(args.at(ASKED_AT)).ok_or(UNKNOWN)?;
+    if command.flags.has(Flags::CONTAINER)
+        && let Some(sub) = args.get(ASKED_AT + 1)
+    {
+        command = find_subcommand(command, sub).ok_or(UNKNOWN)?;
+    }
+    if command.keys == Keys::None {
+        return Err(CommandError::Text("ERR The command has no key arguments"));
+    }
+    if !command.accepts(args.len() - ASKED_AT) {
+        return Err(CommandError::Text("ERR Invalid number of arguments specified for command"));
+    }
+    let keys = getkeys(command, args, ASKED_AT);
+    Ok((command, keys.ok_or(CommandError::Text("ERR Invalid arguments specified for command"))?))
+}
+
+fn getkeys_of_request(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    let (_, keys) = asked(args)?;
+    ctx.reply.array(keys.len());
+    for at in keys {
+        ctx.reply.bulk(args.at(ASKED_AT + at));
+    }
+    Ok(())
+}
+
+fn getkeysandflags(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    let (command, keys) = asked(args)?;
+    let flags = access(command);
+    ctx.reply.array(keys.len());
+    for at in keys {
+        ctx.reply.array(2);
+        ctx.reply.bulk(args.at(ASKED_AT + at));
+        ctx.reply.set(flags.len());
+        for flag in flags {
+            ctx.reply.status(flag);
+        }
+    }
+    Ok(())
+}
+
+/// The lines of COMMAND HELP. Source: Redis 7.2, as clients show them.
+const HELP: &[&str] = &[
+    "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "(no subcommand)",
+    "    Return details about all Redis commands.",
+    "COUNT",
+    "    Return the total number of commands in this Redis server.",
+    "LIST",
+    "    Return a list of all commands in this Redis server.",
+    "INFO [<command-name> ...]",
+    "    Return details about multiple Redis commands.",
+    "    If no command names are given, documentation details for all",
+    "    commands are returned.",
+    "DOCS [<command-name> ...]",
+    "    Return documentation details about multiple Redis commands.",
+    "    If no command names are given, documentation details for all",
+    "    commands are returned.",
+    "GETKEYS <full-command>",
+    "    Return the keys from a full Redis command.",
+    "GETKEYSANDFLAGS <full-command>",
+    "    Return the keys and the access flags from a full Redis command.",
+    "HELP",
+    "    Print this help.",
+];
+
+fn help(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Result<(), CommandError> {
+    ctx.reply.array(HELP.len());
+    for line in HELP {
+        ctx.reply.status(line);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! The table against what COMMAND INFO of a real server says, and the look-up of names.
+
+use std::collections::HashMap;
+
+use super::{TABLE, find, find_subcommand};
+use crate::docs::{categories, flag_names, key_range};
+
+/// `name arity first last step flags categories` by name, as recorded.
+fn recorded() -> HashMap<&'static str, &'static str> {
+    include_str!("../../testdata/redis-7.0.15-command-info.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once(' ').unwrap())
+        .collect()
+}
+
+/// Where 7.2 differs from the recorded 7.0, or 7.0 does not have the command: the facts of 7.2.
+const OF_7_2: &[(&str, &str)] = &[
+    ("client|no-touch", "3 0 0 0 noscript,loading,stale slow,connection"),
+    ("client|setinfo", "4 0 0 0 noscript,loading,stale slow,connection"),
+    ("command|getkeys", "-3 0 0 0 loading,stale slow,connection"),
+    ("command|getkeysandflags", "-3 0 0 0 loading,stale slow,connection"),
+    ("zrank", "-3 1 1 1 readonly,fast read,sortedset,fast"),
+    ("zrevrank", "-3 1 1 1 readonly,fast read,sortedset,fast"),
+];
+
+#[test]
+fn rows_hold_the_facts_that_redis_shows() {
+    let mut facts = recorded();
+    facts.extend(OF_7_2.iter().copied());
+    let mut wrong = Vec::new();
+    for command in &TABLE {
+        let (first, last, step) = key_range(command.keys);
+        let flags: Vec<_> = flag_names(command).collect();
+        let flags = if flags.is_empty() { "-".to_owned() } else { flags.join(",") };
+        let categories: Vec<_> = categories(command).collect();
+        let ours = format!("{} {first} {last} {step} {flags} {}", command.arity, categories.join(","));
+        if facts.get(command.name) != Some(&ours.as_str()) {
+            wrong.push(format!("{}\n   ours  {ours}\n   redis {:?}", command.name, facts.get(command.name)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_name_is_found_in_any_case_and_only_once() {
+    for (id, command) in TABLE.iter().enumerate() {
+        assert_eq!(usize::from(command.id), id);
+        for name in [command.name.to_owned(), command.name.to_ascii_uppercase()] {
+            assert_eq!(find(name.as_bytes()).unwrap().id, command.id, "{name} stands in the table twice");
+        }
+    }
+}
+
+#[test]
+fn subcommands_are_found_under_their_parent_only() {
+    let (object, config) = (find(b"object").unwrap(), find(b"config").unwrap());
+    assert_eq!(find_subcommand(object, b"EnCoding").unwrap().name, "object|encoding");
+    assert_eq!(find_subcommand(config, b"get").unwrap().name, "config|get");
+    assert!(find_subcommand(config, b"encoding").is_none());
+    assert!(find_subcommand(object, b"").is_none());
+}
+
+#[test]
+fn names_that_are_no_commands_are_not_found() {
+    for name in [&b""[..], b"ge", b"gett", b"get\0", b"object|", b"|", &[b'a'; 1000], b"\xff\xfe", b"GET "] {
+        assert!(find(name).is_none(), "{name:?}");
+    }
+}
+
+#[test]
+fn every_subcommand_has_a_parent_that_is_a_container() {
+    for command in &TABLE {
+        if let Some(parent) = command.parent() {
+            let parent = find(parent.as_bytes()).unwrap();
+            assert!(parent.flags.has(crate::Flags::CONTAINER), "{}", command.name);
+        }
+    }
+}
+
+#[test]
+fn every_row_is_documented() {
+    for command in &TABLE {
+        assert!(command.summary.ends_with('.') && !command.since.is_empty(), "{}", command.name);
+    }
+}

@@ -1,0 +1,111 @@
+//! The commands that most requests are allocate nothing once buffers have grown.
+#![expect(unsafe_code, reason = "a counting allocator forwards to the system's")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use commands::{CommandLimits, Ctx, KeyLog, Store, execute, resolve};
+use keyspace::{HashSeed, Keyspace, UnixMs};
+use resp_codec::{ArgSpan, Args, Effects, Protocol, Reply};
+
+/// Counts allocations of the whole process: this binary has a single test.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is forwarded unchanged to the system's allocator, which keeps the contract.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A keyspace and what a command writes to, kept from command to command.
+struct Server {
+    keyspace: Keyspace,
+    effects: Effects,
+    keys: KeyLog,
+    trash: Vec<commands::Garbage>,
+    rng: fastrand::Rng,
+    limits: CommandLimits,
+    out: Vec<u8>,
+}
+
+impl Server {
+    /// Runs a request whose arguments are separated by single spaces.
+    fn run(&mut self, request: &str) {
+        let mut spans = [ArgSpan { start: 0, end: 0 }; 8];
+        let (mut count, mut start) = (0, 0);
+        for word in request.split(' ') {
+            let end = start + u32::try_from(word.len()).expect("a short word");
+            spans[count] = ArgSpan { start, end };
+            (count, start) = (count + 1, end + 1);
+        }
+        let args = Args::new(request.as_bytes(), &spans[..count], false);
+        self.effects.clear();
+        self.keys.clear();
+        self.out.clear();
+        let command = resolve(args).expect("a known command");
+        let mut ctx = Ctx {
+            store: Store {
+                keyspace: &mut self.keyspace,
+                db: 0,
+                now: UnixMs(1_000_000),
+                effects: &mut self.effects,
+                keys: &mut self.keys,
+                trash: &mut self.trash,
+                replay: false,
+            },
+            reply: Reply::new(&mut self.out, Protocol::Resp2),
+            rng: &mut self.rng,
+            limits: &self.limits,
+        };
+        execute(command, &mut ctx, args);
+    }
+}
+
+#[test]
+fn get_set_and_incr_of_small_values_allocate_nothing() {
+    let mut server = Server {
+        keyspace: Keyspace::new(1, HashSeed([3; 16])),
+        effects: Effects::default(),
+        keys: KeyLog::default(),
+        trash: Vec::new(),
+        rng: fastrand::Rng::with_seed(1),
+        limits: CommandLimits::default(),
+        out: Vec::new(),
+    };
+    let requests = [
+        "SET key some-value",
+        "GET key",
+        "get missing",
+        "SET counter 10",
+        "INCR counter",
+        "INCRBY counter -5",
+        "SET lasting value EX 100",
+        "GET lasting",
+        "SET key new-values XX",
+        "TTL lasting",
+        "EXISTS key missing",
+        "STRLEN key",
+    ];
+    for request in requests {
+        server.run(request);
+    }
+    for request in requests {
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        server.run(request);
+        let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        assert_eq!(allocated, 0, "{request}");
+    }
+}
