@@ -227,6 +227,18 @@ impl Rewriter {
         }
     }
 
+    /// Where it stands, in a word, for INFO: `idle`, `child`, `residual`, `fsync`, `rename` or `dirsync`.
+    pub fn phase_name(&self) -> &'static str {
+        match self.phase {
+            Phase::Idle => "idle",
+            Phase::Child { .. } | Phase::Dying { .. } => "child",
+            Phase::Residual { .. } | Phase::WritingPiece { .. } | Phase::FsyncEarly | Phase::WritingRest => "residual",
+            Phase::FsyncNew => "fsync",
+            Phase::Renaming => "rename",
+            Phase::FsyncDir => "dirsync",
+        }
+    }
+
     /// The notices since the last call, oldest first.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)

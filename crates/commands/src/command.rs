@@ -67,8 +67,6 @@ pub enum EngineOp {
     /// CONFIG with its subcommands, likewise.
     Config,
     Info,
-    /// Of no row at present: COMMAND answers from the table, as a data command.
-    Command,
     Debug,
     Shutdown,
     BgRewriteAof,

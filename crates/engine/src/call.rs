@@ -17,7 +17,7 @@ impl Engine {
                 let need = self.feed_effects(client, args);
                 self.end_reply(client, need);
             }
-            Run::Engine(op) => self.operate(client, op, command, args),
+            Run::Engine(op) => self.operate(client, op, args),
         }
     }
 

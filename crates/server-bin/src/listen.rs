@@ -20,15 +20,6 @@ pub(crate) enum Listener {
     Unix(UnixListener),
 }
 
-impl Listener {
-    pub(crate) fn raw_fd(&self) -> i32 {
-        match self {
-            Self::Tcp(l) => l.as_raw_fd(),
-            Self::Unix(l) => l.as_raw_fd(),
-        }
-    }
-}
-
 /// Opens all sockets that the configuration names.
 pub(crate) fn open(config: &Config, log: &mut Logger) -> anyhow::Result<Vec<Listener>> {
     let mut listeners = Vec::new();

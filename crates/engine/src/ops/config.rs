@@ -1,6 +1,7 @@
 //! CONFIG GET, SET and RESETSTAT: the table of directives at run time.
 
 use aof_state::LogOffset;
+use commands::glob::Pattern;
 use resp_codec::Args;
 
 use crate::client::Client;
@@ -39,11 +40,11 @@ impl Engine {
     }
 
     fn config_get(&mut self, client: &mut Client, args: Args<'_>) {
-        let patterns: Vec<Vec<u8>> = args.from(2).map(<[u8]>::to_ascii_lowercase).collect();
+        let patterns: Vec<Pattern<'_>> = args.from(2).map(Pattern::ignoring_case).collect();
         let mut found: Vec<(&str, String)> = Vec::new();
         for directive in Directive::all() {
             for name in std::iter::once(directive.name).chain(directive.alias) {
-                if patterns.iter().any(|p| p == b"*" || p == name.as_bytes()) {
+                if patterns.iter().any(|p| p.matches(name.as_bytes())) {
                     found.push((name, directive.show(&self.config)));
                 }
             }

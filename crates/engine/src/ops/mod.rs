@@ -10,7 +10,7 @@ mod session;
 pub use session::REDIS_VERSION;
 
 use aof_state::LogOffset;
-use commands::{Command, EngineOp};
+use commands::EngineOp;
 use resp_codec::Args;
 
 use crate::client::{Client, Closing};
@@ -18,7 +18,7 @@ use crate::engine::Engine;
 
 impl Engine {
     /// Performs one operation, its reply included.
-    pub(crate) fn operate(&mut self, client: &mut Client, op: EngineOp, command: &'static Command, args: Args<'_>) {
+    pub(crate) fn operate(&mut self, client: &mut Client, op: EngineOp, args: Args<'_>) {
         match op {
             EngineOp::Multi => self.multi(client),
             EngineOp::Exec => self.exec(client),
@@ -40,7 +40,6 @@ impl Engine {
             EngineOp::Client => self.client_command(client, args),
             EngineOp::Config => self.config_command(client, args),
             EngineOp::Info => self.info_command(client, args),
-            EngineOp::Command => self.command_command(client, command, args),
             EngineOp::Debug => self.debug_command(client, args),
             EngineOp::Shutdown => self.shutdown_command(client, args),
             EngineOp::BgRewriteAof => self.bgrewriteaof(client),

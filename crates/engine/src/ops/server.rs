@@ -8,16 +8,6 @@ use crate::engine::Engine;
 use crate::persistence::ShutdownHow;
 
 impl Engine {
-    pub(super) fn command_command(
-        &mut self,
-        client: &mut Client,
-        _command: &'static commands::Command,
-        _args: Args<'_>,
-    ) {
-        self.reply(client).array(0);
-        self.end_reply(client, LogOffset(0));
-    }
-
     pub(super) fn bgrewriteaof(&mut self, client: &mut Client) {
         match self.start_rewrite() {
             Ok(text) => {

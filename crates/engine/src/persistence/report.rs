@@ -26,7 +26,7 @@ impl Persistence {
 
     /// Where a rewrite stands, for operators and for the crash test.
     fn rewrite_phase(&self) -> &'static str {
-        "idle"
+        self.rewriter.phase_name()
     }
 
     /// The fields of a load in progress.
