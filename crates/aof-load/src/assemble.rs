@@ -182,6 +182,17 @@ impl Assembler {
         std::mem::replace(&mut self.batch, rest)
     }
 
+    /// Takes the commands of the open `MULTI` as one unit, after [`take`](Self::take) gave the last whole ones and nothing
+    /// more will come. Empty if none is open.
+    pub(crate) fn take_open(&mut self) -> Batch {
+        let Some(open) = self.open.take() else { return Batch::default() };
+        let mut batch = std::mem::take(&mut self.batch);
+        let commands = open.commands..batch.commands.len();
+        batch.units.push(UnitRecord { bytes: open.start..self.item, commands, index: open.index, transaction: true });
+        (self.item, self.item_spans, self.boundary) = (0, 0, 0);
+        batch
+    }
+
     /// Judges the end of the file: nothing may be left behind the last whole item.
     ///
     /// # Errors

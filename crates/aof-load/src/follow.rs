@@ -27,8 +27,8 @@ const LOOK_WORK: u64 = 16;
 /// Work allowed for each byte of the tail, beside [`FREE_WORK`].
 const WORK_PER_BYTE: u64 = 64;
 
-/// Work allowed in any case, in bytes: about a second.
-const FREE_WORK: u64 = 1 << 30;
+/// Work allowed in any case, in bytes: a fraction of a second.
+const FREE_WORK: u64 = 1 << 28;
 
 /// A search in progress.
 pub(crate) struct Search {

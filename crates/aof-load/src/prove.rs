@@ -98,6 +98,11 @@ impl Prover {
         }
     }
 
+    /// Whether the log has all its bytes, a torn tail included, after a step failed so.
+    pub(crate) fn left_log_whole(&self, failed: &Failed) -> bool {
+        matches!(self.work, Work::Copy { .. }) && failed.operation != Operation::FsyncDir
+    }
+
     /// Goes on. When done: the file that stands under the name now, opened for appending, all of it durable.
     pub(crate) fn step(&mut self, dir: &dyn Dir, name: &str, budget_bytes: u64) -> Result<Option<ProvenFile>, Failed> {
         match &mut self.work {

@@ -13,10 +13,10 @@ use crate::damage::{ByProof, Damage, RefusedCommand, Verdict, by_proof, by_what_
 use crate::error::Evidence;
 use crate::follow::Search;
 use crate::prove::{self, Prover};
-use crate::replay::{End, Replay};
+use crate::replay::{End, Replay, check};
 use crate::source::{Reader, Source};
 use crate::{
-    AmbiguousTail, LoadError, LoadOptions, Notice, Operation, Phase, Progress, Proven, Recovered, Sink, TornTail,
+    AmbiguousTail, Batch, LoadError, LoadOptions, Notice, Operation, Phase, Progress, Proven, Recovered, Sink, TornTail,
 };
 
 /// The first bytes of a file that starts with an RDB snapshot.
@@ -137,11 +137,9 @@ impl Recovery {
         match replay.step(sink, budget_bytes, &self.log.path, &mut self.commands)? {
             None => Ok(Stage::Replay(replay)),
             Some(End::Whole) => self.whole(),
-            Some(End::Damaged(damage)) => self.judge(damage),
+            Some(End::Damaged { damage, open }) => self.judge(damage, &open, sink),
             Some(End::Refused(refused)) if is_hole(&refused, self.proven) => self.torn(refused.damage()),
-            Some(End::Refused(RefusedCommand { name, offset, index, refusal, .. })) => {
-                Err(LoadError::Refused { path: self.log.path.clone(), name, offset, index, refusal })
-            }
+            Some(End::Refused(refused)) => Err(self.log.refused(refused)),
         }
     }
 
@@ -156,11 +154,16 @@ impl Recovery {
         self.start_proof(prove::plan(self.proven, size_bytes, size_bytes), None, size_bytes)
     }
 
-    fn judge(&mut self, damage: Damage) -> Result<Stage, LoadError> {
+    fn judge<S: Sink + ?Sized>(&mut self, damage: Damage, open: &Batch, sink: &mut S) -> Result<Stage, LoadError> {
         match by_proof(&damage, self.proven) {
             ByProof::Torn => self.torn(damage),
             ByProof::Corrupt(evidence) => Err(self.log.bad_format(damage, evidence)),
             ByProof::Look => {
+                // An EXEC whose name is damaged leaves its MULTI open to the end of the file: what was expected last is
+                // then not what is wrong. The refusal of that name is.
+                for unit in open.units() {
+                    check(sink, &unit).map_err(|refused| self.log.refused(refused))?;
+                }
                 let search = Box::new(Search::new(&damage, self.log.size_bytes));
                 Ok(Stage::Inspect { damage, search })
             }
@@ -236,15 +239,15 @@ impl Recovery {
         self.notices.push(Notice::Truncating { cut_at });
         let plan = prove::plan(self.proven, cut_at, self.log.size_bytes);
         // A file that is copied is cut by copying less of it: the old one stays as it is.
+        let torn_tail = TornTail { offset: cut_at, tail_bytes: self.log.size_bytes - cut_at, side_file };
         if plan != prove::Plan::Copy {
-            cut(&*self.log.file, cut_at).map_err(|Failed { operation, error, .. }| LoadError::Cut {
-                path: self.log.path.clone(),
-                cut_at,
-                operation,
-                source: error,
+            cut(&*self.log.file, cut_at).map_err(|Failed { operation, error, .. }| {
+                if operation == Operation::Truncate {
+                    self.drop_spare_side_file(Some(&torn_tail));
+                }
+                LoadError::Cut { path: self.log.path.clone(), cut_at, operation, source: error }
             })?;
         }
-        let torn_tail = TornTail { offset: cut_at, tail_bytes: self.log.size_bytes - cut_at, side_file };
         self.start_proof(plan, Some(torn_tail), cut_at)
     }
 
@@ -255,8 +258,12 @@ impl Recovery {
             prove::Plan::Nothing | prove::Plan::Fsync => (),
         }
         let Log { dir, name, file, .. } = &self.log;
-        let prover = Prover::start(plan, &**dir, name, Arc::clone(file), size_bytes)
-            .map_err(|failed| self.log.not_proven(failed))?;
+        let prover = Prover::start(plan, &**dir, name, Arc::clone(file), size_bytes).map_err(|failed| {
+            if plan == prove::Plan::Copy {
+                self.drop_spare_side_file(cut.as_ref());
+            }
+            self.log.not_proven(failed)
+        })?;
         Ok(Stage::Prove { prover, cut, size_bytes })
     }
 
@@ -268,9 +275,13 @@ impl Recovery {
         budget_bytes: u64,
     ) -> Result<Stage, LoadError> {
         let step = prover.step(&*self.log.dir, &self.log.name, budget_bytes);
-        let Some((file, proof)) = step.map_err(|failed| self.log.not_proven(failed))? else {
-            return Ok(Stage::Prove { prover, cut, size_bytes });
-        };
+        let proven = step.map_err(|failed| {
+            if prover.left_log_whole(&failed) {
+                self.drop_spare_side_file(cut.as_ref());
+            }
+            self.log.not_proven(failed)
+        })?;
+        let Some((file, proof)) = proven else { return Ok(Stage::Prove { prover, cut, size_bytes }) };
         let (_, bytes) = prover.progress();
         if bytes > 0 {
             self.notices.push(Notice::Proven { bytes });
@@ -279,6 +290,14 @@ impl Recovery {
             self.notices.push(Notice::LoadedAnyway);
         }
         Ok(Stage::Done(Recovered { file, size_bytes, cut, proof, commands: self.commands }))
+    }
+
+    /// Removes the side file of a log that was not cut after all: a server that is started again and again on a full disk
+    /// must not fill it with copies of one tail.
+    fn drop_spare_side_file(&self, cut: Option<&TornTail>) {
+        if let Some(side_file) = cut.and_then(|cut| cut.side_file.as_deref()) {
+            let _still_there = self.log.dir.unlink(side_file);
+        }
     }
 }
 
@@ -317,6 +336,10 @@ impl Log {
 
     fn io(&self, Failed { operation, offset, error }: Failed) -> LoadError {
         LoadError::Io { path: self.path.clone(), operation, offset, source: error }
+    }
+
+    fn refused(&self, RefusedCommand { name, offset, index, refusal, .. }: RefusedCommand) -> LoadError {
+        LoadError::Refused { path: self.path.clone(), name, offset, index, refusal }
     }
 
     fn bad_format(&self, damage: Damage, evidence: Evidence) -> LoadError {

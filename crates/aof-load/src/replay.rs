@@ -7,15 +7,15 @@ use std::path::Path;
 use crate::damage::RefusedCommand;
 use crate::error::CommandName;
 use crate::source::{Delivery, ReadError, Source};
-use crate::{Batch, Command, Damage, LoadError, Operation, Sink, Unit};
+use crate::{Batch, Command, Damage, LoadError, Operation, Refusal, Sink, Unit};
 
 /// How a log ended.
 #[derive(Debug)]
 pub(crate) enum End {
     /// With a whole unit.
     Whole,
-    /// At the first damage.
-    Damaged(Damage),
+    /// At the first damage, perhaps in a transaction that is not whole.
+    Damaged { damage: Damage, open: Batch },
     /// With a command that the sink refused.
     Refused(RefusedCommand),
 }
@@ -55,7 +55,9 @@ impl Replay {
                     Delivery::Batch(batch) => self.current.insert((batch, 0)),
                     Delivery::NotYet => return Ok(None),
                     Delivery::Whole => return Ok(Some(End::Whole)),
-                    Delivery::Failed(ReadError::Damaged(damage)) => return Ok(Some(End::Damaged(*damage))),
+                    Delivery::Failed(ReadError::Damaged { damage, open }) => {
+                        return Ok(Some(End::Damaged { damage: *damage, open: *open }));
+                    }
                     Delivery::Failed(ReadError::Io { offset, source }) => {
                         return Err(LoadError::Io {
                             path: path.to_owned(),
@@ -82,22 +84,19 @@ impl Replay {
     }
 }
 
-fn apply<S: Sink + ?Sized>(sink: &mut S, unit: &Unit<'_>) -> Result<(), RefusedCommand> {
-    let refused = |command: &Command<'_>, refusal, nothing_applied| RefusedCommand {
-        name: CommandName::new(command.args().name()),
-        offset: command.offset(),
-        index: command.index(),
-        refusal,
-        unit_offset: unit.range().start,
-        nothing_applied,
-        holds_nul: command.args().from(0).any(|arg| arg.contains(&0)),
-    };
+/// Asks the sink about every command of a unit.
+pub(crate) fn check<S: Sink + ?Sized>(sink: &mut S, unit: &Unit<'_>) -> Result<(), RefusedCommand> {
     for command in unit.commands() {
-        sink.check(command.args()).map_err(|refusal| refused(&command, refusal, true))?;
+        sink.check(command.args()).map_err(|refusal| refused(unit, &command, refusal, true))?;
     }
+    Ok(())
+}
+
+fn apply<S: Sink + ?Sized>(sink: &mut S, unit: &Unit<'_>) -> Result<(), RefusedCommand> {
+    check(sink, unit)?;
     let Err(refusal) = sink.apply(unit) else { return Ok(()) };
     match unit.commands().next() {
-        Some(first) => Err(refused(&first, refusal, !unit.is_transaction())),
+        Some(first) => Err(refused(unit, &first, refusal, !unit.is_transaction())),
         None => Err(RefusedCommand {
             name: CommandName::new(b"MULTI"),
             offset: unit.range().start,
@@ -107,5 +106,17 @@ fn apply<S: Sink + ?Sized>(sink: &mut S, unit: &Unit<'_>) -> Result<(), RefusedC
             nothing_applied: false,
             holds_nul: false,
         }),
+    }
+}
+
+fn refused(unit: &Unit<'_>, command: &Command<'_>, refusal: Refusal, nothing_applied: bool) -> RefusedCommand {
+    RefusedCommand {
+        name: CommandName::new(command.args().name()),
+        offset: command.offset(),
+        index: command.index(),
+        refusal,
+        unit_offset: unit.range().start,
+        nothing_applied,
+        holds_nul: command.args().from(0).any(|arg| memchr::memchr(0, arg).is_some()),
     }
 }

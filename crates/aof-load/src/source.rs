@@ -30,8 +30,13 @@ const PATIENCE: Duration = Duration::from_millis(50);
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// At the first damage. What came before is whole.
-    #[error("{0}")]
-    Damaged(Box<Damage>),
+    #[error("{damage}")]
+    Damaged {
+        /// What is wrong, and where.
+        damage: Box<Damage>,
+        /// The whole commands of the `MULTI` that is open there, as one unit; empty if none is open.
+        open: Box<Batch>,
+    },
     /// With a failed pread(2).
     #[error("can't read at byte {offset}")]
     Io {
@@ -84,7 +89,11 @@ impl Reader {
                 return Ok(Some(batch));
             }
             if let Some(end) = &mut self.end {
-                return std::mem::replace(end, Ok(())).map(|()| None);
+                let mut end = std::mem::replace(end, Ok(()));
+                if let Err(ReadError::Damaged { open, .. }) = &mut end {
+                    **open = self.assembler.take_open();
+                }
+                return end.map(|()| None);
             }
             self.end = self.fill().map_or_else(|error| Some(Err(error)), |more| (!more).then_some(Ok(())));
         }
@@ -92,7 +101,6 @@ impl Reader {
 
     /// Reads one chunk and recognises what is whole in it. `false` at the end.
     fn fill(&mut self) -> Result<bool, ReadError> {
-        let damaged = |damage| ReadError::Damaged(Box::new(damage));
         let left = usize::try_from(self.size_bytes.saturating_sub(self.at)).unwrap_or(usize::MAX).min(CHUNK_BYTES);
         if left == 0 {
             return self.assembler.end().map(|()| false).map_err(damaged);
@@ -105,6 +113,11 @@ impl Reader {
         self.at += read.map_err(|source| ReadError::Io { offset: self.at, source })? as u64;
         self.assembler.advance().map(|()| true).map_err(damaged)
     }
+}
+
+/// What is in the open transaction is added when the units before it are taken.
+fn damaged(damage: Damage) -> ReadError {
+    ReadError::Damaged { damage: Box::new(damage), open: Box::default() }
 }
 
 type Message = Result<Option<Batch>, ReadError>;
