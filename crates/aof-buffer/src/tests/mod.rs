@@ -1,1 +1,8 @@
-//! Tests of the whole buffer.
+//! Tests of the whole buffer over a disk and a bio that fail and finish on demand.
+
+mod feeding;
+mod flushing;
+mod model;
+mod rig;
+mod switching;
+mod trouble;

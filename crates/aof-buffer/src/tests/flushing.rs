@@ -1,0 +1,185 @@
+//! Who writes and fsyncs when, without failures.
+
+use bio::Kind;
+
+use super::rig::{Rig, SELECT_0};
+use crate::{AppendFsync, Turn};
+
+#[test]
+fn a_turn_is_one_write_whatever_was_fed() {
+    let mut rig = Rig::new(AppendFsync::No);
+    for _ in 0..100 {
+        rig.feed("A");
+    }
+    rig.turn();
+    rig.turn();
+    assert_eq!(rig.file.state().appends, 1);
+    assert_eq!(rig.marks().0, rig.marks().1);
+}
+
+#[test]
+fn everysec_never_writes_in_the_loop_while_an_fsync_runs() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    let first = rig.feed("A");
+    rig.turn();
+    assert_eq!((rig.marks().1, rig.bio.count(Kind::Fsync)), (first, 1));
+    let second = rig.feed("B");
+    rig.turn();
+    assert_eq!((rig.file.state().appends, rig.bio.count(Kind::Write)), (1, 1), "handed to a thread");
+    let third = rig.feed("C");
+    rig.turn();
+    assert_eq!(rig.bio.count(Kind::Write), 1, "one write at a time");
+    rig.finish(Kind::Write);
+    assert_eq!((rig.marks().1, rig.bio.count(Kind::Write)), (second, 1), "the next goes out");
+    rig.finish(Kind::Fsync);
+    assert_eq!(rig.marks(), (third, second, first));
+    rig.finish(Kind::Write);
+    assert_eq!(rig.marks(), (third, third, first));
+}
+
+#[test]
+fn a_forced_turn_writes_in_the_loop_beside_an_fsync() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    rig.feed("A");
+    rig.turn();
+    let end = rig.feed("B");
+    rig.turn_with(|turn| Turn { force: true, ..turn });
+    assert_eq!((rig.marks().1, rig.bio.count(Kind::Write)), (end, 0));
+}
+
+#[test]
+fn everysec_fsyncs_the_tail_within_a_second_of_the_last_write_although_traffic_stops() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    rig.feed("A");
+    rig.turn();
+    rig.finish(Kind::Fsync);
+    assert_eq!(rig.aof.next_wakeup_ms(), None);
+    rig.now_ms += 400;
+    let end = rig.feed("B");
+    assert!(rig.aof.next_wakeup_ms().unwrap() <= rig.now_ms, "unwritten bytes cannot wait");
+    rig.turn();
+    assert_eq!((rig.bio.count(Kind::Fsync), rig.aof.next_wakeup_ms()), (0, Some(rig.now_ms + 600)));
+    rig.turn_after(599);
+    assert_eq!(rig.bio.count(Kind::Fsync), 0);
+    rig.turn_after(1);
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, rig.aof.next_wakeup_ms()), (end, None));
+    rig.turn_after(5_000);
+    assert_eq!(rig.bio.count(Kind::Fsync), 0, "nothing new, no fsync");
+}
+
+#[test]
+fn fsyncs_of_everysec_are_held_back_while_a_child_does_io_and_made_up_for_after() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    rig.aof.set_fsync_held(true);
+    rig.feed("A");
+    rig.turn_after(5_000);
+    assert_eq!((rig.bio.count(Kind::Fsync), rig.aof.next_wakeup_ms()), (0, None));
+    assert_eq!(rig.aof.stats().effective_fsync, AppendFsync::No);
+    rig.aof.set_fsync_held(false);
+    rig.turn();
+    assert_eq!((rig.bio.count(Kind::Fsync), rig.aof.stats().pending_bio_fsync), (1, 1));
+}
+
+#[test]
+fn under_no_only_an_end_fsyncs() {
+    let mut rig = Rig::new(AppendFsync::No);
+    let end = rig.feed("A");
+    rig.turn();
+    rig.turn_after(60_000);
+    assert_eq!((rig.marks(), rig.aof.reply_mark().0), ((end, end, 0), end));
+    rig.blocking().unwrap();
+    assert_eq!((rig.marks(), rig.file.state().fsyncs), ((end, end, end), 1));
+}
+
+#[test]
+fn always_fsyncs_what_gathered_during_an_fsync_as_one_group() {
+    let mut rig = Rig::new(AppendFsync::Always);
+    let first = rig.feed("A");
+    rig.turn();
+    let second = rig.feed("B");
+    rig.turn();
+    rig.finish(Kind::Write);
+    let third = rig.feed("C");
+    rig.turn();
+    rig.finish(Kind::Write);
+    assert_eq!((rig.bio.count(Kind::Fsync), rig.aof.reply_mark().0), (1, 0), "fsyncs of a file never overlap");
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks(), rig.aof.reply_mark().0), ((third, third, first), first));
+    assert!(first < second);
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, rig.file.state().fsyncs), (third, 2));
+}
+
+#[test]
+fn always_lets_the_loop_fsync_for_one_client_alone() {
+    let mut rig = Rig::new(AppendFsync::Always);
+    let end = rig.feed("A");
+    rig.turn_with(|turn| Turn { alone: true, ..turn });
+    assert_eq!((rig.marks().2, rig.bio.count(Kind::Fsync), rig.aof.reply_mark().0), (end, 0, end));
+}
+
+#[test]
+fn a_flush_that_waits_two_seconds_is_counted_once() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    rig.feed("A");
+    rig.turn();
+    rig.feed("B");
+    rig.turn();
+    assert_eq!(rig.aof.next_wakeup_ms(), Some(rig.now_ms + 2_000));
+    rig.turn_after(1_999);
+    assert_eq!(rig.aof.stats().delayed_fsync, 0);
+    rig.turn_after(1);
+    rig.turn_after(10_000);
+    assert_eq!((rig.aof.stats().delayed_fsync, rig.aof.next_wakeup_ms()), (1, None));
+    let notices = rig.notices();
+    assert_eq!(notices.len(), 1);
+    assert!(notices[0].contains("AOF fsync is taking too long (disk is busy?)"));
+    rig.finish(Kind::Write);
+    rig.aof.reset_stats();
+    assert_eq!((rig.aof.stats().delayed_fsync, rig.aof.backlog_bytes()), (0, 0));
+}
+
+#[test]
+fn giving_up_always_takes_effect_when_everything_fed_under_it_is_fsynced() {
+    let mut rig = Rig::new(AppendFsync::Always);
+    let before = rig.feed("A");
+    rig.turn();
+    rig.aof.set_policy(AppendFsync::No);
+    let after = rig.feed("B");
+    rig.turn();
+    rig.finish(Kind::Write);
+    assert_eq!((rig.aof.reply_mark().0, rig.aof.stats().effective_fsync), (0, AppendFsync::Always));
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.aof.reply_mark().0, rig.aof.stats().effective_fsync), (after, AppendFsync::No));
+    assert_eq!((rig.marks().2, rig.bio.count(Kind::Fsync)), (before, 0));
+}
+
+#[test]
+fn turning_to_always_holds_earlier_replies_to_it_too() {
+    let mut rig = Rig::new(AppendFsync::No);
+    let end = rig.feed("A");
+    rig.turn();
+    assert_eq!(rig.aof.reply_mark().0, end);
+    rig.aof.set_policy(AppendFsync::Always);
+    assert_eq!(rig.aof.reply_mark().0, 0);
+    rig.turn();
+    rig.finish(Kind::Fsync);
+    assert_eq!(rig.aof.reply_mark().0, end);
+}
+
+#[test]
+fn a_blocking_flush_settles_what_is_in_flight_and_its_completions_come_to_nothing() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    rig.feed("A");
+    rig.turn();
+    rig.feed("B");
+    rig.turn();
+    let end = rig.feed("C");
+    rig.blocking().unwrap();
+    assert_eq!(rig.marks(), (end, end, end));
+    rig.deliver();
+    assert_eq!(rig.file.content(), [SELECT_0, b"*1\r\n$1\r\nA\r\n*1\r\n$1\r\nB\r\n*1\r\n$1\r\nC\r\n"].concat());
+    let foreign = bio::Completion { id: bio::JobId(999), kind: Kind::Fsync, outcome: Ok(0) };
+    assert!(!rig.aof.complete(&foreign, rig.now_ms));
+}

@@ -1,0 +1,203 @@
+//! Failed writes and fsyncs.
+
+use bio::Kind;
+
+use super::rig::{AppendFault, Rig};
+use crate::{AofError, AppendFsync, Failure, Health, OnAlwaysError, Turn};
+
+const POLICIES: [AppendFsync; 2] = [AppendFsync::EverySec, AppendFsync::No];
+
+#[test]
+fn a_short_write_is_cut_off_again_and_the_buffer_stays_whole() {
+    let mut rig = Rig::new(AppendFsync::No);
+    rig.feed("A");
+    rig.turn();
+    let good = rig.file.content();
+    let end = rig.feed("BBBB");
+    rig.file.next_append(AppendFault::Short(5));
+    rig.turn();
+    assert_eq!(rig.file.content(), good);
+    assert_eq!(rig.aof.health().reason().unwrap(), "No space left on device");
+    assert_eq!(rig.notices(), ["Short write while writing to the AOF file: (nwritten=5, expected=14)"]);
+    rig.turn_after(1_000);
+    assert_eq!((rig.marks().1, rig.file.content().len() as u64), (end, end));
+    assert!(rig.aof.health().is_ok());
+}
+
+#[test]
+fn a_short_write_that_cannot_be_cut_drops_exactly_the_bytes_written() {
+    let mut rig = Rig::new(AppendFsync::No);
+    let end = rig.feed("AAAA");
+    rig.file.next_append(AppendFault::Short(5));
+    rig.file.state().cut_faults = 1;
+    rig.turn();
+    assert_eq!((rig.marks().1, rig.file.content().len(), rig.aof.backlog_bytes()), (5, 5, end - 5));
+    assert!(!rig.aof.health().is_ok(), "in error until the rest is written");
+    assert_eq!(rig.notices().len(), 2);
+    rig.turn_after(1_000);
+    assert!(rig.aof.health().is_ok());
+    assert_eq!(rig.file.content().len() as u64, end);
+}
+
+#[test]
+fn a_write_error_keeps_everything_fails_held_replies_and_is_retried_every_second() {
+    for policy in POLICIES {
+        let mut rig = Rig::new(policy);
+        let end = rig.feed("A");
+        rig.file.next_append(AppendFault::Errno(28));
+        rig.file.next_append(AppendFault::Errno(28));
+        rig.turn();
+        let failed = rig.aof.take_failed().unwrap();
+        assert_eq!((failed.upto.0, failed.failure.reason().as_str()), (end, "No space left on device"));
+        assert!(rig.aof.take_failed().is_none());
+        assert_eq!(rig.aof.next_wakeup_ms(), Some(rig.now_ms + 1_000));
+        let began_ms = rig.now_ms;
+        rig.turn_after(999);
+        assert_eq!(rig.file.state().appends, 1);
+        rig.turn_after(1);
+        assert_eq!(rig.file.state().appends, 2);
+        assert!(matches!(rig.aof.health(), Health::WriteError { since_ms, .. } if since_ms == began_ms));
+        assert!(!rig.aof.stats().last_write_ok);
+        rig.turn_after(1_000);
+        assert!(rig.aof.health().is_ok());
+        assert_eq!(rig.marks().1, end);
+        assert_eq!(
+            rig.notices(),
+            [
+                "Error writing to the AOF file: No space left on device",
+                "AOF write error looks solved, Redis can write again."
+            ]
+        );
+    }
+}
+
+#[test]
+fn errors_are_told_at_most_once_in_thirty_seconds() {
+    let mut rig = Rig::new(AppendFsync::No);
+    rig.feed("A");
+    for _ in 0..61 {
+        rig.file.next_append(AppendFault::Errno(5));
+    }
+    for _ in 0..61 {
+        rig.turn();
+        rig.now_ms += 1_000;
+    }
+    assert_eq!(rig.notices().len(), 3);
+}
+
+#[test]
+fn an_error_in_a_write_job_is_handled_like_one_in_the_loop() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    let first = rig.feed("A");
+    rig.turn();
+    rig.feed("B");
+    rig.turn();
+    let end = rig.feed("C");
+    rig.file.next_append(AppendFault::Short(3));
+    rig.finish(Kind::Write);
+    assert_eq!(rig.aof.take_failed().unwrap().upto.0, end);
+    assert_eq!((rig.marks().1, rig.file.content().len() as u64), (first, first));
+    assert!(matches!(rig.aof.health(), Health::WriteError { .. }));
+    rig.finish(Kind::Fsync);
+    rig.turn_after(1_000);
+    assert_eq!(rig.marks().1, end);
+    assert!(String::from_utf8(rig.file.content()).unwrap().ends_with("A\r\n*1\r\n$1\r\nB\r\n*1\r\n$1\r\nC\r\n"));
+}
+
+#[test]
+fn an_interrupted_write_is_repeated_at_once() {
+    let mut rig = Rig::new(AppendFsync::No);
+    let end = rig.feed("A");
+    rig.file.next_append(AppendFault::Interrupted);
+    rig.turn();
+    assert_eq!((rig.marks().1, rig.aof.health().is_ok()), (end, true));
+}
+
+#[test]
+fn what_a_job_that_died_left_behind_is_cut_off_before_the_next_write() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    rig.feed("A");
+    rig.turn();
+    let end = rig.feed("B");
+    rig.turn();
+    rig.file.next_append(AppendFault::Panic(4));
+    rig.finish(Kind::Write);
+    assert!(matches!(rig.aof.health(), Health::WriteError { .. }));
+    rig.finish(Kind::Fsync);
+    rig.file.state().cut_faults = 1;
+    rig.turn_after(1_000);
+    assert!(!rig.aof.health().is_ok(), "not written behind an unknown tail");
+    rig.turn_after(1_000);
+    assert!(rig.aof.health().is_ok());
+    assert_eq!(rig.file.content().len() as u64, end);
+}
+
+#[test]
+fn a_failed_fsync_counts_for_ever_and_is_never_tried_again() {
+    for policy in [AppendFsync::EverySec, AppendFsync::Always] {
+        let mut rig = Rig::with(policy, OnAlwaysError::Refuse);
+        let first = rig.feed("A");
+        rig.turn();
+        rig.finish(Kind::Fsync);
+        rig.now_ms += 1_000;
+        let second = rig.feed("B");
+        rig.turn();
+        rig.file.state().fsync_faults = 1;
+        rig.finish(Kind::Fsync);
+        assert!(matches!(rig.aof.take_failed().unwrap().failure, Failure::Fsync(_)));
+        let replied = rig.aof.reply_mark();
+        // Bytes that were fed may still go out.
+        let third = rig.feed("C");
+        rig.turn_after(10_000);
+        assert_eq!(rig.marks(), (third, third, first));
+        assert_eq!(rig.aof.reply_mark(), replied, "nothing more is acked on this file");
+        assert!(replied.0 <= second);
+        assert_eq!((rig.bio.count(Kind::Fsync), rig.aof.next_wakeup_ms()), (0, None));
+        assert!(matches!(rig.blocking(), Err(AofError::Fsync { .. })));
+        assert_eq!(rig.file.state().fsyncs, 2);
+        assert!(matches!(rig.aof.health(), Health::FsyncFailed { .. }));
+        assert_eq!(rig.notices().len(), 1);
+    }
+}
+
+#[test]
+fn under_always_a_failure_is_fatal_if_so_configured() {
+    for fsync in [false, true] {
+        let mut rig = Rig::new(AppendFsync::Always);
+        rig.feed("A");
+        if fsync {
+            rig.file.state().fsync_faults = 1;
+        } else {
+            rig.file.next_append(AppendFault::Errno(5));
+        }
+        rig.turn_with(|turn| Turn { alone: true, ..turn });
+        assert!(matches!(rig.aof.health(), Health::Fatal { .. }));
+        assert!(rig.aof.take_failed().is_some());
+        assert!(rig.notices().last().unwrap().ends_with("Exiting..."));
+        rig.turn_after(10_000);
+        assert_eq!((rig.aof.reply_mark().0, rig.aof.next_wakeup_ms()), (0, None));
+    }
+}
+
+#[test]
+fn a_write_error_under_always_heals_if_the_server_does_not_exit() {
+    let mut rig = Rig::with(AppendFsync::Always, OnAlwaysError::Refuse);
+    let end = rig.feed("A");
+    rig.file.next_append(AppendFault::Errno(28));
+    rig.turn();
+    assert!(matches!(rig.aof.health(), Health::WriteError { .. }));
+    rig.turn_after(1_000);
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, rig.aof.health().is_ok()), (end, true));
+}
+
+#[test]
+fn a_blocking_flush_that_fails_keeps_the_bytes() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    let end = rig.feed("A");
+    rig.file.next_append(AppendFault::Errno(28));
+    assert!(matches!(rig.blocking(), Err(AofError::Write { .. })));
+    assert_eq!(rig.aof.backlog_bytes(), end);
+    rig.blocking().unwrap();
+    assert_eq!((rig.marks(), rig.aof.health().is_ok()), ((end, end, end), true));
+}
