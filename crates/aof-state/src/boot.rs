@@ -62,6 +62,8 @@ impl fmt::Debug for BootId {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "compares with what the kernel says")]
+
     use super::*;
     use proptest::prelude::*;
 

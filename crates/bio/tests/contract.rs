@@ -1,5 +1,6 @@
 //! What both executors promise, as one set of properties, and what only threads can show. No sleeps: jobs are held and
 //! released by channels.
+#![expect(clippy::disallowed_methods, reason = "tests of real threads")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use bio::{Bio, Completion, InlineBio, JobId, JobPanicked, Kind, ThreadBio};

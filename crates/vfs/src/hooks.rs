@@ -3,6 +3,7 @@
 //!
 //! A write to a file waits while a delayed fsync of it runs, as write(2) does on file systems that keep pages stable
 //! while they are written back: that is what makes a flush behind an fsync late.
+#![expect(clippy::disallowed_methods, reason = "a delay is what this is for")]
 
 use crate::{Dir, File, LockOutcome, Metadata, Open};
 use parking_lot::Mutex;

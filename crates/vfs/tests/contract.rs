@@ -2,6 +2,7 @@
 //!
 //! - Any sequence of operations gives the same answers on both, as long as nothing crashes.
 //! - After any crash, what was fsynced is there; what is there was written; nothing else.
+#![expect(clippy::disallowed_methods, reason = "tests of real files")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use proptest::prelude::*;

@@ -1,6 +1,7 @@
 //! How much memory a child has of its own: `Private_Dirty` of `/proc/self/smaps_rollup`, read into a stack buffer.
 //!
 //! After a fork every page is shared; one written by either process becomes private and dirty in the child's account.
+#![expect(clippy::disallowed_methods, reason = "reads /proc about this process")]
 
 use std::ffi::CStr;
 

@@ -5,6 +5,7 @@
 //!
 //! Order in the child, before the task runs: mark the process as a child, ask to die with the parent and check that it
 //! still lives, signals, descriptors, name. All of it without allocation; see `sys`.
+#![expect(clippy::disallowed_methods, reason = "this is the seam to processes")]
 
 mod cow;
 mod env;

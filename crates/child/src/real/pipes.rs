@@ -3,6 +3,7 @@
 //!
 //! Each process must close the other's ends, or it would never see the other's death: the parent drops [`ChildEnds`] after
 //! the fork, the child closes everything that is not in its own.
+#![expect(clippy::disallowed_methods, reason = "this is the seam to pipes between parent and child")]
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};

@@ -2,6 +2,7 @@
 //! prctl, `_exit`.
 //!
 //! Everything that runs in the child is free of allocation and locks: what it needs is computed before the fork.
+#![expect(clippy::disallowed_methods, reason = "this is the seam to fork(2)")]
 #![expect(unsafe_code, reason = "fork(2) and what a child must do directly after it")]
 
 use std::io;

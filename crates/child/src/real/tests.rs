@@ -1,4 +1,5 @@
 //! Real forks: what a child inherits, how it ends, what its parent sees of it.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests of real children and their files")]
 
 use super::*;
 use crate::{ChildEnv, Failure, Received, Step};

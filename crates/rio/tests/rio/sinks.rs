@@ -1,4 +1,5 @@
 //! Sinks: every byte arrives once and in order, or the error says where it ended.
+#![expect(clippy::disallowed_methods, reason = "tests of real files")]
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,4 +1,5 @@
 //! The directory lock: a flock(2) on a file that holds the holder's process id. Why flock: see [`DirLock`].
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the seam to file locks")]
 
 use super::sys;
 use crate::{DirLock, LockOutcome};

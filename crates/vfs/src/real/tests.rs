@@ -1,4 +1,5 @@
 //! What only the real file system can show: modes, links, inherited descriptors, the lock across processes.
+#![expect(clippy::disallowed_methods, reason = "tests of real files")]
 
 use super::*;
 use crate::durable_rename;
