@@ -402,7 +402,7 @@ static TABLE: &[Directive] = &[
         |c, v| memory(v).map(|v| c.auto_aof_rewrite_min_size_bytes = v),
     ),
     yes_no_directive!(live "aof-load-truncated" aof_load_truncated),
-    yes_no_directive!(live "aof-load-torn-side-file" aof_torn_side_file),
+    yes_no_directive!(live "aof-load-without-side-file" aof_load_without_side_file),
     live(
         "aof-load-ambiguous-tail",
         |c| if c.aof_ambiguous_tail_cut { "cut" } else { "refuse" }.to_owned(),

@@ -76,8 +76,8 @@ pub struct Config {
     pub auto_aof_rewrite_min_size_bytes: u64,
     /// `aof-load-truncated`.
     pub aof_load_truncated: bool,
-    /// `aof-load-torn-side-file`: `no` lets a torn tail be cut even if its copy cannot be written. Ours.
-    pub aof_torn_side_file: bool,
+    /// `aof-load-without-side-file`: `yes` lets a torn tail be cut even if its copy cannot be written. Ours.
+    pub aof_load_without_side_file: bool,
     /// `aof-load-ambiguous-tail`: what to do with a tail that reads two ways. Ours.
     pub aof_ambiguous_tail_cut: bool,
     /// `aof-rewrite-incremental-fsync`.
@@ -125,7 +125,7 @@ impl Default for Config {
             auto_aof_rewrite_percentage: 100,
             auto_aof_rewrite_min_size_bytes: 64 << 20,
             aof_load_truncated: true,
-            aof_torn_side_file: true,
+            aof_load_without_side_file: false,
             aof_ambiguous_tail_cut: false,
             aof_rewrite_incremental_fsync: true,
             proto_max_bulk_len_bytes: 512 << 20,

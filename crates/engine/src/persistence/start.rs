@@ -153,7 +153,7 @@ impl Engine {
         let options = LoadOptions {
             truncated: self.config.aof_load_truncated,
             ambiguous_tail: if self.config.aof_ambiguous_tail_cut { AmbiguousTail::Cut } else { AmbiguousTail::Refuse },
-            without_side_file: !self.config.aof_torn_side_file,
+            without_side_file: self.config.aof_load_without_side_file,
             source: if self.process.threads { SourceKind::Threaded } else { SourceKind::Inline },
         };
         let dir = std::sync::Arc::clone(&self.persistence.dir);
