@@ -44,11 +44,10 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandE
         None if patch.is_empty() => 0,
         None => {
             check_len(offset, patch.len(), limit)?;
-            let mut value = vec![0; offset];
-            value.extend_from_slice(patch);
-            ctx.store.set_str(key, &value, Deadline::Clear);
+            ctx.store.set_str(key, b"", Deadline::Clear);
+            let len = ctx.store.string_mut(key)?.map_or(0, |mut value| value.overwrite(offset, patch));
             ctx.store.propagate();
-            value.len()
+            len
         }
         Some(value) if patch.is_empty() => value.as_ref().len(),
         Some(mut value) => {
