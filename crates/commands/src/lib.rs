@@ -19,9 +19,12 @@ pub mod scan;
 pub mod store;
 pub mod table;
 
+mod elems;
 mod engine_ops;
 mod keys;
+mod lists;
 mod server;
+mod sets;
 mod strings;
 
 #[cfg(test)]

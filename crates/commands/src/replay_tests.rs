@@ -16,7 +16,12 @@ use crate::harness::{Bench, decode, show_reply};
 
 /// The modules' templates, and the letter of the keys they mostly use: a new type gets a letter of its own. Commands on
 /// keys of any type have none.
-const TEMPLATES: &[(Option<char>, &[&str])] = &[(Some('s'), crate::strings::FUZZ), (None, crate::keys::FUZZ)];
+const TEMPLATES: &[(Option<char>, &[&str])] = &[
+    (Some('s'), crate::strings::FUZZ),
+    (None, crate::keys::FUZZ),
+    (Some('l'), crate::lists::FUZZ),
+    (Some('t'), crate::sets::FUZZ),
+];
 
 /// One step: a template by number, the seed that fills it, how far the clock moves before, the client's database.
 type Step = (usize, u64, i64, u32);

@@ -1,5 +1,6 @@
 //! What SCAN, SSCAN, HSCAN and ZSCAN share: the cursor and the options.
 
+use keyspace::Elem;
 use numeric::{IntBuf, parse_u64};
 use resp_codec::{Args, Reply};
 
@@ -67,6 +68,11 @@ impl<'a> Options<'a> {
     /// Whether the pattern lets a key, member or field pass.
     pub fn wants(&self, name: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| pattern.matches(name))
+    }
+
+    /// Whether the pattern lets an element of a collection pass. Free without a pattern.
+    pub fn wants_elem(&self, elem: Elem<'_>) -> bool {
+        self.pattern.is_none_or(|pattern| pattern.matches(elem.bytes(&mut IntBuf::new())))
     }
 
     /// Whether values of this type are wanted.

@@ -9,7 +9,14 @@ use resp_codec::{Args, Reply};
 use crate::command::{Command, Flags};
 
 /// Every module's rows. A new module adds its rows here and nowhere else.
-const GROUPS: &[&[Command]] = &[crate::strings::ROWS, crate::keys::ROWS, crate::server::ROWS, crate::engine_ops::ROWS];
+const GROUPS: &[&[Command]] = &[
+    crate::strings::ROWS,
+    crate::keys::ROWS,
+    crate::lists::ROWS,
+    crate::sets::ROWS,
+    crate::server::ROWS,
+    crate::engine_ops::ROWS,
+];
 
 const COUNT: usize = {
     let (mut n, mut group) = (0, 0);
@@ -21,7 +28,7 @@ const COUNT: usize = {
 };
 
 /// Slots of the index: a power of two, at least four times the rows, so that probes are short.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 2048;
 const _: () = assert!(COUNT * 4 <= SLOTS, "the index of command names is too full: double SLOTS");
 
 /// All commands and subcommands.
