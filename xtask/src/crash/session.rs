@@ -20,6 +20,8 @@ use super::watch::{Phase, Sight};
 const AIM_BOUND: Duration = Duration::from_millis(2_500);
 /// A rewrite that went by without its target being seen is asked for again after so long.
 const REWRITE_AGAIN: Duration = Duration::from_millis(60);
+/// How long a temporary file may be there before it counts as left over.
+const LEFTOVER_BOUND: Duration = Duration::from_secs(3);
 /// How long the child of a killed server may live.
 const ORPHAN_BOUND: Duration = Duration::from_secs(5);
 
@@ -111,7 +113,7 @@ impl Session<'_> {
             policy: self.plan.policy,
             acked: self.records.iter().map(|r| r.acked - r.recovered_before).sum(),
             sight: *sight.as_ref().unwrap_or(&Sight::default()),
-            temp_file_left: !temp_files(server.data_dir())?.is_empty(),
+            temp_file_left: temp_files(server.data_dir())?.iter().any(|name| name.starts_with("temp-rewriteaof")),
         });
         let mut findings = misbehaviour(&server, &outcomes)?;
         findings.extend(died.map(|status| Finding::Other(format!("the server ended by itself: {status}"))));
@@ -195,7 +197,7 @@ impl Session<'_> {
 
     /// Files and processes that the killed server left and the new one should not tolerate.
     fn leftovers(&mut self) -> Result<Vec<Finding>> {
-        let mut findings: Vec<Finding> = temp_files(&self.home.join("data"))?
+        let mut findings: Vec<Finding> = lasting_temp_files(&self.home.join("data"))?
             .into_iter()
             .map(|name| Finding::Other(format!("{name} is still there after the restart")))
             .collect();
@@ -287,6 +289,19 @@ fn misbehaviour(server: &ServerProcess, outcomes: &[Outcome]) -> Result<Vec<Find
     let panics = log.lines().filter(|line| line.contains("panicked at"));
     findings.extend(panics.map(|line| Finding::Other(line.to_owned())));
     Ok(findings)
+}
+
+/// The temporary files that stay. The live server's own state file has such a name too, for a moment, each time it is
+/// replaced: a file that was gone once is no leftover.
+fn lasting_temp_files(data_dir: &Path) -> Result<Vec<String>> {
+    let deadline = Instant::now() + LEFTOVER_BOUND;
+    let mut lasting = temp_files(data_dir)?;
+    while !lasting.is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+        let now = temp_files(data_dir)?;
+        lasting.retain(|name| now.contains(name));
+    }
+    Ok(lasting)
 }
 
 /// The names of a rewrite's or a save's temporary files.

@@ -121,7 +121,7 @@ fn temporary_files_of_a_crash_are_removed_and_other_files_are_not() -> Result<()
     }
     let _server = home.server()?.start()?;
     let names = home.names()?;
-    ensure!(names.iter().all(|n| !n.starts_with("temp-")), "{names:?}");
+    ensure!(names.iter().all(|n| !n.starts_with("temp-rewriteaof")), "{names:?}");
     ensure!(names.iter().any(|n| n == "notes.txt"), "{names:?}");
     Ok(())
 }

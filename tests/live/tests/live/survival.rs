@@ -61,7 +61,7 @@ fn a_rewrite_under_load_keeps_every_write() -> Result<()> {
     let server = builder.start()?;
     let differences = compare(&expected, &lasting(&mut server.client()?)?, 0);
     ensure!(differences.is_empty(), "{differences:#?}");
-    ensure!(home.names()?.iter().all(|name| !name.starts_with("temp-")), "{:?}", home.names()?);
+    ensure!(home.names()?.iter().all(|name| !name.starts_with("temp-rewriteaof")), "{:?}", home.names()?);
     Ok(())
 }
 
