@@ -19,6 +19,15 @@ pub(crate) fn bulk(reply: &mut Reply<'_>, elem: Elem<'_>) {
     }
 }
 
+/// Replies an element as a bulk string, or null.
+#[inline]
+pub(crate) fn bulk_or_null(reply: &mut Reply<'_>, elem: Option<Elem<'_>>) {
+    match elem {
+        None => reply.null(),
+        Some(elem) => bulk(reply, elem),
+    }
+}
+
 /// Logs that something was taken out of a collection, and removes the key if that was all.
 pub(crate) fn took_out(store: &mut Store<'_>, key: Key<'_>) {
     if !store.remove_if_empty(key) {
@@ -89,6 +98,20 @@ impl RandomCount {
         match count {
             ..0 => Ok(Self::Repeated(size)),
             0.. => Ok(Self::Distinct(size)),
+        }
+    }
+
+    /// Refuses counts whose double would not fit, as for replies of pairs.
+    pub(crate) fn of_pairs(self) -> Result<Self, CommandError> {
+        let (Self::Distinct(count) | Self::Repeated(count)) = self;
+        if count > usize::MAX / 4 { Err(CommandError::OutOfRange) } else { Ok(self) }
+    }
+
+    /// How many elements are answered out of a collection of `len`.
+    pub(crate) fn drawn_from(self, len: usize) -> usize {
+        match self {
+            Self::Distinct(count) => count.min(len),
+            Self::Repeated(count) => count,
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod table;
 
 mod elems;
 mod engine_ops;
+mod hashes;
 mod keys;
 mod lists;
 mod server;

@@ -21,6 +21,7 @@ const TEMPLATES: &[(Option<char>, &[&str])] = &[
     (None, crate::keys::FUZZ),
     (Some('l'), crate::lists::FUZZ),
     (Some('t'), crate::sets::FUZZ),
+    (Some('h'), crate::hashes::FUZZ),
 ];
 
 /// One step: a template by number, the seed that fills it, how far the clock moves before, the client's database.

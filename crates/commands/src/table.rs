@@ -14,6 +14,7 @@ const GROUPS: &[&[Command]] = &[
     crate::keys::ROWS,
     crate::lists::ROWS,
     crate::sets::ROWS,
+    crate::hashes::ROWS,
     crate::server::ROWS,
     crate::engine_ops::ROWS,
 ];
