@@ -97,3 +97,56 @@ impl Expiry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_clamped_and_count_from_the_end() {
+        for (start, stop, len, expected) in [
+            (0, -1, 3, Some(0..3)),
+            (-2, -1, 3, Some(1..3)),
+            (-100, 100, 3, Some(0..3)),
+            (1, 1, 3, Some(1..2)),
+            (2, 1, 3, None),
+            (3, 5, 3, None),
+            (0, -4, 3, None),
+            (0, 0, 0, None),
+            (i64::MIN, i64::MAX, 3, Some(0..3)),
+            (i64::MAX, i64::MIN, 3, None),
+        ] {
+            assert_eq!(range(start, stop, len), expected, "{start} {stop} of {len}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_told_apart() {
+        assert_eq!(int_in(b"5", 0, 4), Err(CommandError::OutOfRangeBetween { min: 0, max: 4 }));
+        assert_eq!(int_in(b"x", 0, 4), Err(CommandError::NotAnInteger));
+        assert_eq!(int_in(b"4", 0, 4), Ok(4));
+        assert_eq!(not_negative(b"-1"), Err(CommandError::MustBePositive));
+        assert_eq!(not_negative(b"0"), Ok(0));
+        assert_eq!(float(b"nan"), Err(CommandError::NotAFloat));
+        assert_eq!(db_index(b"16", 16), Err(CommandError::DbIndexOutOfRange));
+        assert_eq!(db_index(b"15", 16), Ok(15));
+    }
+
+    #[test]
+    fn deadlines_that_do_not_fit_are_none() {
+        let now = UnixMs(1_000);
+        for (unit, value, expected) in [
+            (Expiry::Seconds, 2, Some(3_000)),
+            (Expiry::Millis, 2, Some(1_002)),
+            (Expiry::UnixSeconds, 2, Some(2_000)),
+            (Expiry::UnixMillis, 2, Some(2)),
+            (Expiry::Seconds, i64::MAX / 1000 + 1, None),
+            (Expiry::Seconds, i64::MAX / 1000, None),
+            (Expiry::Millis, i64::MAX, None),
+            (Expiry::UnixSeconds, i64::MIN / 1000 - 1, None),
+            (Expiry::UnixMillis, i64::MAX, Some(i64::MAX)),
+        ] {
+            assert_eq!(unit.deadline(value, now), expected.map(UnixMs), "{unit:?} {value}");
+        }
+    }
+}
