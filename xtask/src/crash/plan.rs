@@ -89,7 +89,7 @@ impl SessionPlan {
         let preloaded_keys = rng.u64(20_000..=60_000);
         let mut targets = targets(policy, knobs, &mut rng);
         targets.truncate(runs);
-        let runs = targets.into_iter().map(|target| draw_run(target, knobs, &mut rng)).collect();
+        let runs = targets.into_iter().map(|target| draw_run(target, policy, knobs, &mut rng)).collect();
         Self { seed, policy, clients, preloaded_keys, ack_early: knobs.ack_early, runs }
     }
 }
@@ -109,7 +109,7 @@ fn targets(policy: Policy, knobs: Knobs, rng: &mut Rng) -> Vec<Target> {
     targets
 }
 
-fn draw_run(target: Target, knobs: Knobs, rng: &mut Rng) -> RunPlan {
+fn draw_run(target: Target, policy: Policy, knobs: Knobs, rng: &mut Rng) -> RunPlan {
     // Drawn whether used or not, so that one choice does not shift the next.
     let rewrite_ms = rng.u64(30..150);
     let moment_ms = rng.u64(60..500);
@@ -123,13 +123,16 @@ fn draw_run(target: Target, knobs: Knobs, rng: &mut Rng) -> RunPlan {
         Target::FlushWait => false,
     };
     let waits_for_fsync = target == Target::FlushWait;
+    let fsync_delay_ms = knobs.fsync_delay_ms.unwrap_or(if waits_for_fsync { flush_delay_ms } else { 0 });
+    // Under `always` nothing is acked before an fsync has ended: a kill during the first one would test little.
+    let first_acks_ms = if policy == Policy::Always { 3 * fsync_delay_ms } else { 0 };
     RunPlan {
         target,
         killed_in_start_after_ms: start_kill.then_some(start_kill_ms),
         rewrite_after_ms: rewrites.then_some(rewrite_ms),
-        kill_after_ms: if target == Target::Moment { moment_ms } else { rewrite_ms },
+        kill_after_ms: first_acks_ms + if target == Target::Moment { moment_ms } else { rewrite_ms },
         linger_us: if target == Target::Child { child_linger_us } else { short_linger_us },
-        fsync_delay_ms: knobs.fsync_delay_ms.unwrap_or(if waits_for_fsync { flush_delay_ms } else { 0 }),
+        fsync_delay_ms,
         switch_delay_ms: if matches!(target, Target::Switch { .. }) { 12 } else { 0 },
         workload_seed: rng.u64(..),
     }

@@ -16,7 +16,7 @@ use super::plan::{Policy, RunPlan, SessionPlan, Target};
 use super::report::{Failure, Finding, RunReport, SessionReport};
 use super::watch::{Phase, Sight};
 
-/// A kill whose target never shows comes after so much load.
+/// A kill whose target never shows comes so long after its earliest moment.
 const AIM_BOUND: Duration = Duration::from_millis(2_500);
 /// A rewrite that went by without its target being seen is asked for again after so long.
 const REWRITE_AGAIN: Duration = Duration::from_millis(60);
@@ -228,7 +228,7 @@ impl Session<'_> {
 /// Batches are larger where every batch waits for a slow fsync, so that as much is acked.
 fn shape(run: &RunPlan) -> Shape {
     let slow = run.fsync_delay_ms > 0;
-    Shape { max_batch: if slow { 300 } else { 24 }, ..Shape::default() }
+    Shape { max_batch: if slow { 600 } else { 24 }, ..Shape::default() }
 }
 
 /// Starts a server and kills it before it can be ready, or just after.
@@ -256,7 +256,9 @@ fn aim(run: &RunPlan, target: Target, control: &mut Client) -> Result<Sight> {
         {
             hit.get_or_insert_with(Instant::now);
         }
-        if hit.is_some_and(|at| at.elapsed() >= linger(run)) || loaded > AIM_BOUND {
+        if hit.is_some_and(|at| at.elapsed() >= linger(run))
+            || loaded > Duration::from_millis(run.kill_after_ms) + AIM_BOUND
+        {
             return Ok(sight);
         }
         let due = run.rewrite_after_ms.is_some_and(|ms| loaded >= Duration::from_millis(ms));
