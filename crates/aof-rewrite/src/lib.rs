@@ -1,4 +1,4 @@
-//! The AOF rewrite.
+#![doc = include_str!("../README.md")]
 
 mod child_side;
 mod env;
