@@ -3,8 +3,11 @@
 //! `directives` knows every directive by name (one table), `file` reads redis.conf syntax and arguments; both end in this
 //! struct. Values are validated where they are set, so the rest of the engine reads plain fields.
 
-pub(crate) mod directives;
+mod directives;
 pub mod file;
+mod inert;
+mod table;
+mod values;
 
 use aof_buffer::AppendFsync;
 use keyspace::Thresholds;

@@ -98,9 +98,9 @@ impl Engine {
             ("getname", 2) => {
                 let name = client.name.clone();
                 if name.is_empty() {
-                    self.reply(client).null()
+                    self.reply(client).null();
                 } else {
-                    self.reply(client).bulk(name.as_bytes())
+                    self.reply(client).bulk(name.as_bytes());
                 }
                 self.end_reply(client, LogOffset(0));
             }

@@ -1,0 +1,112 @@
+//! How values of directives are read and shown: yes and no, integers, memory sizes, names.
+
+use super::directives::ConfigError;
+use super::{Config, OutputLimit};
+use crate::log::Level;
+
+pub(super) fn yes_no(value: &str) -> Result<bool, ConfigError> {
+    match value {
+        v if v.eq_ignore_ascii_case("yes") => Ok(true),
+        v if v.eq_ignore_ascii_case("no") => Ok(false),
+        _ => Err(ConfigError::NotYesNo),
+    }
+}
+
+pub(super) fn show_bool(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
+}
+
+pub(super) fn integer(value: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
+    let n = numeric::parse_i64(value.as_bytes()).ok_or(ConfigError::NotAnInteger)?;
+    u64::try_from(n).ok().filter(|n| (min..=max).contains(n)).ok_or(ConfigError::OutOfRange { min, max })
+}
+
+pub(super) fn integer_u32(value: &str, min: u32, max: u32) -> Result<u32, ConfigError> {
+    integer(value, min.into(), max.into()).map(|n| u32::try_from(n).expect("bounded by a u32"))
+}
+
+/// Reads a number of bytes: `1k` is 1000, `1kb` is 1024, and so on. Source: memtoull of Redis.
+pub(super) fn memory(value: &str) -> Result<u64, ConfigError> {
+    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+    let unit: u64 = match value[digits..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1_000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return Err(ConfigError::NotMemory),
+    };
+    value[..digits].parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or(ConfigError::NotMemory)
+}
+
+pub(super) fn memory_between(value: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
+    let n = memory(value)?;
+    if (min..=max).contains(&n) { Ok(n) } else { Err(ConfigError::OutOfRange { min, max }) }
+}
+
+pub(super) const FSYNC_NAMES: &str = "everysec, always, no";
+pub(super) const LEVEL_NAMES: &str = "debug, verbose, notice, warning, nothing";
+
+pub(super) fn level(value: &str) -> Result<Level, ConfigError> {
+    match value.to_ascii_lowercase().as_str() {
+        "debug" => Ok(Level::Debug),
+        "verbose" => Ok(Level::Verbose),
+        "notice" => Ok(Level::Notice),
+        "warning" => Ok(Level::Warning),
+        _ => Err(ConfigError::NotOneOf { names: LEVEL_NAMES }),
+    }
+}
+
+pub(super) fn show_level(level: Level) -> String {
+    match level {
+        Level::Debug => "debug",
+        Level::Verbose => "verbose",
+        Level::Notice => "notice",
+        Level::Warning => "warning",
+    }
+    .to_owned()
+}
+
+pub(super) fn file_name(value: &str) -> Result<String, ConfigError> {
+    if value.is_empty() || value.contains('/') || value == "." || value == ".." {
+        return Err(ConfigError::Malformed { reason: "appendfilename can't be a path, just a filename" });
+    }
+    Ok(value.to_owned())
+}
+
+pub(super) fn set_output_limits(c: &mut Config, value: &str) -> Result<(), ConfigError> {
+    let words: Vec<&str> = value.split_whitespace().collect();
+    if words.is_empty() || !words.len().is_multiple_of(4) {
+        return Err(ConfigError::Malformed { reason: "Wrong number of arguments in buffer limit configuration." });
+    }
+    for w in words.chunks(4) {
+        let wrong = ConfigError::Malformed {
+            reason: "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
+        };
+        let bytes = |text| memory(text).map_err(|_| wrong.clone());
+        let limit = OutputLimit {
+            hard_bytes: bytes(w[1])?,
+            soft_bytes: bytes(w[2])?,
+            soft_seconds: w[3].parse().map_err(|_| wrong.clone())?,
+        };
+        match w[0].to_ascii_lowercase().as_str() {
+            "normal" => c.output_limit_normal = limit,
+            "replica" | "slave" => c.output_limit_replica = limit,
+            "pubsub" => c.output_limit_pubsub = limit,
+            _ => {
+                return Err(ConfigError::Malformed {
+                    reason: "Invalid client class specified in buffer limit configuration.",
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn show_output_limits(c: &Config) -> String {
+    [("normal", c.output_limit_normal), ("slave", c.output_limit_replica), ("pubsub", c.output_limit_pubsub)]
+        .map(|(class, l)| format!("{class} {} {} {}", l.hard_bytes, l.soft_bytes, l.soft_seconds))
+        .join(" ")
+}
