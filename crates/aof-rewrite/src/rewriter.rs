@@ -126,7 +126,7 @@ impl Rewriter {
         true
     }
 
-    /// Once a loop turn, after the log's own flush. Never blocks.
+    /// Once a loop turn, after the log's own flush and outside of a transaction being fed. Never blocks.
     pub fn turn(&mut self, env: &mut RewriteEnv<'_>) {
         self.measure_feed(env);
         if let Phase::Child { .. } | Phase::Dying { .. } = self.phase {

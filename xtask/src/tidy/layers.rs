@@ -49,7 +49,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(2, "aof-state",  &["vfs"], &["crc-fast", "thiserror"]),
     row(3, "aof-buffer", &["aof-state", "bio", "resp-codec", "vfs"], &["thiserror"]),
     row(3, "commands",   &["keyspace", "numeric", "resp-codec"], &["fastrand", "memchr", "smallvec", "thiserror"]),
-    row(4, "aof-rewrite", &["aof-state", "bio", "child", "keyspace", "numeric", "resp-codec", "rio", "vfs"], &["thiserror"]),
+    row(4, "aof-rewrite", &["aof-state", "bio", "child", "keyspace", "numeric", "resp-codec", "rio", "vfs"], &["libc", "thiserror"]),
     row(4, "aof-load",   &["aof-state", "resp-codec", "vfs"], &["libc", "memchr", "parking_lot", "thiserror"]),
     row(5, "engine",     &["aof-buffer", "aof-load", "aof-rewrite", "aof-state", "bio", "child", "commands", "keyspace",
                            "numeric", "resp-codec", "vfs"], &["fastrand", "parking_lot", "smallvec", "thiserror"]),
