@@ -75,6 +75,9 @@ pub enum CommandError {
     /// `numkeys` beyond the arguments given.
     #[error("ERR Number of keys can't be greater than number of args")]
     TooManyNumkeys,
+    /// `numkeys` of zero or less of ZUNION and its kin. Holds the command's name.
+    #[error("ERR at least 1 input key is needed for '{0}' command")]
+    NoInputKey(&'static str),
     /// Any other fixed text, with its code.
     #[error("{0}")]
     Text(&'static str),

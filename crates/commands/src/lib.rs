@@ -27,6 +27,7 @@ mod lists;
 mod server;
 mod sets;
 mod strings;
+mod zsets;
 
 #[cfg(test)]
 mod harness;

@@ -22,6 +22,7 @@ const TEMPLATES: &[(Option<char>, &[&str])] = &[
     (Some('l'), crate::lists::FUZZ),
     (Some('t'), crate::sets::FUZZ),
     (Some('h'), crate::hashes::FUZZ),
+    (Some('z'), crate::zsets::FUZZ),
 ];
 
 /// One step: a template by number, the seed that fills it, how far the clock moves before, the client's database.

@@ -15,6 +15,7 @@ const GROUPS: &[&[Command]] = &[
     crate::lists::ROWS,
     crate::sets::ROWS,
     crate::hashes::ROWS,
+    crate::zsets::ROWS,
     crate::server::ROWS,
     crate::engine_ops::ROWS,
 ];
@@ -38,6 +39,7 @@ pub static TABLE: [Command; COUNT] = joined();
 /// For each slot, the number of a row plus one; 0 is an empty slot.
 static INDEX: [u16; SLOTS] = index();
 
+#[expect(clippy::large_stack_arrays, reason = "runs at compile time only")]
 const fn joined() -> [Command; COUNT] {
     let mut out = [GROUPS[0][0]; COUNT];
     let (mut n, mut group) = (0, 0);

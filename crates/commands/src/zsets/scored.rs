@@ -1,0 +1,53 @@
+//! Replies of members with their scores.
+
+use keyspace::Elem;
+use resp_codec::{Protocol, Reply};
+
+use crate::elems::bulk;
+
+/// Replies members, or members with scores: one flat array, or pairs.
+pub(super) struct Scored<'r, 'o> {
+    reply: &'r mut Reply<'o>,
+    shape: Shape,
+}
+
+/// How members and scores stand in the array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Members alone.
+    Members,
+    /// Member, score, member, score, …
+    Flat,
+    /// Pairs of a member and a score.
+    Nested,
+}
+
+impl Shape {
+    /// Most commands: pairs in RESP3 only.
+    pub(super) fn of(protocol: Protocol, with_scores: bool) -> Self {
+        match (with_scores, protocol) {
+            (false, _) => Self::Members,
+            (true, Protocol::Resp2) => Self::Flat,
+            (true, Protocol::Resp3) => Self::Nested,
+        }
+    }
+}
+
+impl<'r, 'o> Scored<'r, 'o> {
+    /// Begins an array of exactly `count` members.
+    pub(super) fn begin(reply: &'r mut Reply<'o>, count: usize, shape: Shape) -> Self {
+        reply.array(if shape == Shape::Flat { count * 2 } else { count });
+        Self { reply, shape }
+    }
+
+    /// Replies one member.
+    pub(super) fn push(&mut self, (member, score): (Elem<'_>, f64)) {
+        if self.shape == Shape::Nested {
+            self.reply.array(2);
+        }
+        bulk(self.reply, member);
+        if self.shape != Shape::Members {
+            self.reply.double(score);
+        }
+    }
+}
