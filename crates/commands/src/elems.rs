@@ -35,19 +35,22 @@ pub(crate) fn took_out(store: &mut Store<'_>, key: Key<'_>) {
     }
 }
 
-/// Ends a command that stores its result, and propagates it if it changed something: the result replaces whatever the
-/// key held, deadline included; no result removes the key.
+/// Ends a command that stores its result, and propagates it if it changed something.
 pub(crate) fn store_result(store: &mut Store<'_>, destination: Key<'_>, result: Option<Value>) {
-    match result {
-        Some(result) => store.insert(destination, result, Deadline::Clear),
-        None => {
-            store.expire_if_due(destination);
-            if !store.delete(destination) {
-                return;
-            }
-        }
+    if put_result(store, destination, result) {
+        store.propagate();
     }
-    store.propagate();
+}
+
+/// Puts a result in place of whatever the key held, deadline included; no result removes the key. False if nothing
+/// changed. Records no effect.
+pub(crate) fn put_result(store: &mut Store<'_>, destination: Key<'_>, result: Option<Value>) -> bool {
+    if let Some(result) = result {
+        store.insert(destination, result, Deadline::Clear);
+        return true;
+    }
+    store.expire_if_due(destination);
+    store.delete(destination)
 }
 
 /// Records one effect: a command's name, a key, and elements.

@@ -9,7 +9,7 @@ use resp_codec::Args;
 
 use super::interval::{By, Interval, Order};
 use super::scored::{Scored, Shape};
-use crate::elems::{store_result, took_out};
+use crate::elems::{put_result, took_out};
 use crate::parse::{self, is};
 use crate::{CommandError, Ctx};
 
@@ -135,16 +135,17 @@ pub(super) fn zrangestore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Comma
         for (member, score) in zset.range(ranks.clone()) {
             result.insert_elem(member, score, &ctx.limits.thresholds);
         }
-        undetermined = Some(ranks).filter(|ranks| !ranks.is_empty() && !query.interval.is_determined(zset));
+        undetermined = Some(ranks).filter(|_| !query.interval.is_determined(zset));
     }
     ctx.reply.count(result.len());
+    let result = Some(result).filter(|zset| !zset.is_empty()).map(Value::ZSet);
+    if !put_result(&mut ctx.store, destination, result) {
+        return Ok(());
+    }
     match undetermined {
-        None => {
-            let result = Some(result).filter(|zset| !zset.is_empty()).map(Value::ZSet);
-            store_result(&mut ctx.store, destination, result);
-        }
+        None => ctx.store.propagate(),
+        Some(ranks) if ranks.is_empty() => ctx.store.effect(&[b"DEL", destination.bytes]),
         Some(ranks) => {
-            ctx.store.insert(destination, Value::ZSet(result), keyspace::Deadline::Clear);
             let (start, stop) = (ranks.start.to_string(), (ranks.end - 1).to_string());
             ctx.store.effect(&[b"ZRANGESTORE", destination.bytes, source.bytes, start.as_bytes(), stop.as_bytes()]);
         }

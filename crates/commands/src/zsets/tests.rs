@@ -648,7 +648,9 @@ fn a_range_of_members_is_logged_by_rank_where_scores_differ() {
         ~ ZRANGESTORE d a 2 3
         > ZRANGESTORE d a [x [y BYLEX
         0
-        ~ ZRANGESTORE d a [x [y BYLEX
+        ~ DEL d
+        > ZRANGESTORE d a [x [y BYLEX
+        0
         > ZREMRANGEBYLEX a [b [c
         2
         ~ ZREMRANGEBYRANK a 1 2
