@@ -4,6 +4,7 @@
 use keyspace::{Insert, Thresholds, ZSet};
 use resp_codec::Args;
 
+use super::scored::unsigned_zero;
 use crate::parse::{self, is};
 use crate::{CommandError, Ctx};
 
@@ -117,7 +118,7 @@ fn put_all(
     let mut pairs = args.from(first);
     while let (Some(score), Some(member)) = (pairs.next(), pairs.next()) {
         let Some(score) = resulting_score(zset, member, parse::float(score)?, options)? else { continue };
-        match zset.insert(member, score, limits) {
+        match zset.insert(member, unsigned_zero(score), limits) {
             Insert::Added => tally.added += 1,
             Insert::Updated(_) => tally.updated += 1,
             Insert::Same => {}

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use keyspace::{Elem, Key, Set, Thresholds, Value, ValueRef, ZSet};
 use resp_codec::Args;
 
-use super::scored::{Scored, Shape};
+use super::scored::{Scored, Shape, unsigned_zero};
 use crate::elems::{at_least, store_result};
 use crate::parse::{self, is};
 use crate::{CommandError, Ctx, Store};
@@ -204,19 +204,19 @@ fn combined(sources: &[Source<'_>], operation: Operation, aggregate: Aggregate, 
                 source.for_each(|member, score| {
                     let score = zero_if_nan(source.weight * score);
                     let score = result.score_elem(member).map_or(score, |known| aggregate.of(known, score));
-                    result.insert_elem(member, score, limits);
+                    result.insert_elem(member, unsigned_zero(score), limits);
                 });
             }
         }
         Operation::Intersection => intersection(sources, aggregate, |member, score| {
-            result.insert_elem(member, score, limits);
+            result.insert_elem(member, unsigned_zero(score), limits);
             ControlFlow::Continue(())
         }),
         Operation::Difference => {
             let Some((first, others)) = sources.split_first() else { return result };
             first.for_each(|member, score| {
                 if others.iter().all(|source| source.score(member).is_none()) {
-                    result.insert_elem(member, score, limits);
+                    result.insert_elem(member, unsigned_zero(score), limits);
                 }
             });
         }

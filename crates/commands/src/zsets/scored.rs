@@ -1,9 +1,14 @@
-//! Replies of members with their scores.
+//! Scores as they are stored, and replies of members with them.
 
 use keyspace::Elem;
 use resp_codec::{Protocol, Reply};
 
 use crate::elems::bulk;
+
+/// The score as it is stored: Redis's compact form of sorted sets knows no `-0`, and here the form makes no difference.
+pub(super) fn unsigned_zero(score: f64) -> f64 {
+    score + 0.0
+}
 
 /// Replies members, or members with scores: one flat array, or pairs.
 pub(super) struct Scored<'r, 'o> {

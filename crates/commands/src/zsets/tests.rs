@@ -922,3 +922,26 @@ fn a_scan_answers_members_with_scores() {
         "#,
     );
 }
+
+#[test]
+fn zero_has_no_sign_once_stored() {
+    check(
+        r#"
+        > ZADD a -0 x
+        1
+        ~ ZADD a -0 x
+        > ZSCORE a x
+        "0"
+        > ZINCRBY a -0 y
+        "-0"
+        ~ ZINCRBY a -0 y
+        > ZSCORE a y
+        "0"
+        > ZUNIONSTORE d 1 a WEIGHTS -1
+        2
+        ~ ZUNIONSTORE d 1 a WEIGHTS -1
+        > ZRANGE d 0 -1 WITHSCORES
+        ["x", "0", "y", "0"]
+        "#,
+    );
+}
