@@ -26,6 +26,11 @@ use crate::transaction::{Unit, WatchTable};
 
 /// A client with more held bytes than this is not read. Source: architecture.md, bad input.
 pub(crate) const HELD_BYTES_LIMIT: usize = 1 << 20;
+/// A client that leaves more than this unread is not read until it takes some of it: what bounds the memory that a slow
+/// reader costs. Larger than what pipelines of client libraries leave unread while they still send.
+pub(crate) const UNSENT_BYTES_LIMIT: usize = 64 << 20;
+/// What an unauthenticated client may make the server keep. Source: `client-query-buffer-limit` of Redis 7.2 before AUTH.
+const UNAUTHENTICATED_QUERY_BYTES: u64 = 1 << 20;
 /// A client with more held replies than this is not read.
 pub(crate) const HELD_REPLIES_LIMIT: usize = 10_000;
 /// Above this backlog of unwritten log no client that writes is read.
@@ -137,6 +142,12 @@ pub struct Engine {
     pub(crate) active_expire: bool,
     /// Whether table growth is held back because a child shares the memory.
     pub(crate) growth_frozen: bool,
+    /// Something waits for the next turn that nothing from outside will bring.
+    pub(crate) turn_wanted: bool,
+    /// When expired keys are looked for, monotonic microseconds; 0 is at once.
+    pub(crate) next_expire_us: u64,
+    /// The database that the active expiry looks at first.
+    pub(crate) expire_db: u32,
     shared_query: Vec<u8>,
     ready: Vec<ClientId>,
     holders: Vec<ClientId>,
@@ -152,7 +163,7 @@ impl Engine {
         Self {
             keyspace: Keyspace::new(config.databases, keyspace::HashSeed(seed)),
             clients: Clients::default(),
-            persistence: Persistence::new(&config, dir, bio, spawner, &process),
+            persistence: Persistence::new(&config, dir, bio, spawner, &process, &seed),
             last_writes: LastWrites::default(),
             watch: WatchTable::default(),
             unit: None,
@@ -170,6 +181,9 @@ impl Engine {
             next_cron_us: now.mono_us,
             active_expire: true,
             growth_frozen: false,
+            turn_wanted: false,
+            next_expire_us: 0,
+            expire_db: 0,
             shared_query: vec![0; query::READ_BYTES * 4],
             ready: Vec::new(),
             holders: Vec::new(),
@@ -192,6 +206,7 @@ impl Engine {
     pub fn begin_turn(&mut self, now: Now) {
         assert!(now.mono_us >= self.now.mono_us, "the monotonic clock never goes back");
         self.now = now;
+        self.turn_wanted = false;
     }
 
     /// Admits a client.
@@ -244,7 +259,7 @@ impl Engine {
             if shared { (std::mem::take(&mut self.shared_query), added) } else { client.query.take(added) };
         let mut decoder = std::mem::replace(&mut client.query.decoder, RequestDecoder::new(Limits::default()));
         let mut at = 0;
-        while client.closing == Closing::No && !self.must_pause(client) {
+        while self.exit.is_none() && client.closing == Closing::No && !self.must_pause(client) {
             decoder.set_limits(self.request_limits(client));
             match decoder.decode(&bytes[at..filled]) {
                 Ok(Decoded::Incomplete { .. }) => break,
@@ -269,7 +284,10 @@ impl Engine {
         } else {
             client.query.put_back(bytes, at, filled);
         }
-        if client.query.len() as u64 > self.config.client_query_buffer_limit_bytes {
+        let limit = self.config.client_query_buffer_limit_bytes;
+        let limit = if client.authenticated { limit } else { limit.min(UNAUTHENTICATED_QUERY_BYTES) };
+        let queued = client.transaction.as_ref().map_or(0, |t| t.bytes);
+        if (client.query.len() + queued) as u64 > limit {
             self.stats.query_buffer_limit_disconnections += 1;
             self.log_line(
                 Level::Warning,
@@ -300,6 +318,7 @@ impl Engine {
         let held = client.out.held_replies();
         client.paused = held >= HELD_REPLIES_LIMIT
             || client.out.held_bytes() > HELD_BYTES_LIMIT && held > 0
+            || client.out.unsent_bytes() > UNSENT_BYTES_LIMIT
             || held > 0 && self.persistence.aof.backlog_bytes() > BACKLOG_LIMIT_BYTES;
         client.paused
     }
@@ -324,7 +343,8 @@ impl Engine {
         let over_soft = limit.soft_bytes > 0 && unsent > limit.soft_bytes;
         let since = over_soft.then(|| client.soft_limit_since_ms.unwrap_or(self.now.mono_ms()));
         client.soft_limit_since_ms = since;
-        let over_soft_too_long = since.is_some_and(|since| self.now.mono_ms() - since >= limit.soft_seconds * 1000);
+        let over_soft_too_long =
+            since.is_some_and(|since| self.now.mono_ms() - since >= limit.soft_seconds.saturating_mul(1000));
         if (limit.hard_bytes > 0 && unsent > limit.hard_bytes || over_soft_too_long) && client.closing != Closing::Now {
             self.stats.output_buffer_limit_disconnections += 1;
             client.closing = Closing::Now;
@@ -342,7 +362,7 @@ impl Engine {
         self.drop_trash();
     }
 
-    pub(crate) fn release_held(&mut self) {
+    fn release_held(&mut self) {
         if self.holders.is_empty() {
             return;
         }
@@ -389,8 +409,13 @@ impl Engine {
     /// Notes that `n` bytes of [`Engine::sendable`] were written.
     pub fn sent(&mut self, id: ClientId, n: usize) {
         self.stats.net_output_bytes += n as u64;
-        if let Some(client) = self.clients.find(id) {
-            client.out.sent(n);
+        let Some(client) = self.clients.find(id) else { return };
+        client.out.sent(n);
+        if client.paused && !client.in_holders {
+            // Looked at again at the end of the next turn, which must come soon.
+            client.in_holders = true;
+            self.holders.push(id);
+            self.turn_wanted = true;
         }
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct EventLoop {
     engine: Engine,
     unix_socket: String,
     stops_asked: u32,
+    /// The listeners are not watched until then, monotonic microseconds.
+    accept_again_us: Option<u64>,
 }
 
 impl EventLoop {
@@ -69,7 +71,6 @@ impl EventLoop {
         if config.set_proc_title {
             title::set(&format!("ledgerstone-server {}:{}", config.bind.join(","), config.port));
         }
-        process::write_pid_file(&config.pidfile)?;
         let unix_socket = config.unixsocket.clone();
         let waker = Arc::clone(&wake);
         let bio = bio::ThreadBio::new(Arc::new(move || {
@@ -95,6 +96,7 @@ impl EventLoop {
             engine,
             unix_socket,
             stops_asked: 0,
+            accept_again_us: None,
         };
         new.watch_sources()?;
         Ok(new)
@@ -104,24 +106,33 @@ impl EventLoop {
         let input = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
         self.epoll.add(self.signals.as_fd(), input(SIGNALS)).context("epoll_ctl")?;
         self.epoll.add(self.wake.as_fd(), input(BIO)).context("epoll_ctl")?;
+        self.watch_listeners()
+    }
+
+    fn watch_listeners(&self) -> anyhow::Result<()> {
         for (i, listener) in self.listeners.iter().enumerate() {
-            let fd = match listener {
-                Listener::Tcp(l) => l.as_fd(),
-                Listener::Unix(l) => l.as_fd(),
-            };
-            self.epoll.add(fd, input(LISTENERS - i as u64)).context("epoll_ctl")?;
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, LISTENERS - i as u64);
+            self.epoll.add(listener.as_fd(), event).context("epoll_ctl")?;
         }
         Ok(())
     }
 
     /// Runs until the engine says how to end. Returns the exit status.
     pub(crate) fn run(mut self) -> anyhow::Result<u8> {
-        self.engine.start().context("can't start")?;
+        if let Err(error) = self.engine.start() {
+            process::remove_file_if_named(&self.unix_socket);
+            return Err(error).context("can't start");
+        }
+        // Only now: until the directory is locked, the pid file may be another server's.
+        process::write_pid_file(&self.engine.config().pidfile)?;
         let mut events = vec![EpollEvent::empty(); EVENTS];
         let mut ready = Vec::new();
         loop {
             if let Some(Exit { status }) = self.engine.exit() {
-                self.flush_replies(&mut ready);
+                // After a failed write nothing that depends on it leaves.
+                if status == 0 {
+                    self.flush_replies(&mut ready);
+                }
                 return Ok(self.finish(status));
             }
             self.turn(&mut events, &mut ready)?;
@@ -136,7 +147,11 @@ impl EventLoop {
             Err(Errno::EINTR) => 0,
             Err(error) => return Err(error).context("epoll_wait"),
         };
-        self.engine.begin_turn(self.clock.now());
+        let now = self.clock.now();
+        self.engine.begin_turn(now);
+        if self.accept_again_us.is_some_and(|at_us| now.mono_us >= at_us) {
+            self.accept_again();
+        }
         for event in &events[..n] {
             self.dispatch(event);
         }
@@ -161,7 +176,7 @@ impl EventLoop {
                 let fd = i32::try_from(fd).expect("a descriptor");
                 let flags = event.events();
                 if flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
-                    self.readable(fd);
+                    self.readable(fd, flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR));
                 }
                 if flags.contains(EpollFlags::EPOLLOUT) {
                     self.write(fd);
@@ -196,9 +211,28 @@ impl EventLoop {
                 Err(e) if e.kind() == ErrorKind::Interrupted || e.kind() == ErrorKind::ConnectionAborted => {}
                 Err(e) => {
                     self.engine.log(Level::Warning, format_args!("Accepting client connection: {e}"));
+                    self.stop_accepting();
                     return;
                 }
             }
+        }
+    }
+
+    /// Out of descriptors or memory: no listener is watched until a connection closes or a second has passed, because a
+    /// connection that cannot be accepted would wake the loop for ever.
+    fn stop_accepting(&mut self) {
+        for listener in &self.listeners {
+            // One that is not watched needs nothing.
+            let _unwatched = self.epoll.delete(listener.as_fd());
+        }
+        self.accept_again_us = Some(self.clock.now().mono_us + 1_000_000);
+    }
+
+    fn accept_again(&mut self) {
+        self.accept_again_us = None;
+        if let Err(error) = self.watch_listeners() {
+            self.engine.log(Level::Warning, format_args!("Can't watch the listening sockets: {error:#}"));
+            self.stop_accepting();
         }
     }
 
@@ -230,11 +264,16 @@ impl EventLoop {
         }
     }
 
-    fn readable(&mut self, fd: i32) {
+    fn readable(&mut self, fd: i32, gone: bool) {
         let Some(connection) = self.connections.get(fd) else { return };
         let client = connection.client;
         let Some(room) = self.engine.query_spare(client) else {
-            self.set_interest(fd);
+            // Level-triggered: a peer that is gone would wake the loop for ever while its replies are held.
+            if gone {
+                self.drop_connection(fd);
+            } else {
+                self.set_interest(fd);
+            }
             return;
         };
         match connection.stream.read(room) {
@@ -301,11 +340,15 @@ impl EventLoop {
     fn drop_connection(&mut self, fd: i32) {
         if let Some(connection) = self.connections.remove(fd) {
             self.engine.disconnect(connection.client);
+            drop(connection);
+            if self.accept_again_us.is_some() {
+                self.accept_again();
+            }
         }
     }
 
     fn finish(mut self, status: i32) -> u8 {
-        process::remove_pid_file(&self.engine.config().pidfile);
+        process::remove_file_if_named(&self.engine.config().pidfile);
         if !self.unix_socket.is_empty() {
             self.engine.log(Level::Notice, format_args!("Removing the unix socket file."));
             process::remove_file(&self.unix_socket);

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the Unix socket's path is no file of the engine's")]
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 
@@ -18,6 +18,15 @@ use crate::logger::Logger;
 pub(crate) enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
+}
+
+impl Listener {
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(l) => l.as_fd(),
+            Self::Unix(l) => l.as_fd(),
+        }
+    }
 }
 
 /// Opens all sockets that the configuration names.

@@ -46,12 +46,12 @@ fn main() -> ExitCode {
 
 /// Runs the server until it ends. Returns its exit status.
 fn serve(run: &arguments::Run) -> anyhow::Result<u8> {
-    let settings = settings::load(run)?;
+    let mut settings = settings::load(run)?;
     let signals = signals::Signals::block()?;
     let mut log = logger::Logger::open(&settings.config.logfile, settings.config.loglevel)?;
     settings.announce(&mut log);
     // Changes the working directory, as Redis does: relative paths that come later are relative to `dir`.
     let dir = process::enter_dir(&settings.config.dir)?;
-    process::raise_descriptor_limit(settings.config.maxclients, &mut log);
+    settings.config.maxclients = process::raise_descriptor_limit(settings.config.maxclients, &mut log);
     event_loop::EventLoop::new(settings, signals, log, dir)?.run()
 }

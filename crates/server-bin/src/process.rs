@@ -28,20 +28,27 @@ pub(crate) fn enter_dir(dir: &str) -> anyhow::Result<Arc<dyn Dir>> {
 }
 
 /// Raises the limit of open descriptors as far as `maxclients` asks and the hard limit lets.
-pub(crate) fn raise_descriptor_limit(maxclients: u32, log: &mut Logger) {
+/// Returns how many clients that allows, at most `maxclients`. Source: adjustOpenFilesLimit of Redis.
+pub(crate) fn raise_descriptor_limit(maxclients: u32, log: &mut Logger) -> u32 {
     let wanted = u64::from(maxclients) + RESERVED_DESCRIPTORS;
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return maxclients };
     if soft >= wanted {
-        return;
+        return maxclients;
     }
     let possible = wanted.min(hard);
-    let raised = setrlimit(Resource::RLIMIT_NOFILE, possible, hard).is_ok();
-    if !raised || possible < wanted {
+    let limit = if setrlimit(Resource::RLIMIT_NOFILE, possible, hard).is_ok() { possible } else { soft };
+    let allowed = limit.saturating_sub(RESERVED_DESCRIPTORS).max(1).min(maxclients.into());
+    let allowed = u32::try_from(allowed).expect("at most maxclients");
+    if allowed < maxclients {
         log.line(
             Level::Warning,
-            format_args!("maxclients {maxclients} needs {wanted} open files, the system allows {possible}: more clients are refused"),
+            format_args!(
+                "You requested maxclients of {maxclients} requiring at least {wanted} max file descriptors. Current maximum open \
+                 files is {limit}. maxclients has been reduced to {allowed} to compensate for low ulimit."
+            ),
         );
     }
+    allowed
 }
 
 /// Writes the process id to the file, if one is named.
@@ -53,8 +60,8 @@ pub(crate) fn write_pid_file(path: &str) -> anyhow::Result<()> {
         .with_context(|| format!("Can't write the pid file {path}"))
 }
 
-/// Removes the pid file, if one is named.
-pub(crate) fn remove_pid_file(path: &str) {
+/// Removes a file of ours, if one is named.
+pub(crate) fn remove_file_if_named(path: &str) {
     if !path.is_empty() {
         remove_file(path);
     }

@@ -89,7 +89,7 @@ pub(super) fn set_output_limits(c: &mut Config, value: &str) -> Result<(), Confi
         let limit = OutputLimit {
             hard_bytes: bytes(w[1])?,
             soft_bytes: bytes(w[2])?,
-            soft_seconds: w[3].parse().map_err(|_| wrong.clone())?,
+            soft_seconds: w[3].parse::<u32>().map_err(|_| wrong.clone())?.into(),
         };
         match w[0].to_ascii_lowercase().as_str() {
             "normal" => c.output_limit_normal = limit,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aof_buffer::{AofBuffer, Health};
 use aof_rewrite::{LiveLog, Mirror};
-use aof_state::{LogOffset, Marks};
+use aof_state::{Identity, LogOffset, Marks};
 use vfs::File;
 
 /// The buffer, and which files a rewrite has put beside it or in place of it.
@@ -13,6 +13,8 @@ pub(super) struct Live<'a> {
     pub(super) aof: &'a mut AofBuffer,
     pub(super) attached: &'a mut Option<Arc<dyn File>>,
     pub(super) promoted: &'a mut Option<Arc<dyn File>>,
+    /// Draws the generation of a new file.
+    pub(super) next_mark: &'a mut fastrand::Rng,
 }
 
 impl LiveLog for Live<'_> {
@@ -44,7 +46,10 @@ impl LiveLog for Live<'_> {
         self.aof.diff_drop();
     }
 
+    /// The file gets its generation here, before the full fsync that precedes its rename: so the mark is durable with it. One
+    /// that cannot be set costs a proof at the next start, no data.
     fn attach(&mut self, file: Arc<dyn File>, size_bytes: u64) {
+        let _unmarked = Identity::brand(&*file, self.next_mark.u128(..).to_le_bytes());
         *self.attached = Some(Arc::clone(&file));
         self.aof.attach(file, size_bytes);
     }

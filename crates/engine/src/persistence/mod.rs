@@ -57,6 +57,8 @@ pub(crate) struct Persistence {
     /// The file that became the log in a switch whose state file is not written yet.
     promoted: Option<Arc<dyn File>>,
     attached: Option<Arc<dyn File>>,
+    /// Draws the generations of new files.
+    next_mark: fastrand::Rng,
     log_name: String,
     pid: u32,
     boot_id: BootId,
@@ -64,6 +66,8 @@ pub(crate) struct Persistence {
     no_fsync_on_rewrite: bool,
     forks: u64,
     completions: Vec<Completion>,
+    /// A transaction is being fed.
+    unit_open: bool,
 }
 
 impl Persistence {
@@ -73,6 +77,7 @@ impl Persistence {
         bio: Box<dyn Bio>,
         spawner: Box<dyn Spawner>,
         process: &Process,
+        seed: &[u8; 16],
     ) -> Self {
         let options = Options { policy: config.appendfsync, on_always_error: OnAlwaysError::Exit };
         Self {
@@ -88,6 +93,7 @@ impl Persistence {
             failed_upto: LogOffset(0),
             promoted: None,
             attached: None,
+            next_mark: fastrand::Rng::with_seed(u64::from_le_bytes(*seed.last_chunk().expect("16 bytes hold 8"))),
             log_name: config.appendfilename.clone(),
             pid: process.pid,
             boot_id: BootId(process.boot_id),
@@ -95,6 +101,7 @@ impl Persistence {
             no_fsync_on_rewrite: config.no_appendfsync_on_rewrite,
             forks: 0,
             completions: Vec::new(),
+            unit_open: false,
         }
     }
 
@@ -149,15 +156,13 @@ impl Persistence {
     pub(crate) fn begin_unit(&mut self) {
         if self.is_fed() {
             self.aof.begin_unit();
+            self.unit_open = true;
         }
     }
 
     /// Ends a transaction. Returns where the log ends now; `None` while nothing is logged.
     pub(crate) fn end_unit(&mut self) -> Option<LogOffset> {
-        if !self.is_fed() {
-            return None;
-        }
-        Some(self.aof.end_unit())
+        std::mem::take(&mut self.unit_open).then(|| self.aof.end_unit())
     }
 
     /// Drops something large in the background.

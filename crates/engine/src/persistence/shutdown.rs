@@ -52,7 +52,9 @@ impl Engine {
     pub(crate) fn shutdown(&mut self, how: ShutdownHow) -> Result<(), String> {
         let insists = how.nosave || how.force;
         self.log_line(Level::Warning, format_args!("User requested shutdown..."));
-        if self.persistence.rewriter.shutdown_rule() == ShutdownRule::Refuse && !insists {
+        let only_copy = matches!(self.persistence.phase, Phase::WaitRewrite)
+            || self.persistence.rewriter.shutdown_rule() == ShutdownRule::Refuse;
+        if only_copy && !insists {
             return Err("the first append only file is still being written, and nothing else holds the data".to_owned());
         }
         self.end_rewrite();
@@ -69,7 +71,7 @@ impl Engine {
                 Err(reason) => return Err(reason),
             }
         }
-        self.release_held();
+        // Held replies leave at the end of this turn: everything has passed.
         self.exit = Some(Exit { status: 0 });
         Ok(())
     }

@@ -130,6 +130,18 @@ impl Engine {
         Ok(())
     }
 
+    /// A log that was moved aside when `appendonly` was turned on, whose successor a crash prevented.
+    fn refuse_beside_old(&self, log: &str) -> Result<(), StartError> {
+        let prefix = format!("{log}.old-");
+        let names = self.persistence.dir.list().map_err(|source| self.file_error("list", ".", source))?;
+        let old: Vec<&str> = names.iter().filter(|n| n.starts_with(&prefix)).map(String::as_str).collect();
+        self.refuse_beside(
+            &old,
+            "it was moved aside when 'appendonly' was turned on, and its successor is missing. Rename it to the log's name to \
+             load it, or move it away to start empty",
+        )
+    }
+
     fn start_without_log(&mut self) -> Result<(), StartError> {
         let log = self.config.appendfilename.clone();
         self.refuse_beside(&[&log], "set 'appendonly yes' to load it, or move it away to start empty")?;
@@ -147,6 +159,7 @@ impl Engine {
                 "this version does not load it, and there is no append only file beside it. Convert it with a Redis server \
                  (CONFIG SET aof-use-rdb-preamble no, BGREWRITEAOF), or move it away to start empty",
             )?;
+            self.refuse_beside_old(&name)?;
             return self.create_log(&name);
         }
         let (proven, identity) = self.read_state(&name)?;

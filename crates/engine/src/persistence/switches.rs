@@ -16,6 +16,11 @@ impl Engine {
             Phase::WaitRewrite => Mode::First,
             Phase::Off | Phase::Loading(_) => Mode::Once,
         };
+        // Inside EXEC the log stands in the middle of a unit, where no file may begin: the fork waits for the turn's end.
+        if self.unit.is_some() {
+            self.persistence.rewriter.schedule(mode);
+            return Ok("Background append only file rewriting scheduled");
+        }
         match self.fork_rewrite(mode) {
             Ok(_) => Ok("Background append only file rewriting started"),
             Err(StartError::AlreadyRunning) => {
@@ -32,6 +37,12 @@ impl Engine {
 
     /// CONFIG SET appendonly.
     pub(crate) fn switch_appendonly(&mut self, on: bool) -> Result<(), String> {
+        if self.persistence.is_loading() {
+            return Err("it can't be changed while the dataset is loading".to_owned());
+        }
+        if self.unit.is_some() {
+            return Err("it can't be changed inside a transaction".to_owned());
+        }
         if on { self.turn_on() } else { self.turn_off() }
     }
 
@@ -46,6 +57,8 @@ impl Engine {
             }
             Err(error) => {
                 self.persistence.phase = Phase::Off;
+                // The rewriter would try again by itself, and nothing is fed for it any more.
+                self.persistence.rewriter.unschedule();
                 let text = error_chain(&error);
                 self.log_line(Level::Warning, format_args!("Can't turn on the AOF: {text}"));
                 Err("Unable to turn on AOF. Check server logs.".to_owned())
@@ -55,16 +68,18 @@ impl Engine {
 
     /// The log is flushed, fsynced and closed, or nothing changes.
     fn turn_off(&mut self) -> Result<(), String> {
-        if self.persistence.with_rewrite(self.now, |rewriter, env| rewriter.abort(env)) == Abort::Switching {
-            return Err("a rewritten append only file is just taking its place: try again in a moment".to_owned());
+        let switching = || "a rewritten append only file is just taking its place: try again in a moment".to_owned();
+        if self.persistence.rewriter.is_switching() {
+            return Err(switching());
         }
-        self.persistence.rewriter.unschedule();
         if self.persistence.is_on() {
             self.secure_log()?;
-            self.close_log();
-            self.release_held();
         }
-        self.persistence.phase = Phase::Off;
+        // Cannot be switching: no turn has passed since it was asked. What is held leaves at the end of this turn.
+        if self.persistence.with_rewrite(self.now, |rewriter, env| rewriter.abort(env)) == Abort::Switching {
+            return Err(switching());
+        }
+        self.close_log();
         Ok(())
     }
 

@@ -16,6 +16,9 @@ const CHILD_DIFF_BYTES: usize = 64 << 20;
 impl Engine {
     /// Everything that the files want of this turn.
     pub(crate) fn drive_persistence(&mut self) {
+        if self.exit.is_some() {
+            return;
+        }
         self.load_step();
         self.take_completions();
         self.flush();
@@ -41,6 +44,7 @@ impl Engine {
             });
         }
         self.persistence.completions = done;
+        self.adopt_promoted();
     }
 
     /// One write of everything fed in this turn.
@@ -53,7 +57,9 @@ impl Engine {
     }
 
     fn drive_rewrite(&mut self) {
-        if let Some(mode) = self.persistence.rewriter.due(self.now.mono_ms()) {
+        if let Some(mode) = self.persistence.rewriter.due(self.now.mono_ms())
+            && (mode != Mode::First || matches!(self.persistence.phase, Phase::WaitRewrite))
+        {
             // A failure was counted and logged by the rewriter, which schedules a first rewrite anew.
             let _started = self.fork_rewrite(mode);
         }
@@ -71,7 +77,8 @@ impl Engine {
         self.keyspace.freeze_growth(true);
         self.growth_frozen = true;
         let p = &mut self.persistence;
-        let mut live = Live { aof: &mut p.aof, attached: &mut p.attached, promoted: &mut p.promoted };
+        let mut live =
+            Live { aof: &mut p.aof, attached: &mut p.attached, promoted: &mut p.promoted, next_mark: &mut p.next_mark };
         let mut env = RewriteEnv {
             dir: &p.dir,
             bio: &mut *p.bio,
@@ -96,17 +103,16 @@ impl Engine {
     /// After a switch: the new file gets its identity and its state file, and a first rewrite turns the log on.
     fn adopt_promoted(&mut self) {
         let Some(file) = self.persistence.promoted.take() else { return };
-        let mark = self.random_mark();
-        let branded = Identity::brand(&*file, mark);
         let p = &mut self.persistence;
+        assert!(p.is_fed(), "a file becomes the log only while everything is fed");
         p.phase = Phase::On;
-        match branded {
+        match Identity::of(&*file) {
             Ok(identity) => p.keeper = Some(StateKeeper::new(identity, p.boot_id)),
             Err(error) => {
                 p.keeper = None;
                 self.log_line(
                     Level::Warning,
-                    format_args!("Can't mark the new append only file ({error}): the next start will prove all of it"),
+                    format_args!("Can't tell the identity of the new append only file ({error}): the next start will prove all of it"),
                 );
             }
         }
@@ -136,6 +142,8 @@ impl Engine {
         for notice in self.persistence.rewriter.take_notices() {
             self.log.line(notice.level().into(), format_args!("{notice}"));
         }
+        // Nobody asks for them before there is a LATENCY command; left alone they would gather for ever.
+        drop(self.persistence.rewriter.take_latencies());
     }
 
     /// The part of the cron that belongs to the files.
@@ -177,7 +185,12 @@ impl Persistence {
         now: crate::clock::Now,
         call: impl FnOnce(&mut aof_rewrite::Rewriter, &mut RewriteEnv<'_>) -> R,
     ) -> R {
-        let mut live = Live { aof: &mut self.aof, attached: &mut self.attached, promoted: &mut self.promoted };
+        let mut live = Live {
+            aof: &mut self.aof,
+            attached: &mut self.attached,
+            promoted: &mut self.promoted,
+            next_mark: &mut self.next_mark,
+        };
         let mut env = RewriteEnv {
             dir: &self.dir,
             bio: &mut *self.bio,
