@@ -1,0 +1,187 @@
+//! A disk that fails: who is told what, what goes on, and how it heals.
+
+use bio::Kind;
+use vfs::sim::{Call, Fault, Rule};
+
+use crate::support::Rig;
+
+const NOT_ON_DISK: &str = "-MISCONF Errors writing to the AOF file: No space left on device. \
+     The command was executed but is not on disk|";
+const REFUSED: &str = "-MISCONF Errors writing to the AOF file: No space left on device|";
+
+/// A server whose last write(2) failed.
+fn full_disk() -> Rig {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.run_all();
+    rig.turn();
+    rig.disk.inject(Rule::from_nth(Call::Append, 1, Fault::ENOSPC));
+    assert_eq!(rig.ask(client, "SET a 2"), NOT_ON_DISK);
+    rig
+}
+
+#[test]
+fn a_failed_write_turns_the_held_replies_into_errors_and_keeps_their_order() {
+    let mut rig = Rig::new("everysec");
+    let (client, other) = (rig.client(), rig.client());
+    rig.disk.inject(Rule::from_nth(Call::Append, 1, Fault::ENOSPC));
+    rig.send(client, "GET b\nSET a 1\nGET b\nGET a");
+    rig.send(other, "GET b");
+    rig.turn();
+    assert_eq!(rig.take(client), format!("$-1|{NOT_ON_DISK}$-1|{NOT_ON_DISK}"));
+    assert_eq!(rig.take(other), "$-1|");
+}
+
+#[test]
+fn in_error_writes_and_ping_are_refused_and_reads_go_on() {
+    let mut rig = full_disk();
+    let client = rig.client();
+    for request in ["SET b 1", "PING", "DEL a", "INCR n"] {
+        assert_eq!(rig.ask(client, request), REFUSED, "{request}");
+    }
+    for (request, reply) in [("GET b", "$-1|"), ("ECHO hi", "$2|hi|"), ("EXISTS n", ":0|")] {
+        rig.send(client, request);
+        assert_eq!(rig.take(client), reply, "{request} is served at once");
+    }
+}
+
+#[test]
+fn a_read_that_would_have_to_wait_for_the_failed_bytes_is_answered_with_the_error_at_once() {
+    let mut rig = full_disk();
+    let client = rig.client();
+    rig.send(client, "GET a");
+    assert_eq!(rig.take(client), REFUSED);
+}
+
+#[test]
+fn in_error_a_transaction_that_writes_is_refused_as_a_whole() {
+    let mut rig = full_disk();
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "MULTI"), "+OK|");
+    assert_eq!(rig.ask(client, "SET b 1"), REFUSED);
+    assert_eq!(rig.ask(client, "EXEC"), "-EXECABORT Transaction discarded because of previous errors.|");
+
+    rig.send(client, "MULTI\nGET b\nEXEC");
+    assert_eq!(rig.take(client), "+OK|+QUEUED|*1|$-1|", "one that only reads is not");
+}
+
+#[test]
+fn a_transaction_queued_before_the_error_is_refused_at_exec() {
+    let mut rig = Rig::new("everysec");
+    let (client, other) = (rig.client(), rig.client());
+    rig.send(client, "MULTI\nSET b 1");
+    rig.disk.inject(Rule::from_nth(Call::Append, 1, Fault::ENOSPC));
+    rig.ask(other, "SET a 1");
+    rig.take(client);
+    assert_eq!(
+        rig.ask(client, "EXEC"),
+        "-EXECABORT Transaction discarded because of: \
+         MISCONF Errors writing to the AOF file: No space left on device|"
+    );
+}
+
+#[test]
+fn a_failed_write_heals_within_a_second_of_the_disk_and_nothing_is_lost() {
+    let mut rig = full_disk();
+    let client = rig.client();
+    rig.disk.heal();
+    rig.pass_ms(1_001);
+    assert_eq!(rig.ask(client, "PING"), "+PONG|");
+    assert_eq!(rig.ask(client, "GET a"), "$1|2|", "what was executed is on disk now, once");
+    assert_eq!(rig.aof().matches("SET|$1|a|$1|2|").count(), 1);
+    assert!(rig.logged("AOF write error looks solved"));
+}
+
+#[test]
+fn a_short_write_is_cut_off_again() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    let whole = rig.aof();
+    rig.disk.inject(Rule::nth(Call::Append, 1, Fault::Short(5)));
+    assert_eq!(rig.ask(client, "SET a 2"), NOT_ON_DISK);
+    assert_eq!(rig.aof(), whole);
+}
+
+#[test]
+fn a_failed_fsync_under_everysec_refuses_writes_until_a_restart() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.disk.inject(Rule::nth(Call::Fdatasync, 1, Fault::FSYNC_EIO));
+    assert_eq!(rig.ask(client, "SET a 1"), "+OK|", "acknowledged on its write");
+    rig.run(Kind::Fsync);
+    rig.turn();
+    for _ in 0..5 {
+        rig.pass_ms(1_000);
+        rig.run_all();
+        assert_eq!(rig.ask(client, "SET b 1"), "-MISCONF Errors writing to the AOF file: Input/output error|");
+    }
+    assert_eq!(rig.status(), None, "the server does not exit");
+
+    let mut next = Rig::on(&rig.killed(), crate::support::config("everysec"), crate::support::BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET a"), "$1|1|");
+    assert_eq!(next.ask(client, "SET b 1"), "+OK|");
+}
+
+#[test]
+fn what_waited_behind_a_failed_fsync_is_answered_with_the_error() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.disk.inject(Rule::nth(Call::Fdatasync, 1, Fault::FSYNC_EIO));
+    rig.ask(client, "SET a 1");
+    rig.send(client, "SET a 2");
+    rig.turn();
+    rig.run(Kind::Fsync);
+    rig.turn();
+    assert_eq!(
+        rig.take(client),
+        "-MISCONF Errors writing to the AOF file: Input/output error. The command was executed but is not on disk|"
+    );
+    rig.run_all();
+    rig.turn();
+    assert_eq!(rig.take(client), "", "it was answered once");
+}
+
+#[test]
+fn under_always_a_failed_fsync_ends_the_server_before_any_affected_reply() {
+    let mut rig = Rig::new("always");
+    let (client, reader) = (rig.client(), rig.client());
+    rig.disk.inject(Rule::nth(Call::Fdatasync, 1, Fault::FSYNC_EIO));
+    rig.send(client, "SET a 1");
+    rig.send(reader, "GET b");
+    rig.turn();
+    rig.run(Kind::Fsync);
+    rig.turn();
+    assert_eq!(rig.status(), Some(1));
+    assert!(!rig.take(client).starts_with('+'));
+    assert_eq!(rig.take(reader), "$-1|");
+    assert!(rig.logged("Exiting..."));
+}
+
+#[test]
+fn under_always_a_failed_write_ends_the_server_before_any_affected_reply() {
+    let mut rig = Rig::new("always");
+    let client = rig.client();
+    rig.disk.inject(Rule::nth(Call::Append, 1, Fault::ENOSPC));
+    rig.send(client, "SET a 1");
+    rig.turn();
+    assert_eq!(rig.status(), Some(1));
+    assert!(!rig.take(client).starts_with('+'));
+}
+
+#[test]
+fn a_failed_log_is_logged_once_in_thirty_seconds() {
+    let mut rig = full_disk();
+    let lines = |rig: &Rig| rig.log_count("Error writing to the AOF file");
+    let first = lines(&rig);
+    for _ in 0..20 {
+        rig.pass_ms(1_000);
+    }
+    assert_eq!(lines(&rig), first);
+    for _ in 0..20 {
+        rig.pass_ms(1_000);
+    }
+    assert_eq!(lines(&rig), first + 1);
+}

@@ -1,0 +1,144 @@
+//! Starting and ending: which directories are refused, what SHUTDOWN waits for, what the next start knows.
+
+use engine::{Config, StartError};
+use vfs::FileKind;
+use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
+
+use crate::support::{BOOT, DIR, LOG, Rig, config};
+
+fn refused(disk: &SimDisk, config: Config) -> StartError {
+    Rig::on(disk, config, BOOT).err().expect("the server must not start")
+}
+
+#[test]
+fn a_server_does_not_start_empty_beside_data_it_does_not_load() {
+    for appendonly in [true, false] {
+        let disk = SimDisk::new();
+        disk.put(DIR, "dump.rdb", b"REDIS0011");
+        let error = refused(&disk, Config { appendonly, ..config("no") });
+        assert!(matches!(&error, StartError::BesideData { found, .. } if found == "dump.rdb"), "{error}");
+
+        let disk = SimDisk::new();
+        disk.put_special(DIR, "appendonlydir", FileKind::Dir);
+        let error = refused(&disk, Config { appendonly, ..config("no") });
+        assert!(matches!(&error, StartError::BesideData { found, .. } if found == "appendonlydir"), "{error}");
+    }
+}
+
+#[test]
+fn a_server_without_a_log_does_not_start_beside_one() {
+    let disk = SimDisk::new();
+    disk.put(DIR, LOG, b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n");
+    let error = refused(&disk, Config { appendonly: false, ..config("no") });
+    assert!(matches!(&error, StartError::BesideData { found, .. } if found == LOG), "{error}");
+}
+
+#[test]
+fn a_log_beside_a_dump_is_the_dataset() {
+    let disk = SimDisk::new();
+    disk.put(DIR, "dump.rdb", b"REDIS0011");
+    disk.put(DIR, LOG, b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n");
+    let mut rig = Rig::on(&disk, config("no"), BOOT).unwrap();
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "GET a"), "$1|1|");
+}
+
+#[test]
+fn a_second_server_on_the_directory_is_refused_and_names_the_first() {
+    let rig = Rig::new("no");
+    rig.disk.set_pid(42);
+    let error = refused(&rig.disk, config("no"));
+    assert!(matches!(error, StartError::Locked { .. }), "{error}");
+}
+
+#[test]
+fn after_an_orderly_end_the_next_start_proves_nothing() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.send(client, "SHUTDOWN");
+    assert_eq!(rig.status(), Some(0));
+    let disk = rig.disk.crash(&mut fastrand::Rng::with_seed(1), CrashMode::Strict, NameMode::OnlyDirFsync);
+    disk.record(true);
+    let mut next = Rig::on(&disk, config("everysec"), BOOT + 1).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET a"), "$1|1|");
+    let synced = |call| disk.trace().iter().any(|record| record.call == call && record.name == LOG);
+    assert!(!synced(Call::Fsync) && !synced(Call::Fdatasync) && !synced(Call::WriteAt), "{:#?}", disk.trace());
+    assert!(!next.logged("not closed cleanly"));
+}
+
+#[test]
+fn after_a_kill_the_next_start_proves_the_tail() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.pass_ms(200);
+    rig.run_all();
+    let next = Rig::on(&rig.killed(), config("no"), BOOT).unwrap();
+    assert!(next.logged("The AOF was not closed cleanly"));
+    let content = next.disk.durable_content(DIR, LOG).unwrap();
+    assert!(content.ends_with(b"SET\r\n$1\r\na\r\n$1\r\n1\r\n"), "what is served is durable");
+}
+
+#[test]
+fn an_end_is_not_clean_any_more_once_the_next_server_runs() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.send(client, "SHUTDOWN");
+    let mut second = Rig::on(&rig.killed(), config("no"), BOOT).unwrap();
+    let client = second.client();
+    second.ask(client, "SET a 2");
+    let third = Rig::on(&second.killed(), config("no"), BOOT).unwrap();
+    assert!(third.logged("The AOF was not closed cleanly"));
+}
+
+#[test]
+fn a_shutdown_whose_last_fsync_fails_is_refused_unless_it_insists() {
+    for (request, ends) in [("SHUTDOWN", false), ("SHUTDOWN NOSAVE", true), ("SHUTDOWN FORCE", true)] {
+        let mut rig = Rig::new("everysec");
+        let client = rig.client();
+        rig.ask(client, "SET a 1");
+        rig.disk.inject(Rule::from_nth(Call::Fdatasync, 1, Fault::FSYNC_EIO));
+        rig.disk.inject(Rule::from_nth(Call::Fsync, 1, Fault::FSYNC_EIO));
+        rig.send(client, request);
+        if ends {
+            assert_eq!(rig.status(), Some(0), "{request}");
+        } else {
+            assert_eq!(rig.status(), None);
+            assert_eq!(rig.take(client), "-ERR Errors trying to SHUTDOWN. Check logs.|");
+        }
+    }
+}
+
+#[test]
+fn held_replies_leave_after_the_fsync_of_a_shutdown() {
+    let mut rig = Rig::new("always");
+    let (client, admin) = (rig.client(), rig.client());
+    rig.send(client, "SET a 1");
+    rig.send(admin, "SHUTDOWN");
+    assert_eq!(rig.status(), Some(0));
+    rig.turn();
+    assert_eq!(rig.take(client), "+OK|");
+    assert_eq!(rig.take(admin), "", "the connection closes instead");
+    assert!(rig.disk.durable_content(DIR, LOG).unwrap().ends_with(b"$1\r\na\r\n$1\r\n1\r\n"));
+}
+
+#[test]
+fn the_tail_of_everysec_is_fsynced_within_a_second_of_the_last_write() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.run_all();
+    rig.pass_ms(10);
+    rig.ask(client, "SET a 2");
+    let mut waited_ms = 0;
+    while rig.disk.durable_content(DIR, LOG) != rig.disk.content(DIR, LOG) {
+        let sleep_ms = rig.engine.sleep_ms().max(1);
+        waited_ms += sleep_ms;
+        assert!(waited_ms <= 1_000, "an idle server wakes up for its tail");
+        rig.pass_ms(sleep_ms);
+        rig.run_all();
+    }
+}

@@ -1,0 +1,216 @@
+//! A server whose disk, clock, background and children do nothing until a test says so.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bio::{Bio, Completion, InlineBio, Job, JobId, Kind};
+use child::sim::SimChildren;
+use engine::{ClientId, Config, Engine, Env, MemoryLog, Now, Peer, Process, StartError};
+use resp_codec::encode_command;
+use vfs::sim::SimDisk;
+
+pub(crate) const DIR: &str = "/data";
+pub(crate) const LOG: &str = "appendonly.aof";
+
+/// The boot of the machine that tests start on.
+pub(crate) const BOOT: u8 = 1;
+
+/// Background threads that a test steps.
+#[derive(Clone, Default)]
+pub(crate) struct Threads(Rc<RefCell<InlineBio>>);
+
+impl Bio for Threads {
+    fn submit(&mut self, kind: Kind, job: Job) -> JobId {
+        self.0.borrow_mut().submit(kind, job)
+    }
+
+    fn poll(&mut self, out: &mut Vec<Completion>) {
+        self.0.borrow_mut().poll(out);
+    }
+
+    fn pending(&self, kind: Kind) -> usize {
+        self.0.borrow().pending(kind)
+    }
+
+    fn drain(&mut self, kind: Kind) {
+        self.0.borrow_mut().drain(kind);
+    }
+}
+
+/// A server under test. Replies are read as text in which `|` stands for CRLF.
+pub(crate) struct Rig {
+    pub(crate) engine: Engine,
+    pub(crate) disk: SimDisk,
+    pub(crate) children: SimChildren,
+    threads: Threads,
+    now: Now,
+    log: MemoryLog,
+}
+
+/// The default configuration under a policy.
+pub(crate) fn config(policy: &str) -> Config {
+    Config { appendfsync: policy.parse().unwrap(), ..Config::default() }
+}
+
+impl Rig {
+    /// A server under `policy` on an empty disk, serving.
+    pub(crate) fn new(policy: &str) -> Self {
+        Self::on(&SimDisk::new(), config(policy), BOOT).unwrap()
+    }
+
+    /// A server on a disk, serving.
+    pub(crate) fn on(disk: &SimDisk, config: Config, boot: u8) -> Result<Self, StartError> {
+        let threads = Threads::default();
+        let children = SimChildren::new();
+        let now = Now { mono_us: 7_000_000, unix_us: 1_790_000_000_000_000 };
+        let log = MemoryLog::default();
+        let env = Env {
+            dir: disk.dir(DIR),
+            bio: Box::new(threads.clone()),
+            spawner: Box::new(children.spawner()),
+            log: Box::new(MemoryLog(Arc::clone(&log.0))),
+            process: Process { pid: 42, boot_id: [boot; 16], ..Process::default() },
+            seed: [9; 16],
+        };
+        let mut rig = Self { engine: Engine::new(config, env, now), disk: disk.clone(), children, threads, now, log };
+        rig.engine.start()?;
+        for _ in 0..100 {
+            if rig.logged("Ready to accept connections") || rig.engine.exit().is_some() {
+                break;
+            }
+            rig.turn();
+        }
+        Ok(rig)
+    }
+
+    /// What the next process finds when this one is killed.
+    pub(crate) fn killed(&self) -> SimDisk {
+        self.disk.kill()
+    }
+
+    pub(crate) fn client(&mut self) -> ClientId {
+        self.engine.connect(Peer::default()).unwrap()
+    }
+
+    /// Gives the engine requests, one a line, in one read.
+    pub(crate) fn send(&mut self, client: ClientId, requests: &str) {
+        let mut bytes = Vec::new();
+        for line in requests.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            encode_command(&mut bytes, words.iter().map(|word| word.as_bytes()));
+        }
+        self.send_bytes(client, &bytes);
+    }
+
+    pub(crate) fn send_bytes(&mut self, client: ClientId, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = self.engine.query_spare(client).expect("the client may be read");
+            let n = room.len().min(rest.len());
+            room[..n].copy_from_slice(&rest[..n]);
+            rest = &rest[n..];
+            self.engine.filled(client, n);
+        }
+    }
+
+    /// Takes what may be sent to the client.
+    pub(crate) fn take(&mut self, client: ClientId) -> String {
+        let bytes = self.engine.sendable(client).to_vec();
+        self.engine.sent(client, bytes.len());
+        String::from_utf8_lossy(&bytes).replace("\r\n", "|")
+    }
+
+    /// Ends the turn and begins the next at the same time.
+    pub(crate) fn turn(&mut self) {
+        self.engine.cron();
+        self.engine.end_turn();
+        self.engine.begin_turn(self.now);
+    }
+
+    /// Ends the turn and begins the next `ms` later.
+    pub(crate) fn pass_ms(&mut self, ms: u64) {
+        self.now.mono_us += ms * 1_000;
+        self.now.unix_us += i64::try_from(ms).unwrap() * 1_000;
+        self.turn();
+        self.turn();
+    }
+
+    /// Sends a request and runs everything until its reply is there, time standing still.
+    pub(crate) fn ask(&mut self, client: ClientId, request: &str) -> String {
+        self.send(client, request);
+        for _ in 0..20 {
+            self.turn();
+            if !self.engine.sendable(client).is_empty() {
+                break;
+            }
+            self.run_all();
+        }
+        self.take(client)
+    }
+
+    /// Runs the oldest job of a kind; the loop learns of it in the next turn.
+    pub(crate) fn run(&mut self, kind: Kind) -> bool {
+        self.threads.0.borrow_mut().run_next(kind)
+    }
+
+    pub(crate) fn run_all(&mut self) {
+        self.threads.0.borrow_mut().run_all();
+    }
+
+    pub(crate) fn queued(&self, kind: Kind) -> usize {
+        self.threads.0.borrow().runnable(kind)
+    }
+
+    /// Runs everything, children too, until nothing more happens.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..2_000 {
+            self.run_all();
+            let stepped = self.children.step(self.now.mono_us / 1_000);
+            self.pass_ms(u64::from(!stepped));
+            if self.children.running().is_empty() && self.info("aof_rewrite_in_progress") == "0" {
+                break;
+            }
+        }
+        self.run_all();
+        self.turn();
+    }
+
+    /// One field of INFO.
+    pub(crate) fn info(&mut self, field: &str) -> String {
+        let client = self.client();
+        self.send(client, "INFO everything");
+        let text = self.take(client);
+        self.engine.disconnect(client);
+        let prefix = format!("{field}:");
+        text.split('|').find_map(|line| line.strip_prefix(&prefix)).unwrap_or("absent").to_owned()
+    }
+
+    /// Whether a line with this text was logged.
+    pub(crate) fn logged(&self, text: &str) -> bool {
+        self.log.0.lock().iter().any(|(_, line)| line.contains(text))
+    }
+
+    /// How many lines with this text were logged.
+    pub(crate) fn log_count(&self, text: &str) -> usize {
+        self.log.0.lock().iter().filter(|(_, line)| line.contains(text)).count()
+    }
+
+    /// The lines logged.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.log.0.lock().iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    pub(crate) fn mono_ms(&self) -> u64 {
+        self.now.mono_ms()
+    }
+
+    /// The log file as processes see it, `|` for CRLF.
+    pub(crate) fn aof(&self) -> String {
+        String::from_utf8_lossy(&self.disk.content(DIR, LOG).unwrap_or_default()).replace("\r\n", "|")
+    }
+
+    pub(crate) fn status(&self) -> Option<i32> {
+        self.engine.exit().map(|exit| exit.status)
+    }
+}

@@ -1,0 +1,155 @@
+//! The log changed under way: rewritten, turned on, turned off.
+
+use bio::Kind;
+use engine::Config;
+use vfs::sim::{Call, Fault, Rule};
+
+use crate::support::{BOOT, DIR, LOG, Rig, config};
+
+/// A server in the middle of a switch: its rewrite child is done, and the new file waits for its fsync.
+fn switching(policy: &str) -> Rig {
+    let mut rig = Rig::new(policy);
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.run_all();
+    rig.turn();
+    rig.ask(client, "BGREWRITEAOF");
+    for _ in 0..1_000 {
+        if rig.logged("Residual parent diff successfully flushed") {
+            return rig;
+        }
+        if rig.logged("Background AOF rewrite terminated with success") {
+            // Its early fsync, so that the one of the switch finds little to do.
+            rig.run(Kind::Fsync);
+        }
+        rig.children.step(rig.mono_ms());
+        rig.pass_ms(1);
+    }
+    panic!("the rewrite did not come to its switch: {:#?}", rig.lines());
+}
+
+#[test]
+fn in_a_switch_a_reply_waits_for_both_files() {
+    let mut rig = switching("always");
+    let client = rig.client();
+    rig.send(client, "SET b 2");
+    rig.turn();
+    let mut fsyncs = 0;
+    while rig.engine.sendable(client).is_empty() {
+        rig.run(Kind::Write);
+        fsyncs += usize::from(rig.run(Kind::Fsync));
+        rig.turn();
+    }
+    assert!(fsyncs >= 2, "only {fsyncs} fsync was waited for");
+    let new = rig.disk.names(DIR).into_iter().find(|name| name.starts_with("temp-rewriteaof-bg"));
+    for name in [LOG.to_owned()].into_iter().chain(new) {
+        let durable = rig.disk.durable_content(DIR, &name).unwrap();
+        assert!(durable.ends_with(b"$1\r\nb\r\n$1\r\n2\r\n"), "{name} holds the acknowledged write");
+    }
+}
+
+#[test]
+fn after_a_rewrite_the_log_is_the_new_file_and_goes_on() {
+    let mut rig = switching("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET b 2");
+    rig.settle();
+    assert_eq!(rig.info("aof_last_bgrewrite_status"), "ok");
+    rig.ask(client, "SET c 3");
+    assert!(rig.aof().ends_with("*2|$6|SELECT|$1|0|*3|$3|SET|$1|c|$1|3|"), "SELECT comes first: {}", rig.aof());
+    let mut next = Rig::on(&rig.killed(), config("everysec"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "MGET a b c"), "*3|$1|1|$1|2|$1|3|");
+}
+
+#[test]
+fn a_rewrite_whose_new_file_fails_leaves_the_log_as_it_was() {
+    let mut rig = switching("everysec");
+    let client = rig.client();
+    rig.disk.inject(Rule::nth(Call::Fsync, 1, Fault::EIO));
+    rig.settle();
+    assert_eq!(rig.info("aof_last_bgrewrite_status"), "err");
+    assert_eq!(rig.ask(client, "SET b 2"), "+OK|");
+    assert!(rig.aof().starts_with("*2|$6|SELECT|$1|0|*3|$3|SET|$1|a|$1|1|"));
+    assert!(rig.disk.names(DIR).iter().all(|name| !name.starts_with("temp-rewriteaof")), "{:?}", rig.disk.names(DIR));
+}
+
+#[test]
+fn turned_on_at_run_time_the_log_promises_from_its_first_rewrite_on() {
+    let disk = vfs::sim::SimDisk::new();
+    let mut rig = Rig::on(&disk, Config { appendonly: false, ..config("always") }, BOOT).unwrap();
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "SET a 1"), "+OK|");
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly yes"), "+OK|");
+    assert_eq!(rig.info("aof_state"), "wait_rewrite");
+    assert_eq!(rig.ask(client, "SET b 2"), "+OK|");
+    rig.settle();
+    assert_eq!(rig.info("aof_state"), "on");
+    rig.send(client, "SET c 3");
+    rig.turn();
+    assert_eq!(rig.take(client), "", "the promise of always holds");
+    rig.run_all();
+    rig.turn();
+    assert_eq!(rig.take(client), "+OK|");
+    let mut next = Rig::on(&rig.killed(), config("always"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "MGET a b c"), "*3|$1|1|$1|2|$1|3|");
+}
+
+#[test]
+fn turned_off_at_run_time_the_log_is_complete_and_grows_no_more() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly no"), "+OK|");
+    assert_eq!(rig.disk.durable_content(DIR, LOG), rig.disk.content(DIR, LOG));
+    let before = rig.aof();
+    assert_eq!(rig.ask(client, "SET b 2"), "+OK|");
+    assert_eq!(rig.aof(), before);
+    assert_eq!(rig.info("aof_enabled"), "0");
+}
+
+#[test]
+fn turning_off_a_log_that_cannot_be_fsynced_fails_and_changes_nothing() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.run_all();
+    rig.turn();
+    rig.pass_ms(1_000);
+    rig.ask(client, "SET a 2");
+    rig.disk.inject(Rule::from_nth(Call::Fdatasync, 1, Fault::FSYNC_EIO));
+    let reply = rig.ask(client, "CONFIG SET appendonly no");
+    assert!(reply.starts_with("-ERR CONFIG SET failed"), "{reply}");
+    assert_eq!(rig.info("aof_enabled"), "1");
+    assert_eq!(rig.ask(client, "CONFIG GET appendonly"), "*2|$10|appendonly|$3|yes|");
+}
+
+#[test]
+fn off_and_on_again_sets_the_old_log_aside() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "CONFIG SET appendonly no");
+    rig.ask(client, "SET a 2");
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly yes"), "+OK|");
+    assert!(
+        rig.disk.names(DIR).iter().any(|name| name.starts_with("appendonly.aof.old-")),
+        "{:?}",
+        rig.disk.names(DIR)
+    );
+    rig.settle();
+    let mut next = Rig::on(&rig.killed(), config("no"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET a"), "$1|2|");
+}
+
+#[test]
+fn a_second_rewrite_is_refused_while_one_runs() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "BGREWRITEAOF"), "+Background append only file rewriting started|");
+    assert_eq!(rig.ask(client, "BGREWRITEAOF"), "-ERR Background append only file rewriting already in progress|");
+    rig.settle();
+    assert_eq!(rig.ask(client, "BGREWRITEAOF"), "+Background append only file rewriting started|");
+}
