@@ -99,12 +99,13 @@ impl Engine {
         let mark = self.random_mark();
         let identity = match kept {
             Some(identity) => Ok(identity),
-            None => Identity::brand(&*file, mark),
+            // The mark is durable before a state file speaks of it: fdatasync would leave it behind.
+            None => Identity::brand(&*file, mark).and_then(|identity| file.fsync().map(|()| identity)),
         };
         match identity {
             Ok(identity) => self.persistence.serve(file, size_bytes, identity),
             Err(error) => {
-                self.log_line(Level::Warning, format_args!("Can't read the identity of the append only file: {error}"));
+                self.log_line(Level::Warning, format_args!("Can't mark the append only file: {error}"));
                 self.exit = Some(Exit { status: 1 });
                 return;
             }

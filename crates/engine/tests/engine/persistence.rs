@@ -142,3 +142,36 @@ fn the_tail_of_everysec_is_fsynced_within_a_second_of_the_last_write() {
         rig.run_all();
     }
 }
+
+/// A state file that speaks of a mark which a power cut took was no state file: everything had to be copied and proven, and
+/// a hole in the tail kept the server from starting.
+#[test]
+fn the_mark_of_a_log_survives_a_power_cut_after_a_recovery() {
+    let disk = SimDisk::new();
+    disk.put(DIR, LOG, b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n");
+    let rig = Rig::on(&disk, config("everysec"), BOOT).unwrap();
+    assert!(rig.logged("copying its"), "a log that nobody vouches for is copied");
+    assert_marked(&rig.disk);
+}
+
+/// As above, for the log that a rewrite made.
+#[test]
+fn the_mark_of_a_log_survives_a_power_cut_after_a_rewrite() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    assert!(rig.logged("Background AOF rewrite finished successfully"));
+    assert_marked(&rig.disk);
+}
+
+fn assert_marked(disk: &SimDisk) {
+    let mark = |disk: &SimDisk| {
+        use vfs::Dir as _;
+        disk.dir(DIR).open(LOG, vfs::Open::Read).unwrap().mark().unwrap()
+    };
+    let after = disk.crash(&mut fastrand::Rng::with_seed(1), CrashMode::Strict, NameMode::OnlyDirFsync);
+    assert!(mark(disk).is_some());
+    assert_eq!(mark(&after), mark(disk));
+}
