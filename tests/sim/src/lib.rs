@@ -1,1 +1,25 @@
-//! Skeleton.
+//! The real engine over a simulated world: disk, clock, background threads, rewrite children and clients, all of them
+//! driven by one seeded generator, so that a seed repeats a run to the byte.
+//!
+//! What is judged is what a client could judge: after a crash the dataset must be what some prefix of the executed commands
+//! left, at least as long as the policy promises; a second recovery must give the same; the server must go on.
+//!
+//! # Map
+//!
+//! - `campaign`: lives, crashes and recoveries one after the other, all from one seed.
+//! - `background`: bio jobs that run when the schedule says so, and when each fsync ran.
+//! - `server`: one process: engine, disk, clock, children; a turn of its loop.
+//! - `client`: a client that pipelines, splits its requests over reads, and checks every reply.
+//! - `model`: what the commands of the workload do, naively.
+//! - `history`: everything executed and acknowledged, and what a crash may take of it.
+//! - `life`: one process's life under the workload, up to its crash.
+//! - `verdict`: recovery of what the crash left, and its judgement.
+
+pub mod background;
+pub mod campaign;
+pub mod client;
+pub mod history;
+pub mod life;
+pub mod model;
+pub mod server;
+pub mod verdict;

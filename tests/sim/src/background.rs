@@ -1,0 +1,107 @@
+//! Background jobs that run when the schedule says so, and a record of when each fsync was asked for and ended.
+//!
+//! The record is what the promise of `everysec` is measured by; nothing of the engine is asked for it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bio::{Bio, Completion, InlineBio, Job, JobId, Kind};
+
+/// One fsync of a file, as the background saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FsyncRun {
+    /// When it was asked for, monotonic milliseconds.
+    pub start_ms: u64,
+    /// When it succeeded. One that failed has proven nothing and never ends.
+    pub end_ms: Option<u64>,
+}
+
+/// Background threads of a simulated process. A clone is the same set.
+#[derive(Clone, Default)]
+pub struct SimBio {
+    jobs: Rc<RefCell<InlineBio>>,
+    mono_ms: Arc<AtomicU64>,
+    fsyncs: Arc<Mutex<Vec<FsyncRun>>>,
+}
+
+impl SimBio {
+    /// Sets the time at which jobs are asked for and end from now on.
+    pub fn set_mono_ms(&self, mono_ms: u64) {
+        self.mono_ms.store(mono_ms, Ordering::Relaxed);
+    }
+
+    /// Every fsync asked for so far, in order.
+    pub fn fsyncs(&self) -> Vec<FsyncRun> {
+        locked(&self.fsyncs).clone()
+    }
+
+    /// Runs one job that threads might end next, of a kind that `allowed` lets run; false if there is none.
+    pub fn run_one(&self, rng: &mut fastrand::Rng, allowed: impl Fn(Kind) -> bool) -> bool {
+        let mut jobs = self.jobs.borrow_mut();
+        let choices: Vec<(Kind, usize)> = Kind::ALL
+            .into_iter()
+            .filter(|&kind| allowed(kind))
+            .flat_map(|kind| (0..jobs.runnable(kind)).map(move |nth| (kind, nth)))
+            .collect();
+        let Some(&(kind, nth)) = rng.choice(&choices) else { return false };
+        jobs.run_nth(kind, nth)
+    }
+
+    /// Runs the oldest job of `kind`; false if there is none.
+    pub fn run_next(&self, kind: Kind) -> bool {
+        self.jobs.borrow_mut().run_next(kind)
+    }
+
+    /// Runs everything queued.
+    pub fn run_all(&self) {
+        self.jobs.borrow_mut().run_all();
+    }
+
+    /// Jobs of `kind` that wait to be run.
+    pub fn runnable(&self, kind: Kind) -> usize {
+        self.jobs.borrow().runnable(kind)
+    }
+
+    /// A job that does the same and records its end.
+    fn recorded(&self, job: Job) -> Job {
+        let mono_ms = Arc::clone(&self.mono_ms);
+        let fsyncs = Arc::clone(&self.fsyncs);
+        let nth = {
+            let mut fsyncs = locked(&fsyncs);
+            fsyncs.push(FsyncRun { start_ms: mono_ms.load(Ordering::Relaxed), end_ms: None });
+            fsyncs.len() - 1
+        };
+        Box::new(move || {
+            let outcome = job();
+            if outcome.is_ok() {
+                locked(&fsyncs)[nth].end_ms = Some(mono_ms.load(Ordering::Relaxed));
+            }
+            outcome
+        })
+    }
+}
+
+fn locked(fsyncs: &Mutex<Vec<FsyncRun>>) -> MutexGuard<'_, Vec<FsyncRun>> {
+    fsyncs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Bio for SimBio {
+    fn submit(&mut self, kind: Kind, job: Job) -> JobId {
+        let job = if kind == Kind::Fsync { self.recorded(job) } else { job };
+        self.jobs.borrow_mut().submit(kind, job)
+    }
+
+    fn poll(&mut self, out: &mut Vec<Completion>) {
+        self.jobs.borrow_mut().poll(out);
+    }
+
+    fn pending(&self, kind: Kind) -> usize {
+        self.jobs.borrow().pending(kind)
+    }
+
+    fn drain(&mut self, kind: Kind) {
+        self.jobs.borrow_mut().drain(kind);
+    }
+}

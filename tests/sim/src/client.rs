@@ -1,0 +1,214 @@
+//! A simulated client: it pipelines operations on its own keys, splits their bytes over reads at random, and knows what
+//! every reply must be.
+
+use std::collections::VecDeque;
+
+use engine::ClientId;
+use resp_codec::{ReplyDecoder, Value, encode_command};
+
+use crate::history::History;
+use crate::model::{Dataset, Op};
+use crate::server::Server;
+
+/// Operations that one client has under way at most.
+const PIPELINE: usize = 6;
+
+/// A request whose bytes are not all delivered.
+#[derive(Debug)]
+struct Queued {
+    /// Where it ends in the stream of all requests.
+    end: u64,
+    /// Set with an operation's last request.
+    op: Option<Op>,
+    /// Whether a server that cannot write its log refuses it.
+    writes: bool,
+}
+
+/// A reply that is owed.
+#[derive(Debug)]
+struct Owed {
+    /// What it must be. `None`: an error, because the request was refused.
+    value: Option<Value>,
+    /// The operation that it is the last reply of.
+    nth: Option<usize>,
+}
+
+/// What a reply said that it must not.
+#[derive(Debug)]
+pub struct WrongReply {
+    /// What it said.
+    pub got: Value,
+    /// What it had to say; `None` for an error.
+    pub expected: Option<Value>,
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Client {
+    id: ClientId,
+    db: u32,
+    number: u32,
+    pushed: u64,
+    unsent: VecDeque<u8>,
+    encoded: u64,
+    delivered: u64,
+    queued: VecDeque<Queued>,
+    owed: VecDeque<Owed>,
+    /// A request of the operation being delivered was refused.
+    spoiled: bool,
+    decoder: ReplyDecoder,
+    received: Vec<u8>,
+}
+
+impl Client {
+    /// A client that goes on with what is in `dataset`; its number chooses its keys and its database.
+    pub fn connect(server: &mut Server, number: u32, pushed: u64) -> Self {
+        let mut client = Self {
+            id: server.connect(),
+            db: number % 2,
+            number,
+            pushed,
+            unsent: VecDeque::new(),
+            encoded: 0,
+            delivered: 0,
+            queued: VecDeque::new(),
+            owed: VecDeque::new(),
+            spoiled: false,
+            decoder: ReplyDecoder::default(),
+            received: Vec::new(),
+        };
+        let selected = server.ask_as(client.id, &["SELECT", &client.db.to_string()]);
+        assert_eq!(selected, Value::Status(b"OK".to_vec()), "SELECT is always allowed");
+        client.received.clear();
+        client
+    }
+
+    /// Thinks of something to do, unless enough is under way.
+    pub fn think(&mut self, rng: &mut fastrand::Rng, clients: u32) {
+        if self.queued.len() + self.owed.len() >= PIPELINE || rng.u8(..3) > 0 {
+            return;
+        }
+        for _ in 0..rng.u8(1..=3) {
+            let op = self.choose(rng, clients);
+            let requests = op.requests();
+            let last = requests.len() - 1;
+            for (i, request) in requests.into_iter().enumerate() {
+                let mut bytes = Vec::new();
+                encode_command(&mut bytes, request.iter().map(|word| word.as_bytes()));
+                self.encoded += bytes.len() as u64;
+                self.unsent.extend(bytes);
+                let writes = op.writes() && request[0] != "MULTI";
+                self.queued.push_back(Queued { end: self.encoded, op: (i == last).then(|| op.clone()), writes });
+            }
+        }
+    }
+
+    fn choose(&mut self, rng: &mut fastrand::Rng, clients: u32) -> Op {
+        let key = |prefix: &str, number: u32| format!("{prefix}:{number}");
+        let mine = self.number;
+        let scratch = |rng: &mut fastrand::Rng| key(rng.choice(["s", "t", "n"]).unwrap_or("s"), mine);
+        match rng.u8(..16) {
+            0..7 => {
+                self.pushed += 1;
+                Op::Transaction { left: key("a", mine), right: key("b", mine), n: self.pushed }
+            }
+            7 | 8 => Op::Set { key: key("s", mine), text: rng.u32(..).to_string(), px_ms: None },
+            9 => Op::Set { key: key("t", mine), text: "soon gone".to_owned(), px_ms: Some(rng.i64(1..2_000)) },
+            10 | 11 => Op::Incr { key: key("n", mine) },
+            12 => Op::Pexpire { key: scratch(rng), ms: rng.i64(1..2_000) },
+            13 => Op::Del { key: scratch(rng) },
+            // Another's key of the same database: what is shown to anybody must survive.
+            _ => Op::Get {
+                key: key(rng.choice(["s", "t", "n"]).unwrap_or("s"), (mine + 2 * rng.u32(..clients)) % clients),
+            },
+        }
+    }
+
+    /// Delivers some of the bytes and notes what the engine has executed by them. `refusing`: the server takes no writes.
+    pub fn deliver(&mut self, server: &mut Server, rng: &mut fastrand::Rng, world: &mut World<'_>, refusing: bool) {
+        if self.unsent.is_empty() {
+            return;
+        }
+        // Most of the time everything arrives at once.
+        let n = if rng.u8(..4) == 0 { rng.usize(1..=self.unsent.len()) } else { self.unsent.len() };
+        let n = server.deliver(self.id, &self.unsent.make_contiguous()[..n]);
+        self.unsent.drain(..n);
+        self.delivered += n as u64;
+        while self.queued.front().is_some_and(|request| request.end <= self.delivered) {
+            if let Some(request) = self.queued.pop_front() {
+                self.arrived(request, world, refusing);
+            }
+        }
+    }
+
+    fn arrived(&mut self, request: Queued, world: &mut World<'_>, refusing: bool) {
+        let refused = refusing && request.writes;
+        self.spoiled |= refused;
+        let Some(op) = request.op else {
+            let value = if refused { None } else { Some(if request.writes { queued() } else { ok() }) };
+            return self.owed.push_back(Owed { value, nth: None });
+        };
+        if std::mem::take(&mut self.spoiled) {
+            return self.owed.push_back(Owed { value: None, nth: None });
+        }
+        let done = world.dataset.apply(self.db, &op, world.unix_ms);
+        let nth = world.history.execute(self.db, op, world.unix_ms, done.changed);
+        self.owed.push_back(Owed { value: done.replies.last().cloned(), nth: Some(nth) });
+    }
+
+    /// Takes some of what the server sends and judges it. Returns how many operations were answered with an error of the disk.
+    ///
+    /// # Errors
+    /// If a reply is not what it must be.
+    pub fn receive(
+        &mut self,
+        server: &mut Server,
+        rng: &mut fastrand::Rng,
+        history: &mut History,
+    ) -> Result<usize, WrongReply> {
+        let mut failed = 0;
+        let most = if rng.u8(..4) == 0 { rng.usize(1..64) } else { usize::MAX };
+        self.received.extend(server.collect(self.id, most));
+        while let Ok(Some((got, consumed))) = self.decoder.decode(&self.received) {
+            self.received.drain(..consumed);
+            let Some(owed) = self.owed.pop_front() else { return Err(WrongReply { got, expected: None }) };
+            failed += usize::from(!judge(got, owed, server.now.mono_ms(), history)?);
+        }
+        Ok(failed)
+    }
+}
+
+/// Judges one reply; a success acknowledges its operation. Whether it was one.
+fn judge(got: Value, owed: Owed, mono_ms: u64, history: &mut History) -> Result<bool, WrongReply> {
+    let Value::Error(text) = &got else {
+        if owed.value.as_ref() != Some(&got) {
+            return Err(WrongReply { got, expected: owed.value });
+        }
+        if let Some(nth) = owed.nth {
+            history.executed[nth].acked_ms = Some(mono_ms);
+        }
+        return Ok(true);
+    };
+    let refused = text.starts_with(b"MISCONF Errors writing") || text.starts_with(b"EXECABORT");
+    // An error for what was executed: its outcome is unknown, or it would have had to wait for such a one.
+    let unknown = owed.nth.is_some() && text.starts_with(b"MISCONF Errors writing");
+    if owed.value.is_none() && refused || unknown { Ok(false) } else { Err(WrongReply { got, expected: owed.value }) }
+}
+
+/// What the clients change.
+pub struct World<'a> {
+    /// The dataset as the server must have it.
+    pub dataset: &'a mut Dataset,
+    /// What was executed.
+    pub history: &'a mut History,
+    /// The time of the turn, Unix milliseconds.
+    pub unix_ms: i64,
+}
+
+fn ok() -> Value {
+    Value::Status(b"OK".to_vec())
+}
+
+fn queued() -> Value {
+    Value::Status(b"QUEUED".to_vec())
+}

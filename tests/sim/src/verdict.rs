@@ -1,0 +1,204 @@
+//! Recovery of what a crash left, and its judgement.
+
+use engine::TestHooks;
+use resp_codec::Value;
+use vfs::sim::{CrashMode, NameMode, SimDisk};
+
+use crate::background::FsyncRun;
+use crate::history::History;
+use crate::model::{Dataset, Name};
+use crate::server::{DIR, Policy, Refusal, Server, Spawn};
+
+/// How a process ends without being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// kill -9: the page cache stays.
+    Kill,
+    /// The power goes.
+    Power(CrashMode, NameMode),
+}
+
+impl Crash {
+    /// Every way.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let power = CrashMode::ALL.into_iter().flat_map(|mode| NameMode::ALL.map(|names| Self::Power(mode, names)));
+        std::iter::once(Self::Kill).chain(power)
+    }
+
+    /// What the next process finds.
+    pub fn image(self, disk: &SimDisk, rng: &mut fastrand::Rng) -> SimDisk {
+        match self {
+            Self::Kill => disk.kill(),
+            Self::Power(mode, names) => disk.crash(rng, mode, names),
+        }
+    }
+
+    /// Whether it may leave holes of zeros: some power cuts do, and every one after an fsync that failed and lost its pages.
+    fn leaves_holes(self, lost_pages: bool) -> bool {
+        match self {
+            Self::Kill => false,
+            Self::Power(CrashMode::ZeroSectors | CrashMode::Reordered, _) => true,
+            Self::Power(CrashMode::Strict | CrashMode::TornAnyByte, _) => lost_pages,
+        }
+    }
+}
+
+/// A broken promise.
+#[derive(Debug)]
+pub enum Violation {
+    /// The server does not start on what the crash left.
+    DoesNotStart(Refusal),
+    /// Nothing executed explains what is there.
+    NoPrefix {
+        /// What is there.
+        found: Dataset,
+        /// What was there before the crash.
+        before: Dataset,
+    },
+    /// Too much is missing.
+    Lost {
+        /// How many operations had to survive.
+        required: usize,
+        /// How many did.
+        survived: usize,
+        /// How many there were.
+        executed: usize,
+    },
+    /// A second recovery gives another dataset.
+    Unstable {
+        /// How the first server ended.
+        after: Crash,
+        /// A key that changed.
+        name: Name,
+        /// The dataset at the first recovery.
+        first: Dataset,
+        /// And at the second.
+        second: Dataset,
+    },
+    /// A file that should have been removed.
+    LeftOver(Vec<String>),
+    /// A recovered server does not take a write.
+    TakesNoWrites(Value),
+}
+
+/// What is known of the process that crashed.
+pub struct Crashed<'a> {
+    /// What it executed and acknowledged.
+    pub history: &'a History,
+    /// Its policy.
+    pub policy: Policy,
+    /// Its fsyncs.
+    pub fsyncs: &'a [FsyncRun],
+    /// When it crashed, monotonic milliseconds.
+    pub at_ms: u64,
+    /// Whether an fsync may have failed and lost its pages.
+    pub lost_pages: bool,
+}
+
+/// A server that recovered and passed.
+pub struct Survivor {
+    /// It serves.
+    pub server: Server,
+    /// What it holds.
+    pub dataset: Dataset,
+    /// How many operations survived; `None` where a hole made a value unreadable.
+    pub survived: Option<usize>,
+    /// Whether an operator had to cut the log first.
+    pub repaired: bool,
+}
+
+/// Recovers `image` and judges it.
+///
+/// # Errors
+/// The first broken promise.
+pub fn judge(image: &SimDisk, spawn: &Spawn, crash: Crash, crashed: &Crashed<'_>) -> Result<Survivor, Violation> {
+    let (mut server, repaired) = match Server::start(image, spawn) {
+        Ok(server) => (server, false),
+        Err(refusal) => (repair(image, spawn, crash.leaves_holes(crashed.lost_pages), refusal)?, true),
+    };
+    let dataset = Dataset::read_back(&mut server);
+    judge_names(image)?;
+    for after in [Crash::Kill, Crash::Power(CrashMode::Strict, NameMode::OnlyDirFsync)] {
+        let again = after.image(image, &mut fastrand::Rng::with_seed(spawn.seed));
+        let boot = if after == Crash::Kill { spawn.boot } else { !spawn.boot };
+        let spawn = Spawn { boot, now: server.now, hooks: TestHooks::default(), ..spawn.clone() };
+        let second = Dataset::read_back(&mut Server::start(&again, &spawn).map_err(Violation::DoesNotStart)?);
+        // A key that expires meanwhile is removed whenever the server comes to it.
+        let now_ms = server.now.unix().0 + 1_000;
+        let mut names = dataset.0.keys().chain(second.0.keys());
+        if let Some(name) = names.find(|name| dataset.differs(&second, name, now_ms)).cloned() {
+            return Err(Violation::Unstable { after, name, first: dataset, second });
+        }
+    }
+    let survived = judge_dataset(&dataset, &server, image, crash, crashed)?;
+    judge_writes(&mut server)?;
+    Ok(Survivor { server, dataset, survived, repaired })
+}
+
+/// Does what the refusal tells an operator to do, where a refusal is allowed: holes, and no valid state file to tell them
+/// from corruption. The state file is not fsynced, so a power cut may take it; what then is damage with whole commands
+/// behind it must not be cut unasked.
+fn repair(image: &SimDisk, spawn: &Spawn, holes: bool, refusal: Refusal) -> Result<Server, Violation> {
+    let Refusal::Exit { log, .. } = &refusal else { return Err(Violation::DoesNotStart(refusal)) };
+    let log = log.join("\n");
+    let unproven = log.contains("Nothing is known of how much");
+    let cut_at = number_after(&log, "valid up to byte ").or_else(|| number_after(&log, ": byte "));
+    let Some(valid_bytes) = cut_at.filter(|_| unproven && holes) else {
+        return Err(Violation::DoesNotStart(refusal));
+    };
+    image.tamper(DIR, &spawn.config.appendfilename, |bytes| bytes.truncate(valid_bytes));
+    Server::start(image, spawn).map_err(Violation::DoesNotStart)
+}
+
+fn number_after(text: &str, words: &str) -> Option<usize> {
+    let rest = &text[text.find(words)? + words.len()..];
+    rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().ok()
+}
+
+fn judge_dataset(
+    found: &Dataset,
+    server: &Server,
+    image: &SimDisk,
+    crash: Crash,
+    crashed: &Crashed<'_>,
+) -> Result<Option<usize>, Violation> {
+    let history = crashed.history;
+    let prefixes = history.prefixes_equal_to(found, server.now.unix().0);
+    let Some(&survived) = prefixes.last() else {
+        // The one documented exception: no checksum tells that a hole lies inside of an argument's bytes.
+        let log = image.content(DIR, &server.engine.config().appendfilename).unwrap_or_default();
+        if crash.leaves_holes(crashed.lost_pages) && log.contains(&0) {
+            return Ok(None);
+        }
+        let mut before = history.base.clone();
+        for done in &history.executed {
+            before.apply(done.db, &done.op, done.unix_ms);
+        }
+        return Err(Violation::NoPrefix { found: found.clone(), before });
+    };
+    let required = history.required(crashed.policy, crash, crashed.at_ms, crashed.fsyncs);
+    if survived < required {
+        return Err(Violation::Lost { required, survived, executed: history.executed.len() });
+    }
+    Ok(Some(survived))
+}
+
+/// Only the log, its state file, the lock and copies of torn tails may stay.
+fn judge_names(image: &SimDisk) -> Result<(), Violation> {
+    let expected = ["appendonly.aof", "appendonly.aof.state", engine::LOCK_NAME];
+    let known = |name: &String| expected.contains(&name.as_str()) || name.starts_with("appendonly.aof.torn-");
+    let left: Vec<String> = image.names(DIR).into_iter().filter(|name| !known(name)).collect();
+    if left.is_empty() { Ok(()) } else { Err(Violation::LeftOver(left)) }
+}
+
+/// As one unit that leaves nothing behind, so that the history knows of nothing it did not execute.
+fn judge_writes(server: &mut Server) -> Result<(), Violation> {
+    let client = server.connect();
+    for request in [&["MULTI"][..], &["INCR", "verdict"], &["DEL", "verdict"]] {
+        server.ask_as(client, request);
+    }
+    let reply = server.ask_as(client, &["EXEC"]);
+    server.engine.disconnect(client);
+    let expected = Value::Array(vec![Value::Integer(1), Value::Integer(1)]);
+    if reply == expected { Ok(()) } else { Err(Violation::TakesNoWrites(reply)) }
+}

@@ -1,0 +1,68 @@
+//! Many seeds through lives, crashes and recoveries.
+//!
+//! `LEDGERSTONE_SIM_SEEDS=n` runs n seeds instead of a few hundred, `LEDGERSTONE_SIM_SEED=s` begins with seed s.
+
+use tests_sim::campaign::{Campaign, Report};
+use tests_sim::verdict::Crash;
+use vfs::sim::{CrashMode, NameMode};
+
+/// The seeds of a test.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = number("LEDGERSTONE_SIM_SEED").unwrap_or(0);
+    first..first + number("LEDGERSTONE_SIM_SEEDS").unwrap_or(usual)
+}
+
+fn run(campaign: &Campaign) -> Report {
+    campaign.run().unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// Runs the campaigns of many seeds; what they went through together, to see that they went through something.
+fn run_all(seeds: std::ops::Range<u64>, change: impl Fn(&mut Campaign)) -> Report {
+    let mut all = Report::default();
+    for seed in seeds {
+        let mut campaign = Campaign::new(seed);
+        change(&mut campaign);
+        all.absorb(&run(&campaign));
+    }
+    all.calls.clear();
+    println!("{all:?}");
+    all
+}
+
+#[test]
+fn whatever_crashes_what_was_promised_is_there() {
+    let all = run_all(seeds(100), |_| {});
+    assert!(all.rewrites > all.recoveries / 4, "rewrites were crashed into: {all:?}");
+    assert!(all.acked > all.executed / 2, "most operations were acknowledged: {all:?}");
+}
+
+#[test]
+fn a_failing_disk_breaks_no_promise_either() {
+    let all = run_all(seeds(60), |campaign| campaign.shape.fault_every = 25);
+    assert!(all.failed > 0, "some operations met the error: {all:?}");
+}
+
+#[test]
+fn a_killed_process_loses_nothing_acknowledged_under_any_policy() {
+    let all = run_all(seeds(20), |campaign| campaign.crashes = vec![Crash::Kill]);
+    assert_eq!((all.holes, all.repaired), (0, 0));
+}
+
+#[test]
+fn without_holes_every_start_after_a_power_cut_succeeds() {
+    let whole = |mode| NameMode::ALL.map(|names| Crash::Power(mode, names));
+    let crashes = [CrashMode::Strict, CrashMode::TornAnyByte].map(whole).concat();
+    let all = run_all(seeds(20), |campaign| campaign.crashes.clone_from(&crashes));
+    assert_eq!((all.holes, all.repaired), (0, 0));
+}
+
+#[test]
+fn a_seed_repeats_a_campaign_to_the_byte() {
+    for seed in seeds(2) {
+        let campaign = Campaign::new(seed);
+        let (first, second) = (run(&campaign), run(&campaign));
+        assert_eq!(first, second, "seed {seed}");
+        assert!(first.calls.len() > 100, "the trace holds the calls");
+    }
+}
