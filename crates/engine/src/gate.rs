@@ -15,7 +15,8 @@ const SLOTS: usize = 1 << 16;
 /// The log offset of the last write of every key, by hash.
 #[derive(Debug)]
 pub(crate) struct LastWrites {
-    slots: Box<[LogOffset]>,
+    /// Plain numbers: a table of zeros then comes from the kernel as such, untouched until it is used.
+    slots: Box<[u64]>,
     /// Raised by commands that change whole databases: no key's last write lies below it.
     floor: LogOffset,
     /// The highest offset noted: what a command that sees everything depends on.
@@ -24,7 +25,7 @@ pub(crate) struct LastWrites {
 
 impl Default for LastWrites {
     fn default() -> Self {
-        Self { slots: vec![LogOffset(0); SLOTS].into_boxed_slice(), floor: LogOffset(0), highest: LogOffset(0) }
+        Self { slots: vec![0; SLOTS].into_boxed_slice(), floor: LogOffset(0), highest: LogOffset(0) }
     }
 }
 
@@ -32,7 +33,7 @@ impl LastWrites {
     /// Notes that `key` was written by an effect that ends at `offset`.
     pub(crate) fn note(&mut self, key: KeyHash, offset: LogOffset) {
         let slot = &mut self.slots[Self::slot(key)];
-        *slot = (*slot).max(offset);
+        *slot = (*slot).max(offset.0);
         self.highest = self.highest.max(offset);
     }
 
@@ -44,7 +45,7 @@ impl LastWrites {
 
     /// What a reply that names `key` depends on.
     pub(crate) fn of(&self, key: KeyHash) -> LogOffset {
-        self.slots[Self::slot(key)].max(self.floor)
+        LogOffset(self.slots[Self::slot(key)]).max(self.floor)
     }
 
     /// What a reply depends on that may show any key.
