@@ -1,4 +1,23 @@
-//! Skeleton docs to come from README.
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! - `engine`: the engine, its turn, and what it reaches the world through.
+//! - `client`: what is known of a client; its query buffer, and its output buffer with the boundaries of held replies.
+//! - `dispatch`: from a request to a running command: the checks before it, in Redis's order.
+//! - `call`: one command: keyspace, effects into the log, watchers, and what its reply depends on.
+//! - `gate`: the last write of every key, by which replies wait.
+//! - `transaction`: MULTI, EXEC and WATCH.
+//! - `ops`: the commands that need more than the keyspace: CLIENT, CONFIG, HELLO, SHUTDOWN, ….
+//! - `persistence`: start and recovery, the turn of the log, its rewrite and switches, shutdown, INFO persistence. The only
+//!   place where `aof-buffer`, `aof-rewrite`, `aof-load` and `aof-state` meet.
+//! - `config`: every directive, typed; redis.conf syntax.
+//! - `cron`: what happens by the clock: expiry, idle clients, statistics.
+//! - `info`, `stats`: what INFO says, and the counters behind it.
+//! - `clock`, `log`: time as an argument, and where log lines go.
+//!
+//! Invariant: nothing here opens a socket, reads a clock, starts a thread or makes a system call but through [`Env`].
+
 pub mod client;
 pub mod clock;
 pub mod config;
