@@ -20,6 +20,12 @@ pub struct KeyLog {
     /// How many of the recorded effects are DELs of keys in `expired`. They precede the effect of the command that found
     /// them, so if all effects are such, the command itself changed nothing.
     pub expired_effects: usize,
+    /// Keys looked up for reading that were there, and that were not: INFO's `keyspace_hits` and `keyspace_misses`.
+    pub hits: u32,
+    /// See `hits`.
+    pub misses: u32,
+    /// The command looks keys up only to change them: its look-ups are no reads. Source: lookupKeyWrite of Redis.
+    pub only_writes: bool,
     /// Databases that changed as a whole (FLUSHDB, FLUSHALL, SWAPDB).
     pub modified_dbs: SmallVec<[u32; 2]>,
     /// The reply depends on more than the named keys (KEYS, SCAN, DBSIZE, RANDOMKEY, FLUSHALL …).
@@ -38,8 +44,16 @@ impl KeyLog {
         self.modified.clear();
         self.expired.clear();
         self.expired_effects = 0;
+        (self.hits, self.misses, self.only_writes) = (0, 0, false);
         self.modified_dbs.clear();
         self.sees_all = false;
+    }
+
+    /// Counts one look-up for reading.
+    #[inline]
+    pub(crate) fn count_read(&mut self, found: bool) {
+        self.hits += u32::from(found);
+        self.misses += u32::from(!found);
     }
 
     /// Whether anything changed, expired keys included.

@@ -145,7 +145,18 @@ impl<'a> Store<'a> {
     #[inline]
     pub fn read(&mut self, key: Key<'_>) -> Option<ValueRef<'_>> {
         self.expire_if_due(key);
-        self.db().get(key)
+        // Not through `db()`: the value borrows the keyspace alone while the look-up is counted.
+        let found = self.keyspace.db(self.db).get(key);
+        self.keys.count_read(found.is_some());
+        found
+    }
+
+    /// Whether the key exists, asked by a command that reads: counted as a look-up.
+    #[inline]
+    pub fn found(&mut self, key: Key<'_>) -> bool {
+        let found = self.exists(key);
+        self.keys.count_read(found);
+        found
     }
 
     /// Looks up a key to be changed. After a change: [`Store::modified`].
@@ -205,6 +216,11 @@ impl<'a> Store<'a> {
         let result = work(self);
         self.db = own;
         result
+    }
+
+    /// The command looks keys up only to change them: none of its look-ups counts as a read.
+    pub fn only_writes(&mut self) {
+        self.keys.only_writes = true;
     }
 
     /// The reply depends on more than the keys named.

@@ -9,6 +9,7 @@ use crate::{CommandError, Ctx, parse};
 pub(super) fn hincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let by = parse::int(args.at(3))?;
     let key = ctx.store.key(args.at(1));
+    ctx.store.only_writes();
     let current = match ctx.store.hash(key)?.and_then(|hash| hash.get(args.at(2))) {
         None => 0,
         Some(value) => value.as_i64().ok_or(CommandError::Text("ERR hash value is not an integer"))?,
@@ -28,6 +29,7 @@ pub(super) fn hincrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Comm
         return Err(CommandError::Text("ERR value is NaN or Infinity"));
     }
     let (key, field) = (ctx.store.key(args.at(1)), args.at(2));
+    ctx.store.only_writes();
     let sum = match ctx.store.hash(key)?.and_then(|hash| hash.get(field)) {
         None => Some(by),
         Some(value) => parse_long_double(value.bytes(&mut IntBuf::new()))

@@ -148,7 +148,7 @@ fn seconds(millis: i64) -> i64 {
 /// Answers something about a deadline: -2 without such a key, -1 without a deadline.
 fn answer(ctx: &mut Ctx<'_>, args: Args<'_>, about: impl Fn(UnixMs, UnixMs) -> i64) -> Result<(), CommandError> {
     let key = ctx.store.key(args.at(1));
-    let answer = if ctx.store.exists(key) {
+    let answer = if ctx.store.found(key) {
         ctx.store.db().deadline(key).map_or(-1, |deadline| about(deadline, ctx.store.now))
     } else {
         -2

@@ -25,7 +25,7 @@ pub(super) fn idletime(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandE
 
 fn answer(ctx: &mut Ctx<'_>, args: Args<'_>, answer: i64) -> Result<(), CommandError> {
     let key = ctx.store.key(args.at(2));
-    if ctx.store.exists(key) {
+    if ctx.store.found(key) {
         ctx.reply.integer(answer);
     } else {
         ctx.reply.null();
@@ -35,7 +35,7 @@ fn answer(ctx: &mut Ctx<'_>, args: Args<'_>, answer: i64) -> Result<(), CommandE
 
 pub(super) fn freq(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let key = ctx.store.key(args.at(2));
-    if ctx.store.exists(key) {
+    if ctx.store.found(key) {
         return Err(CommandError::Text(
             "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
              between policies at runtime LRU and LFU data will take some time to adjust.",

@@ -24,7 +24,7 @@ pub(super) fn exists(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandErr
     let mut found = 0;
     for name in args.from(1) {
         let key = ctx.store.key(name);
-        found += usize::from(ctx.store.exists(key));
+        found += usize::from(ctx.store.found(key));
     }
     ctx.reply.count(found);
     Ok(())

@@ -50,6 +50,7 @@ fn push_all(ctx: &mut Ctx<'_>, key: Key<'_>, args: Args<'_>, end: End) -> Result
 
 fn push_existing(ctx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Result<(), CommandError> {
     let key = ctx.store.key(args.at(1));
+    ctx.store.only_writes();
     if ctx.store.list(key)?.is_none() {
         ctx.reply.count(0);
         return Ok(());
@@ -156,6 +157,7 @@ pub(super) fn rpoplpush(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Command
 
 fn move_elem(ctx: &mut Ctx<'_>, args: Args<'_>, from: End, to: End) -> Result<(), CommandError> {
     let (source, destination) = (ctx.store.key(args.at(1)), ctx.store.key(args.at(2)));
+    ctx.store.only_writes();
     if ctx.store.list(source)?.is_none() {
         ctx.reply.null();
         return Ok(());

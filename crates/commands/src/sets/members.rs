@@ -38,6 +38,7 @@ pub(super) fn srem(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError
 pub(super) fn smove(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let (source, destination) = (ctx.store.key(args.at(1)), ctx.store.key(args.at(2)));
     let member = args.at(3);
+    ctx.store.only_writes();
     let Some(set) = ctx.store.set(source)? else {
         ctx.reply.count(0);
         return Ok(());

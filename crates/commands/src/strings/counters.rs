@@ -48,6 +48,7 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, by: i64) -> Result<(), CommandError> {
 
 pub(super) fn incrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let key = ctx.store.key(args.at(1));
+    ctx.store.only_writes();
     let sum = match ctx.store.string(key)? {
         Some(value) => incr_by_float(value.bytes(&mut IntBuf::new()), args.at(2)),
         None => incr_by_float(b"0", args.at(2)),
