@@ -11,6 +11,8 @@ impl Engine {
     /// Runs one command for a client and ends its reply.
     pub(crate) fn call(&mut self, client: &mut Client, command: &'static Command, args: Args<'_>) {
         self.stats.commands_processed += 1;
+        self.stats.command(command).calls += 1;
+        let errors = self.stats.error_replies;
         match command.run {
             Run::Data(_) => {
                 self.run_data(client, command, args);
@@ -19,6 +21,7 @@ impl Engine {
             }
             Run::Engine(op) => self.operate(client, op, args),
         }
+        self.stats.note_failure(command, errors);
     }
 
     /// Runs a data command: its reply in the client's buffer, its effects and keys in the engine's logs.
@@ -40,6 +43,10 @@ impl Engine {
             limits: &self.limits,
         };
         commands::execute(command, &mut ctx, args);
+        if !self.keylog.only_writes {
+            self.stats.keyspace_hits += u64::from(self.keylog.hits);
+            self.stats.keyspace_misses += u64::from(self.keylog.misses);
+        }
     }
 
     /// Feeds the effects of the command that just ran and notes what it changed. Returns what its reply depends on.

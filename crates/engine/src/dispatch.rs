@@ -6,17 +6,14 @@ use aof_state::LogOffset;
 use commands::{Command, EngineOp, Flags, Refusal, Run};
 use resp_codec::{Args, Reply};
 
-use crate::client::{Client, Queued, ReplyMode};
+use crate::client::{Client, Closing, Queued, ReplyMode};
 use crate::engine::Engine;
+use crate::log::Level;
 
 impl Engine {
     /// Runs, queues or refuses one request.
     pub(crate) fn process(&mut self, client: &mut Client, args: Args<'_>) {
-        match client.reply_mode {
-            ReplyMode::SkipNext => client.reply_mode = ReplyMode::SkipThis,
-            ReplyMode::SkipThis => client.reply_mode = ReplyMode::On,
-            ReplyMode::On | ReplyMode::Off => {}
-        }
+        client.reply_mode.next_request();
         let command = match commands::resolve(args) {
             Ok(command) => command,
             Err(refusal) => return self.refuse_unresolved(client, &refusal),
@@ -35,7 +32,7 @@ impl Engine {
             return Some("NOAUTH Authentication required.".to_owned());
         }
         if client.transaction.is_some() && command.flags.has(Flags::NO_MULTI) {
-            return Some(format!("ERR Command not allowed inside a transaction: '{}'", command.name));
+            return Some("ERR Command not allowed inside a transaction".to_owned());
         }
         if self.persistence.is_loading() && !command.flags.has(Flags::LOADING) {
             return Some("LOADING Redis is loading the dataset in memory".to_owned());
@@ -58,7 +55,17 @@ impl Engine {
 
     /// Answers a request that no row of the table runs.
     fn refuse_unresolved(&mut self, client: &mut Client, refusal: &Refusal<'_>) {
-        self.stats.error_replies += 1;
+        if let Refusal::UnknownCommand(args) = refusal
+            && is_http(args.name())
+        {
+            return self.close_attacker(client);
+        }
+        if let Refusal::WrongArity(command) = refusal {
+            self.stats.command(command).rejected_calls += 1;
+            if matches!(command.run, Run::Engine(EngineOp::Exec)) {
+                return self.abort_exec(client, "wrong number of arguments for 'exec' command");
+            }
+        }
         if let Some(transaction) = &mut client.transaction {
             transaction.refused = true;
         }
@@ -66,18 +73,44 @@ impl Engine {
         self.end_reply(client, LogOffset(0));
     }
 
+    /// Closes a client that speaks HTTP: a browser was made to send it, and what follows its headers would be run as
+    /// commands. Source: securityWarningCommand of Redis.
+    fn close_attacker(&mut self, client: &mut Client) {
+        const LOG_INTERVAL_MS: u64 = 60_000;
+        client.closing = Closing::Now;
+        let now_ms = self.now.mono_ms();
+        if self.attack_logged_ms.is_some_and(|at| now_ms - at <= LOG_INTERVAL_MS) {
+            return;
+        }
+        self.attack_logged_ms = Some(now_ms);
+        self.log_line(
+            Level::Warning,
+            format_args!(
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+                 This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
+                 instance. Connection from {} aborted.",
+                client.peer.addr
+            ),
+        );
+    }
+
     /// Answers an error instead of running the command.
     pub(crate) fn refuse(&mut self, client: &mut Client, command: &'static Command, text: &str) {
-        self.stats.error_replies += 1;
+        self.stats.command(command).rejected_calls += 1;
         if matches!(command.run, Run::Engine(EngineOp::Exec)) {
-            self.discard(client);
-            self.reply(client).error(&format!("EXECABORT Transaction discarded because of: {text}"));
-        } else {
-            if let Some(transaction) = &mut client.transaction {
-                transaction.refused = true;
-            }
-            self.reply(client).error(text);
+            return self.abort_exec(client, text);
         }
+        if let Some(transaction) = &mut client.transaction {
+            transaction.refused = true;
+        }
+        self.reply(client).error(text);
+        self.end_reply(client, LogOffset(0));
+    }
+
+    /// Ends the transaction of a client whose EXEC was refused.
+    fn abort_exec(&mut self, client: &mut Client, reason: &str) {
+        self.discard(client);
+        self.reply(client).error(&format!("EXECABORT Transaction discarded because of: {reason}"));
         self.end_reply(client, LogOffset(0));
     }
 
@@ -102,12 +135,17 @@ impl Engine {
 
     /// Ends the client's reply, which depends on everything up to `need`.
     pub(crate) fn end_reply(&mut self, client: &mut Client, need: LogOffset) {
+        let start = self.unit.as_ref().map_or_else(|| client.out.reply_start(), |unit| unit.reply_start);
+        self.stats.count_error(&client.out.buffer()[start..]);
+        let silent = matches!(client.reply_mode, ReplyMode::Off | ReplyMode::SkipThis);
+        if silent {
+            client.out.buffer().truncate(start);
+        }
         if let Some(unit) = &mut self.unit {
             unit.need = unit.need.max(need);
             return;
         }
-        if client.reply_mode != ReplyMode::On && client.reply_mode != ReplyMode::SkipNext {
-            client.out.discard_reply();
+        if silent {
             return;
         }
         if need == LogOffset(0) {
@@ -130,6 +168,11 @@ impl Engine {
         }
         self.log_error().map(|text| format!("-{text}\r\n").into_bytes())
     }
+}
+
+/// Whether the word begins a request of HTTP, or the header that every such request has.
+fn is_http(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:")
 }
 
 /// The commands that a client in MULTI runs at once. Source: processCommand of Redis.

@@ -140,6 +140,10 @@ pub struct Engine {
     pub(crate) exit: Option<Exit>,
     pub(crate) next_cron_us: u64,
     pub(crate) active_expire: bool,
+    /// When a client that speaks HTTP was last logged, monotonic milliseconds.
+    pub(crate) attack_logged_ms: Option<u64>,
+    /// DEBUG SLEEP: how long the owner is to do nothing, in microseconds.
+    pub(crate) stall_us: u64,
     /// Whether table growth is held back because a child shares the memory.
     pub(crate) growth_frozen: bool,
     /// Something waits for the next turn that nothing from outside will bring.
@@ -180,6 +184,8 @@ impl Engine {
             exit: None,
             next_cron_us: now.mono_us,
             active_expire: true,
+            attack_logged_ms: None,
+            stall_us: 0,
             growth_frozen: false,
             turn_wanted: false,
             next_expire_us: 0,
@@ -263,7 +269,12 @@ impl Engine {
             decoder.set_limits(self.request_limits(client));
             match decoder.decode(&bytes[at..filled]) {
                 Ok(Decoded::Incomplete { .. }) => break,
-                Ok(Decoded::Empty { consumed }) => at += consumed,
+                Ok(Decoded::Empty { consumed }) => {
+                    // An empty request uses up CLIENT REPLY SKIP. Source: resetClient of Redis.
+                    client.reply_mode.next_request();
+                    client.reply_mode.next_request();
+                    at += consumed;
+                }
                 Ok(Decoded::Request { consumed }) => {
                     self.process(client, decoder.args(&bytes[at..filled]));
                     at += consumed;
@@ -306,8 +317,7 @@ impl Engine {
     }
 
     fn protocol_error(&mut self, client: &mut Client, error: &resp_codec::ProtocolError) {
-        self.stats.error_replies += 1;
-        self.reply(client).error(&format!("ERR {error}"));
+        error.reply(&mut self.reply(client));
         self.end_reply(client, LogOffset(0));
         client.closing = Closing::AfterReplies;
         self.log_line(Level::Verbose, format_args!("Protocol error from client id={}: {error}", client.id.number));
@@ -353,6 +363,12 @@ impl Engine {
                 format_args!("Client id={} closed for overcoming of output buffer limits.", client.id.number),
             );
         }
+    }
+
+    /// How long the owner is to do nothing before it goes on, in microseconds (DEBUG SLEEP); 0 as a rule. Asked after every
+    /// [`Engine::filled`], so that no other client is served meanwhile.
+    pub fn take_stall_us(&mut self) -> u64 {
+        std::mem::take(&mut self.stall_us)
     }
 
     /// Ends a turn: flushes the log, drives the rewrite, and releases the replies whose marks have passed.

@@ -10,17 +10,45 @@ use crate::engine::{Engine, Memory};
 use crate::ops::REDIS_VERSION;
 
 /// The sections of INFO without an argument, in order.
-const DEFAULT_SECTIONS: &[&str] =
-    &["server", "clients", "memory", "persistence", "stats", "replication", "cpu", "errorstats", "cluster", "keyspace"];
+const DEFAULT_SECTIONS: &[&str] = &[
+    "server",
+    "clients",
+    "memory",
+    "persistence",
+    "stats",
+    "replication",
+    "cpu",
+    "modules",
+    "errorstats",
+    "cluster",
+    "keyspace",
+];
+
+/// All sections, in order.
+const SECTIONS: &[&str] = &[
+    "server",
+    "clients",
+    "memory",
+    "persistence",
+    "stats",
+    "replication",
+    "cpu",
+    "modules",
+    "commandstats",
+    "errorstats",
+    "latencystats",
+    "cluster",
+    "keyspace",
+];
 
 impl Engine {
     pub(crate) fn info_command(&mut self, client: &mut Client, args: Args<'_>) {
         let asked: Vec<String> = args.from(1).map(|a| String::from_utf8_lossy(a).to_ascii_lowercase()).collect();
-        let everything =
-            asked.is_empty() || asked.iter().any(|a| matches!(a.as_str(), "default" | "all" | "everything"));
+        let default = asked.is_empty() || asked.iter().any(|a| a == "default");
+        let everything = asked.iter().any(|a| matches!(a.as_str(), "all" | "everything"));
         let mut text = String::new();
-        for section in DEFAULT_SECTIONS {
-            if everything || asked.iter().any(|a| a == section) {
+        for section in SECTIONS {
+            if everything || default && DEFAULT_SECTIONS.contains(section) || asked.iter().any(|a| a == section) {
                 if !text.is_empty() {
                     text += "\r\n";
                 }
@@ -41,7 +69,15 @@ impl Engine {
             "stats" => self.info_stats(&mut lines),
             "replication" => info_replication(&mut lines),
             "cpu" => self.info_cpu(&mut lines),
-            "errorstats" => lines.title("Errorstats"),
+            "modules" => lines.title("Modules"),
+            "commandstats" => self.info_commandstats(&mut lines),
+            "errorstats" => {
+                lines.title("Errorstats");
+                for (code, count) in &self.stats.errors {
+                    lines.put(&format!("errorstat_{}", safe(code)), format_args!("count={count}"));
+                }
+            }
+            "latencystats" => lines.title("Latencystats"),
             "cluster" => {
                 lines.title("Cluster");
                 lines.put("cluster_enabled", 0);
@@ -158,6 +194,20 @@ impl Engine {
         out.put("client_output_buffer_limit_disconnections", s.output_buffer_limit_disconnections);
     }
 
+    /// The time that commands take is not measured: `usec` is there because tools read the line by its fields.
+    fn info_commandstats(&self, out: &mut Lines<'_>) {
+        out.title("Commandstats");
+        for (command, s) in self.stats.by_command() {
+            out.put(
+                &format!("cmdstat_{}", command.name),
+                format_args!(
+                    "calls={},usec=0,usec_per_call=0.00,rejected_calls={},failed_calls={}",
+                    s.calls, s.rejected_calls, s.failed_calls
+                ),
+            );
+        }
+    }
+
     fn info_cpu(&self, out: &mut Lines<'_>) {
         out.title("CPU");
         let Some(cpu) = self.process.cpu.map(|read| read()) else { return };
@@ -208,6 +258,11 @@ impl Lines<'_> {
     pub(crate) fn put(&mut self, field: &str, value: impl std::fmt::Display) {
         write!(self.0, "{field}:{value}\r\n").expect("writing to a String cannot fail");
     }
+}
+
+/// Bytes that would break the format become underscores. Source: getSafeInfoString of Redis.
+fn safe(text: &str) -> String {
+    text.replace(['#', ':', '\n', '\r'], "_")
 }
 
 /// A size for people, as Redis's bytesToHuman prints it.

@@ -1,5 +1,25 @@
 //! Counters of INFO stats, and the rates sampled from them by the cron.
 
+use std::collections::BTreeMap;
+
+use commands::Command;
+
+/// Different error codes counted apart; a client can make up codes only by DEBUG ERROR.
+const ERROR_CODES: usize = 128;
+/// Bytes of an error among which its code is looked for. Source: afterErrorReply of Redis.
+const CODE_BYTES: usize = 32;
+
+/// What is counted of one command.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CommandStats {
+    /// Times it ran.
+    pub calls: u64,
+    /// Times it was refused before it ran.
+    pub rejected_calls: u64,
+    /// Times it ran and answered an error.
+    pub failed_calls: u64,
+}
+
 /// Counters since the start, or since CONFIG RESETSTAT.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stats {
@@ -27,12 +47,68 @@ pub(crate) struct Stats {
     pub output_buffer_limit_disconnections: u64,
     /// Changes of keys.
     pub dirty: u64,
+    /// Error replies by code.
+    pub errors: BTreeMap<String, u64>,
+    /// By [`Command::id`].
+    commands: Vec<CommandStats>,
+    /// The error replies that have been put down to a command: those inside EXEC are not EXEC's own.
+    errors_noted: u64,
     /// Operations a second, averaged over the last samples.
     pub ops_per_second: Rate,
     /// Input bytes a second.
     pub input_per_second: Rate,
     /// Output bytes a second.
     pub output_per_second: Rate,
+}
+
+impl Stats {
+    /// The counters of a command, to be changed.
+    pub(crate) fn command(&mut self, command: &Command) -> &mut CommandStats {
+        if self.commands.is_empty() {
+            self.commands = vec![CommandStats::default(); commands::TABLE.len()];
+        }
+        &mut self.commands[usize::from(command.id)]
+    }
+
+    /// The commands that were called or refused, in the order of the table.
+    pub(crate) fn by_command(&self) -> impl Iterator<Item = (&'static Command, CommandStats)> + '_ {
+        let used = |s: &CommandStats| s.calls + s.rejected_calls > 0;
+        commands::TABLE.iter().zip(self.commands.iter().copied()).filter(move |(_, s)| used(s))
+    }
+
+    /// Counts the reply if it is an error.
+    #[inline]
+    pub(crate) fn count_error(&mut self, reply: &[u8]) {
+        if reply.first() == Some(&b'-') {
+            self.note_error(reply);
+        }
+    }
+
+    #[cold]
+    fn note_error(&mut self, reply: &[u8]) {
+        self.error_replies += 1;
+        let head = &reply[1..reply.len().min(CODE_BYTES)];
+        let code = head.iter().position(|b| *b == b' ').map_or(&b"ERR"[..], |end| &head[..end]);
+        let code = String::from_utf8_lossy(code);
+        if let Some(count) = self.errors.get_mut(code.as_ref()) {
+            *count += 1;
+        } else if self.errors.len() < ERROR_CODES {
+            self.errors.insert(code.into_owned(), 1);
+        }
+    }
+
+    /// Counts a failure of the command if it answered an error; `before` is what `error_replies` was when it began.
+    pub(crate) fn note_failure(&mut self, command: &Command, before: u64) {
+        if self.error_replies > before.max(self.errors_noted) {
+            self.command(command).failed_calls += 1;
+        }
+        self.errors_noted = self.error_replies;
+    }
+
+    /// CONFIG RESETSTAT: everything but what the log has not saved is forgotten.
+    pub(crate) fn reset(&mut self) {
+        *self = Self { dirty: self.dirty, ..Self::default() };
+    }
 }
 
 /// Samples kept per rate. Source: STATS_METRIC_SAMPLES of Redis.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use aof_state::LogOffset;
 use commands::KeyLog;
-use keyspace::KeyHash;
+use keyspace::{KeyHash, Keyspace, UnixMs};
 use resp_codec::Args;
 
 use crate::client::{Client, ClientId, Transaction, Watched};
@@ -20,6 +20,8 @@ pub(crate) struct Unit {
     pub(crate) need: LogOffset,
     /// The keys they changed.
     pub(crate) keys: KeyLog,
+    /// Where the reply of the command that runs begins in the client's output buffer.
+    pub(crate) reply_start: usize,
 }
 
 impl Unit {
@@ -33,19 +35,27 @@ impl Unit {
 /// Who watches which key.
 #[derive(Debug, Default)]
 pub(crate) struct WatchTable {
-    watchers: HashMap<(u32, KeyHash), Vec<ClientId>>,
+    watchers: HashMap<(u32, KeyHash), Vec<Watcher>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Watcher {
+    client: ClientId,
+    /// See [`Watched::present`].
+    present: bool,
 }
 
 impl WatchTable {
-    fn add(&mut self, db: u32, key: KeyHash, client: ClientId) {
-        self.watchers.entry((db, key)).or_default().push(client);
+    fn add(&mut self, client: ClientId, watched: &Watched) {
+        let watcher = Watcher { client, present: watched.present };
+        self.watchers.entry((watched.db, watched.hash)).or_default().push(watcher);
     }
 
     /// Forgets everything a client watches.
     pub(crate) fn forget(&mut self, client: &Client) {
         for w in &client.watched {
             if let Some(ids) = self.watchers.get_mut(&(w.db, w.hash)) {
-                ids.retain(|id| *id != client.id);
+                ids.retain(|w| w.client != client.id);
                 if ids.is_empty() {
                     self.watchers.remove(&(w.db, w.hash));
                 }
@@ -53,15 +63,14 @@ impl WatchTable {
         }
     }
 
-    /// The clients that watch something that a command changed.
+    /// The clients whose watch breaks by changes of single keys. That a key expired is news only to who saw it alive.
     pub(crate) fn touched(&self, keys: &KeyLog) -> Vec<ClientId> {
         if self.watchers.is_empty() {
             return Vec::new();
         }
-        let by_key = keys.modified.iter().chain(&keys.expired).filter_map(|at| self.watchers.get(at)).flatten();
-        let in_db = |db: u32| keys.modified_dbs.contains(&db);
-        let by_db = self.watchers.iter().filter(|((db, _), _)| in_db(*db)).flat_map(|(_, ids)| ids);
-        by_key.chain(by_db).copied().collect()
+        let modified = keys.modified.iter().filter_map(|at| self.watchers.get(at)).flatten();
+        let expired = keys.expired.iter().filter_map(|at| self.watchers.get(at)).flatten().filter(|w| w.present);
+        modified.chain(expired).map(|w| w.client).collect()
     }
 }
 
@@ -75,6 +84,15 @@ impl Engine {
             } else if let Some(other) = self.clients.find(id) {
                 other.watch_broken = true;
             }
+        }
+        if self.keylog.modified_dbs.is_empty() || self.watch.watchers.is_empty() {
+            return;
+        }
+        let (keyspace, dbs, now) = (&self.keyspace, &self.keylog.modified_dbs, self.now.unix());
+        for watcher in self.clients.iter_mut().chain(std::iter::once(client)) {
+            // A key that is in neither content of the database has not changed. Source: touchAllWatchedKeysInDb of Redis.
+            let changed = |w: &Watched| dbs.contains(&w.db) && (w.present || is_present(keyspace, w.db, &w.key, now));
+            watcher.watch_broken |= watcher.watched.iter().any(changed);
         }
     }
 
@@ -124,16 +142,17 @@ impl Engine {
         if client.watched.iter().any(|w| w.db == client.db && *w.key == *name) {
             return;
         }
-        let expired = self.keyspace.db(client.db).is_expired(key, self.now.unix());
-        client.watched.push(Watched { db: client.db, key: name.into(), hash: key.hash, expired });
-        self.watch.add(client.db, key.hash, client.id);
+        let present = is_present(&self.keyspace, client.db, name, self.now.unix());
+        let watched = Watched { db: client.db, key: name.into(), hash: key.hash, present };
+        self.watch.add(client.id, &watched);
+        client.watched.push(watched);
     }
 
     /// Whether a watched key expired since WATCH without having been removed yet.
     fn watched_key_expired(&self, client: &Client) -> bool {
         client.watched.iter().any(|w| {
             let key = self.keyspace.key(&w.key);
-            !w.expired && self.keyspace.db(w.db).is_expired(key, self.now.unix())
+            w.present && self.keyspace.db(w.db).is_expired(key, self.now.unix())
         })
     }
 
@@ -152,8 +171,12 @@ impl Engine {
             self.reply(client).null_array();
             return self.end_reply(client, need);
         }
+        // CLIENT REPLY in the queue is for what comes after it, not for what is written already.
+        let mode = client.reply_mode;
         let need = self.run_queue(client, &transaction);
+        let later = std::mem::replace(&mut client.reply_mode, mode);
         self.end_reply(client, need);
+        client.reply_mode = later;
     }
 
     /// Runs the queue into one array reply and feeds its effects as one unit.
@@ -162,6 +185,9 @@ impl Engine {
         self.persistence.begin_unit();
         self.unit = Some(Unit::default());
         for queued in &transaction.queue {
+            if let Some(unit) = &mut self.unit {
+                unit.reply_start = client.out.buffer().len();
+            }
             self.call(client, queued.command, queued.args.args());
         }
         let unit = self.unit.take().expect("set above, and a queue holds no EXEC");
@@ -171,4 +197,10 @@ impl Engine {
             None => unit.need,
         }
     }
+}
+
+/// Whether the key exists and is not past its deadline.
+fn is_present(keyspace: &Keyspace, db: u32, name: &[u8], now: UnixMs) -> bool {
+    let key = keyspace.key(name);
+    keyspace.db(db).contains(key) && !keyspace.db(db).is_expired(key, now)
 }

@@ -278,7 +278,10 @@ impl EventLoop {
         };
         match connection.stream.read(room) {
             Ok(0) => self.drop_connection(fd),
-            Ok(n) => self.engine.filled(client, n),
+            Ok(n) => {
+                self.engine.filled(client, n);
+                stall(self.engine.take_stall_us());
+            }
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(e) => {
                 self.engine.log(Level::Verbose, format_args!("Reading from client: {e}"));
@@ -355,5 +358,13 @@ impl EventLoop {
         }
         self.engine.log(Level::Warning, format_args!("Ledgerstone is now ready to exit, bye bye..."));
         u8::try_from(status).unwrap_or(1)
+    }
+}
+
+/// Does nothing for so long: DEBUG SLEEP stops the whole server, as in Redis.
+#[expect(clippy::disallowed_methods, reason = "to do nothing is what was asked for")]
+fn stall(us: u64) {
+    if us > 0 {
+        std::thread::sleep(std::time::Duration::from_micros(us));
     }
 }

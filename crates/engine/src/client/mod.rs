@@ -45,6 +45,17 @@ pub enum ReplyMode {
     SkipThis,
 }
 
+impl ReplyMode {
+    /// A request begins: the one after CLIENT REPLY SKIP is not answered, the one after that is.
+    pub(crate) fn next_request(&mut self) {
+        match self {
+            Self::SkipNext => *self = Self::SkipThis,
+            Self::SkipThis => *self = Self::On,
+            Self::On | Self::Off => {}
+        }
+    }
+}
+
 /// A command waiting for EXEC.
 #[derive(Debug)]
 pub struct Queued {
@@ -76,8 +87,8 @@ pub struct Watched {
     pub key: Box<[u8]>,
     /// Its hash.
     pub hash: KeyHash,
-    /// It had expired already when WATCH was called: its expiry is no change.
-    pub expired: bool,
+    /// It was there when WATCH was called, and not past its deadline: its expiry or removal is a change.
+    pub present: bool,
 }
 
 /// Why and when a client is closed.
@@ -110,8 +121,10 @@ pub struct Client {
     pub proto: Protocol,
     /// Whether it may run commands other than AUTH, HELLO, QUIT and RESET.
     pub authenticated: bool,
-    /// CLIENT NO-EVICT and NO-TOUCH.
+    /// CLIENT NO-EVICT.
     pub no_evict: bool,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
     /// CLIENT REPLY.
     pub reply_mode: ReplyMode,
     /// The open MULTI, if any.
@@ -153,6 +166,7 @@ impl Client {
             proto: Protocol::Resp2,
             authenticated,
             no_evict: false,
+            no_touch: false,
             reply_mode: ReplyMode::On,
             transaction: None,
             watched: Vec::new(),
@@ -224,6 +238,11 @@ impl Clients {
     /// The client, if it is still connected.
     pub fn find(&mut self, id: ClientId) -> Option<&mut Client> {
         self.slots.get_mut(id.slot as usize)?.as_deref_mut().filter(|c| c.id == id)
+    }
+
+    /// All clients, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.slots.iter_mut().filter_map(|c| c.as_deref_mut())
     }
 
     /// The client, if it is still connected.

@@ -38,14 +38,14 @@ impl Output {
         &mut self.bytes
     }
 
-    /// Drops what was appended since the last reply ended (CLIENT REPLY OFF and SKIP).
-    pub fn discard_reply(&mut self) {
-        self.bytes.truncate(self.held_end());
+    /// Where in [`Output::buffer`] the reply begins that is being appended.
+    pub fn reply_start(&self) -> usize {
+        self.held_end()
     }
 
     /// Replaces what was appended since the last reply ended.
     pub fn replace_reply(&mut self, reply: &[u8]) {
-        self.discard_reply();
+        self.bytes.truncate(self.held_end());
         self.bytes.extend_from_slice(reply);
     }
 

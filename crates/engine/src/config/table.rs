@@ -87,7 +87,7 @@ pub(super) static IN_EFFECT: &[Directive] = &[
     ),
     // General.
     at_start("databases", |c| c.databases.to_string(), |c, v| integer_u32(v, 1, 1 << 20).map(|v| c.databases = v)),
-    live("hz", |c| c.hz.to_string(), |c, v| integer_u32(v, 1, 500).map(|v| c.hz = v)),
+    live("hz", |c| c.hz.to_string(), |c, v| integer_u32(v, 0, i32::MAX.unsigned_abs()).map(|v| c.hz = v.clamp(1, 500))),
     live("loglevel", |c| show_level(c.loglevel), |c, v| level(v).map(|v| c.loglevel = v)),
     at_start(
         "logfile",

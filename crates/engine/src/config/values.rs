@@ -78,7 +78,7 @@ pub(super) fn file_name(value: &str) -> Result<String, ConfigError> {
 
 pub(super) fn set_output_limits(c: &mut Config, value: &str) -> Result<(), ConfigError> {
     let words: Vec<&str> = value.split_whitespace().collect();
-    if words.is_empty() || !words.len().is_multiple_of(4) {
+    if !words.len().is_multiple_of(4) {
         return Err(ConfigError::Malformed { reason: "Wrong number of arguments in buffer limit configuration." });
     }
     for w in words.chunks(4) {

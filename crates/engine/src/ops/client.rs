@@ -1,5 +1,7 @@
 //! CLIENT: names, lists, replies and the ends of connections.
 
+use std::collections::HashMap;
+
 use aof_state::LogOffset;
 use resp_codec::{Args, Protocol};
 
@@ -148,6 +150,7 @@ impl Engine {
                 self.answer_ok(client);
             }
             None => {
+                let option = String::from_utf8_lossy(args.at(2));
                 let text = format!("ERR {option} cannot contain spaces, newlines or special characters.");
                 self.answer_error(client, &text);
             }
@@ -159,9 +162,8 @@ impl Engine {
         if !on && !value.eq_ignore_ascii_case(b"off") {
             return self.answer_error(client, "ERR syntax error");
         }
-        if sub == "no-evict" {
-            client.no_evict = on;
-        }
+        let switch = if sub == "no-evict" { &mut client.no_evict } else { &mut client.no_touch };
+        *switch = on;
         self.answer_ok(client);
     }
 
@@ -182,31 +184,34 @@ impl Engine {
 
     fn client_list(&mut self, client: &mut Client, args: Args<'_>) {
         let mut filter = Filter::default();
-        if args.len() > 2 {
-            let option = args.at(2);
-            if args.len() == 4 && option.eq_ignore_ascii_case(b"type") {
-                match client_kind(args.at(3)) {
-                    Ok(kind) => filter.kind = Some(kind),
-                    Err(text) => return self.answer_error(client, &text),
-                }
-            } else if args.len() > 3 && option.eq_ignore_ascii_case(b"id") {
-                let ids: Option<Vec<u64>> = args.from(3).map(numeric::parse_u64).collect();
-                match ids {
-                    Some(ids) => filter.ids = Some(ids),
-                    None => return self.answer_error(client, "ERR Invalid client ID"),
-                }
-            } else {
-                return self.answer_error(client, "ERR syntax error");
+        if args.len() > 3 && args.at(2).eq_ignore_ascii_case(b"id") {
+            return self.client_list_ids(client, args);
+        }
+        if args.len() == 4 && args.at(2).eq_ignore_ascii_case(b"type") {
+            match client_kind(args.at(3)) {
+                Ok(kind) => filter.kind = Some(kind),
+                Err(text) => return self.answer_error(client, &text),
             }
+        } else if args.len() != 2 {
+            return self.answer_error(client, "ERR syntax error");
         }
-        let mut lines: Vec<(u64, String)> =
-            self.clients.iter().filter(|c| filter.matches(c)).map(|c| (c.id.number, self.describe(c))).collect();
         // The client that asks is checked out of the table while its requests run.
-        if filter.matches(client) {
-            lines.push((client.id.number, self.describe(client)));
-        }
-        lines.sort_unstable_by_key(|(number, _)| *number);
-        let text: String = lines.into_iter().map(|(_, line)| line + "\n").collect();
+        let mut listed: Vec<&Client> =
+            self.clients.iter().chain(std::iter::once(&*client)).filter(|c| filter.matches(c)).collect();
+        listed.sort_unstable_by_key(|c| c.id.number);
+        let text: String = listed.into_iter().map(|c| self.describe(c) + "\n").collect();
+        self.reply(client).verbatim(*b"txt", text.as_bytes());
+        self.end_reply(client, LogOffset(0));
+    }
+
+    /// CLIENT LIST ID: in the order asked for; who is not there is left out.
+    fn client_list_ids(&mut self, client: &mut Client, args: Args<'_>) {
+        let ids: Option<Vec<i64>> = args.from(3).map(numeric::parse_i64).collect();
+        let Some(ids) = ids else { return self.answer_error(client, "ERR Invalid client ID") };
+        let by_number: HashMap<u64, &Client> =
+            self.clients.iter().chain(std::iter::once(&*client)).map(|c| (c.id.number, c)).collect();
+        let listed = ids.iter().filter_map(|id| by_number.get(&u64::try_from(*id).ok()?));
+        let text: String = listed.map(|c| self.describe(c) + "\n").collect();
         self.reply(client).verbatim(*b"txt", text.as_bytes());
         self.end_reply(client, LogOffset(0));
     }
@@ -238,13 +243,19 @@ impl Engine {
     /// One line of CLIENT LIST.
     fn describe(&self, c: &Client) -> String {
         let now_ms = self.now.mono_ms();
-        let flags = match (c.transaction.is_some(), c.watch_broken, c.peer.unix_socket) {
-            (true, true, _) => "xd",
-            (true, false, _) => "x",
-            (false, true, _) => "d",
-            (false, false, true) => "U",
-            (false, false, false) => "N",
-        };
+        let flags: String = [
+            ('x', c.transaction.is_some()),
+            ('d', c.watch_broken),
+            ('c', c.closing == Closing::AfterReplies),
+            ('A', c.closing == Closing::Now),
+            ('U', c.peer.unix_socket),
+            ('e', c.no_evict),
+            ('T', c.no_touch),
+        ]
+        .into_iter()
+        .filter_map(|(letter, set)| set.then_some(letter))
+        .collect();
+        let flags = if flags.is_empty() { "N" } else { &flags };
         let multi = c.transaction.as_ref().map_or(-1, |t| i64::try_from(t.queue.len()).unwrap_or(i64::MAX));
         format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={multi} \
@@ -282,10 +293,10 @@ fn kill_filter(args: Args<'_>) -> Result<(Filter, bool, bool), String> {
         return Ok((filter, false, true));
     }
     let mut skip_me = true;
-    if !args.len().is_multiple_of(2) {
-        return Err("ERR syntax error".to_owned());
-    }
     for i in (2..args.len()).step_by(2) {
+        if i + 1 == args.len() {
+            return Err("ERR syntax error".to_owned());
+        }
         match text(i).to_ascii_lowercase().as_str() {
             "id" => {
                 let id = numeric::parse_u64(args.at(i + 1)).filter(|id| *id > 0);

@@ -1,5 +1,7 @@
 //! CONFIG GET, SET and RESETSTAT: the table of directives at run time.
 
+use std::borrow::Cow;
+
 use aof_state::LogOffset;
 use commands::glob::Pattern;
 use resp_codec::Args;
@@ -7,7 +9,6 @@ use resp_codec::Args;
 use crate::client::Client;
 use crate::config::Directive;
 use crate::engine::Engine;
-use crate::stats::Stats;
 
 const HELP: &[&str] = &[
     "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -17,6 +18,8 @@ const HELP: &[&str] = &[
     "    Set the configuration <directive> to <value>.",
     "RESETSTAT",
     "    Reset statistics reported by the INFO command.",
+    "REWRITE",
+    "    Rewrite the configuration file.",
     "HELP",
     "    Print this help.",
 ];
@@ -26,8 +29,9 @@ impl Engine {
         match (Self::subcommand(args).as_str(), args.len()) {
             ("get", 3..) => self.config_get(client, args),
             ("set", 4..) if args.len().is_multiple_of(2) => self.config_set(client, args),
+            ("set", 4..) => self.answer_error(client, "ERR syntax error"),
             ("resetstat", 2) => {
-                self.stats = Stats::default();
+                self.stats.reset();
                 self.answer_ok(client);
             }
             ("rewrite", 2) => {
@@ -40,12 +44,20 @@ impl Engine {
     }
 
     fn config_get(&mut self, client: &mut Client, args: Args<'_>) {
-        let patterns: Vec<Pattern<'_>> = args.from(2).map(Pattern::ignoring_case).collect();
-        let mut found: Vec<(&str, String)> = Vec::new();
-        for directive in Directive::all() {
-            for name in std::iter::once(directive.name).chain(directive.alias) {
-                if patterns.iter().any(|p| p.matches(name.as_bytes())) {
-                    found.push((name, directive.show(&self.config)));
+        let mut found: Vec<(Cow<'_, str>, String)> = Vec::new();
+        for asked in args.from(2) {
+            let pattern = Pattern::ignoring_case(asked);
+            let exact = !asked.iter().any(|b| b"[*?".contains(b));
+            for directive in Directive::all() {
+                for name in std::iter::once(directive.name).chain(directive.alias) {
+                    if !pattern.matches(name.as_bytes()) {
+                        continue;
+                    }
+                    // A name without wildcards is answered as it was asked. Source: configGetCommand of Redis.
+                    let name = if exact { String::from_utf8_lossy(asked) } else { Cow::Borrowed(name) };
+                    if !found.iter().any(|(known, _)| *known == name) {
+                        found.push((name, directive.show(&self.config)));
+                    }
                 }
             }
         }
@@ -60,34 +72,31 @@ impl Engine {
 
     /// Sets all pairs or none.
     fn config_set(&mut self, client: &mut Client, args: Args<'_>) {
-        let mut config = self.config.clone();
-        let mut seen: Vec<&str> = Vec::new();
+        let refused = |name: &str, reason: &dyn std::fmt::Display| {
+            format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
+        };
+        let mut wanted: Vec<(&'static Directive, Cow<'_, str>, Cow<'_, str>)> = Vec::new();
         for i in (2..args.len()).step_by(2) {
-            let name = String::from_utf8_lossy(args.at(i)).into_owned();
+            let name = String::from_utf8_lossy(args.at(i));
             let Some(directive) = Directive::find(&name) else {
                 let text = format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'");
                 return self.answer_error(client, &text);
             };
-            let refused = |reason: &dyn std::fmt::Display| {
-                format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
-            };
-            if seen.contains(&directive.name) {
-                return self.answer_error(client, &refused(&"duplicate parameter"));
+            if wanted.iter().any(|(known, ..)| known.name == directive.name) {
+                return self.answer_error(client, &refused(&name, &"duplicate parameter"));
             }
-            seen.push(directive.name);
-            let value = String::from_utf8_lossy(args.at(i + 1));
-            if let Err(reason) = directive.set_live(&mut config, &value) {
-                let text = refused(&reason);
-                return self.answer_error(client, &text);
+            wanted.push((directive, name, String::from_utf8_lossy(args.at(i + 1))));
+        }
+        let mut config = self.config.clone();
+        for (directive, name, value) in &wanted {
+            if let Err(reason) = directive.set_live(&mut config, value) {
+                return self.answer_error(client, &refused(name, &reason));
             }
         }
         match self.apply_config(config) {
             Ok(()) => self.answer_ok(client),
-            Err(reason) => {
-                let name = seen.first().copied().unwrap_or_default();
-                let text = format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}");
-                self.answer_error(client, &text);
-            }
+            // Only the switch of the log can fail.
+            Err(reason) => self.answer_error(client, &refused("appendonly", &reason)),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod client;
 mod config;
+mod debug;
 mod server;
 mod session;
 
@@ -57,7 +58,6 @@ impl Engine {
     }
 
     pub(crate) fn answer_error(&mut self, client: &mut Client, text: &str) {
-        self.stats.error_replies += 1;
         self.reply(client).error(text);
         self.end_reply(client, LogOffset(0));
     }

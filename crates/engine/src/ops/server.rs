@@ -1,4 +1,4 @@
-//! Operations on the server as a whole: COMMAND, DEBUG, SHUTDOWN, BGREWRITEAOF.
+//! Operations on the server as a whole: SHUTDOWN, BGREWRITEAOF.
 
 use aof_state::LogOffset;
 use resp_codec::Args;
@@ -15,23 +15,6 @@ impl Engine {
                 self.end_reply(client, LogOffset(0));
             }
             Err(text) => self.answer_error(client, &format!("ERR {text}")),
-        }
-    }
-
-    pub(super) fn debug_command(&mut self, client: &mut Client, args: Args<'_>) {
-        match (Self::subcommand(args).as_str(), args.len()) {
-            ("digest", 2) => {
-                let need = self.last_writes.of_everything();
-                let digest: String = self.keyspace.digest().iter().map(|b| format!("{b:02x}")).collect();
-                self.reply(client).status(&digest);
-                self.end_reply(client, need);
-            }
-            ("set-active-expire", 3) => {
-                self.active_expire = args.at(2) != b"0";
-                self.answer_ok(client);
-            }
-            ("jmap" | "panic" | "segfault", _) => self.answer_error(client, "ERR not supported by this server"),
-            _ => self.unknown_subcommand(client, args),
         }
     }
 

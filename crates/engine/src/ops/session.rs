@@ -15,6 +15,10 @@ impl Engine {
     pub(super) fn select(&mut self, client: &mut Client, args: Args<'_>) {
         match numeric::parse_i64(args.at(1)) {
             None => self.answer_error(client, "ERR value is not an integer or out of range"),
+            Some(db) if i32::try_from(db).is_err() => {
+                let text = format!("ERR value is out of range, value must between {} and {}", i32::MIN, i32::MAX);
+                self.answer_error(client, &text);
+            }
             Some(db) => match u32::try_from(db).ok().filter(|db| *db < self.keyspace.databases()) {
                 None => self.answer_error(client, "ERR DB index is out of range"),
                 Some(db) => {
@@ -76,15 +80,13 @@ impl Engine {
                 return self.answer_error(client, "ERR Protocol version is not an integer or out of range");
             }
         };
-        let mut name = None;
+        // Nothing takes effect before all of it is known to be right.
+        let (mut name, mut credentials) = (None, None);
         let mut at = 2;
         while let Some(option) = args.get(at) {
             let left = args.len() - at - 1;
             if option.eq_ignore_ascii_case(b"AUTH") && left >= 2 {
-                if !self.accepts(args.at(at + 1), args.at(at + 2)) {
-                    return self.answer_error(client, WRONG_PASSWORD);
-                }
-                client.authenticated = true;
+                credentials = Some((args.at(at + 1), args.at(at + 2)));
                 at += 3;
             } else if option.eq_ignore_ascii_case(b"SETNAME") && left >= 1 {
                 match super::client::valid_name(args.at(at + 1)) {
@@ -96,6 +98,12 @@ impl Engine {
                 let option = String::from_utf8_lossy(option);
                 return self.answer_error(client, &format!("ERR Syntax error in HELLO option '{option}'"));
             }
+        }
+        if let Some((user, password)) = credentials {
+            if !self.accepts(user, password) {
+                return self.answer_error(client, WRONG_PASSWORD);
+            }
+            client.authenticated = true;
         }
         if !client.authenticated {
             return self.answer_error(
@@ -139,8 +147,12 @@ impl Engine {
         client.db = 0;
         client.proto = Protocol::Resp2;
         client.name.clear();
-        client.reply_mode = ReplyMode::On;
+        // A SKIP that is under way covers this reply too. Source: clearClientConnectionState of Redis.
+        if client.reply_mode != ReplyMode::SkipThis {
+            client.reply_mode = ReplyMode::On;
+        }
         client.no_evict = false;
+        client.no_touch = false;
         client.authenticated = self.config.requirepass.is_empty();
         self.reply(client).status("RESET");
         self.end_reply(client, LogOffset(0));

@@ -17,7 +17,7 @@ impl Engine {
             Phase::Off | Phase::Loading(_) => Mode::Once,
         };
         // Inside EXEC the log stands in the middle of a unit, where no file may begin: the fork waits for the turn's end.
-        if self.unit.is_some() {
+        if self.unit.is_some() && !self.persistence.rewriter.status(self.now.mono_ms()).in_progress {
             self.persistence.rewriter.schedule(mode);
             return Ok("Background append only file rewriting scheduled");
         }

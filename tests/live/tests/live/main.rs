@@ -7,6 +7,8 @@ mod config;
 mod corpus;
 mod protocol;
 mod recovery;
+mod sessions;
+mod statistics;
 mod support;
 mod survival;
 mod transactions;

@@ -1,0 +1,120 @@
+//! INFO's counters of commands, errors and look-ups, and CONFIG RESETSTAT.
+
+use anyhow::{Result, ensure};
+use testkit::{Client, Info};
+
+use crate::support::{Home, call, dialogue, show};
+
+fn fields(client: &mut Client, section: &str, expected: &[(&str, &str)]) -> Result<()> {
+    let info = Info::fetch(client, section)?;
+    for (field, value) in expected {
+        ensure!(info.text(field) == Some(*value), "{field}: {:?}, not {value}", info.text(field));
+    }
+    Ok(())
+}
+
+#[test]
+fn look_ups_for_reading_count_as_hits_and_misses() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let mut client = server.client()?;
+    for (words, hits, misses) in [
+        ("SET k v", "0", "0"),
+        ("GET k", "1", "0"),
+        ("GET none", "1", "1"),
+        ("MGET k none", "2", "2"),
+        ("EXISTS k k none", "4", "3"),
+        ("TTL k", "5", "3"),
+        ("TYPE none", "5", "4"),
+        ("STRLEN k", "6", "4"),
+        ("GETEX k", "7", "4"),
+        ("SET n 1", "7", "4"),
+        ("INCRBYFLOAT n 1", "7", "4"),
+        ("HINCRBY h f 1", "7", "4"),
+        ("SETNX k x", "7", "4"),
+        ("LPUSHX l x", "7", "4"),
+        ("DEL none", "7", "4"),
+    ] {
+        call(&mut client, words)?;
+        fields(&mut client, "stats", &[("keyspace_hits", hits), ("keyspace_misses", misses)])
+            .map_err(|e| e.context(words))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn errors_count_by_code_and_commands_by_outcome() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let mut client = server.client()?;
+    for words in ["SET k v", "LPUSH k x", "GET", "NOSUCH", "MULTI", "INCR k", "EXEC", "EXEC", "CLIENT ID"] {
+        call(&mut client, words)?;
+    }
+    fields(&mut client, "errorstats", &[("errorstat_ERR", "count=4"), ("errorstat_WRONGTYPE", "count=1")])?;
+    fields(&mut client, "stats", &[("total_error_replies", "5")])?;
+    let stat = |calls: u32, rejected: u32, failed: u32| {
+        format!("calls={calls},usec=0,usec_per_call=0.00,rejected_calls={rejected},failed_calls={failed}")
+    };
+    fields(
+        &mut client,
+        "commandstats",
+        &[
+            ("cmdstat_set", &stat(1, 0, 0)),
+            ("cmdstat_lpush", &stat(1, 0, 1)),
+            ("cmdstat_get", &stat(0, 1, 0)),
+            ("cmdstat_incr", &stat(1, 0, 1)),
+            ("cmdstat_exec", &stat(2, 0, 1)),
+            ("cmdstat_client|id", &stat(1, 0, 0)),
+        ],
+    )?;
+    dialogue(&mut client, &[("CONFIG RESETSTAT", "OK")])?;
+    let stats = Info::fetch(&mut client, "commandstats")?;
+    ensure!(stats.text("cmdstat_set").is_none());
+    fields(&mut client, "stats", &[("total_error_replies", "0"), ("keyspace_hits", "0")])
+}
+
+#[test]
+fn info_shows_the_sections_asked_for() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let mut client = server.client()?;
+    let mut titles = |words: &str| -> Result<Vec<String>> {
+        let reply = call(&mut client, words)?;
+        let text = String::from_utf8_lossy(reply.as_bytes().unwrap_or_default()).into_owned();
+        Ok(text.lines().filter_map(|l| l.strip_prefix("# ")).map(str::to_owned).collect())
+    };
+    let default = titles("INFO")?;
+    ensure!(!default.contains(&"Commandstats".to_owned()) && default.contains(&"Errorstats".to_owned()), "{default:?}");
+    ensure!(titles("INFO default")? == default);
+    ensure!(titles("INFO all")?.contains(&"Commandstats".to_owned()));
+    ensure!(titles("INFO keyspace SERVER")? == ["Server", "Keyspace"]);
+    ensure!(titles("INFO nosuch")?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn config_answers_names_as_asked_and_sets_all_or_nothing() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let mut client = server.client()?;
+    dialogue(
+        &mut client,
+        &[
+            ("CONFIG GET TimeOut", "[\"TimeOut\", \"0\"]"),
+            ("CONFIG GET maxclients timeout", "[\"maxclients\", \"10000\", \"timeout\", \"0\"]"),
+            ("CONFIG GET nosuch", "[]"),
+            ("CONFIG SET timeout 10 maxclients", "(ERR syntax error)"),
+            ("CONFIG SET timeout x nosuch 1", "(ERR Unknown option or number of arguments for CONFIG SET - 'nosuch')"),
+            (
+                "CONFIG SET timeout 10 hz x",
+                "(ERR CONFIG SET failed (possibly related to argument 'hz') - argument couldn't be parsed into an integer)",
+            ),
+            ("CONFIG GET timeout", "[\"timeout\", \"0\"]"),
+            ("CONFIG SET hz 100000", "OK"),
+            ("CONFIG GET hz", "[\"hz\", \"500\"]"),
+        ],
+    )?;
+    let shown = show(&call(&mut client, "CONFIG GET *")?);
+    ensure!(shown.contains("\"appendonly\", \"yes\""), "{shown}");
+    Ok(())
+}
