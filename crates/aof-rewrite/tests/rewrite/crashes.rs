@@ -10,7 +10,7 @@ use crate::world::{DIR, LOG_NAME, World};
 fn a_power_cut_at_any_instant_loses_nothing_that_was_fsynced() {
     for seed in 0..12 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut world = World::new();
+        let mut world = World::with_history();
         world.children.set_pipe_bytes(500);
         for _ in 0..rng.usize(..40) {
             world.set_any(&mut rng);
@@ -37,7 +37,7 @@ fn a_power_cut_at_any_instant_loses_nothing_that_was_fsynced() {
 fn a_power_cut_around_a_failed_rewrite_loses_nothing_that_was_fsynced() {
     for seed in 0..12 {
         let mut rng = fastrand::Rng::with_seed(1_000 + seed);
-        let mut world = World::new();
+        let mut world = World::with_history();
         for _ in 0..rng.usize(1..40) {
             world.set_any(&mut rng);
         }
@@ -66,7 +66,8 @@ fn check_crash(world: &World, rng: &mut fastrand::Rng, seed: u64) {
     let after = world.disk.crash(rng, mode, names);
     let found = after.content(DIR, LOG_NAME).expect("the log's name is durable since the first start");
     let digest = apply_all(&commands(&found).0).digest();
-    let kept = world.history.iter().rev().find(|(_, then)| *then == digest);
+    let history = world.history.as_ref().expect("kept");
+    let kept = history.iter().rev().find(|(_, then)| *then == digest);
     let (kept, _) = kept.unwrap_or_else(|| panic!("seed {seed}: what is left is no state the server was in"));
     // The same state may have been reached twice; the latest one counts.
     assert!(*kept >= promised, "seed {seed}: {kept} of {promised} promised bytes, {mode:?} {names:?}");
