@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use aof_state::Marks;
+use aof_state::{LogOffset, Marks};
 use vfs::File;
 
 use crate::buffer::AofBuffer;
@@ -83,6 +83,12 @@ impl AofBuffer {
     /// log's name, promoted: its state then is the log's); the log itself is not hurt. `None` without a mirror.
     pub fn mirror_health(&self) -> Option<Health> {
         self.mirror.as_ref().map(LogFile::health)
+    }
+
+    /// How far the mirror's fsync goes that is in flight; `None` if there is none. Whoever fsyncs the mirror beside it must
+    /// not believe a success before this one has succeeded too: the kernel reports an error to one of them only.
+    pub fn mirror_fsync_upto(&self) -> Option<LogOffset> {
+        self.mirror.as_ref().and_then(LogFile::fsync_in_flight).map(|fsync| fsync.upto)
     }
 
     /// The mirror's size: the caller's part and what was written since.

@@ -62,6 +62,14 @@ pub trait LiveLog {
     /// If none is attached.
     fn mirror(&self) -> Mirror;
 
+    /// How far an fsync of the attached file that the log itself has started, and whose result it does not know yet, goes;
+    /// `None` if there is none. Linux reports a write-back error once: of two fsyncs of one file at the same time, one may
+    /// succeed only because the other has taken the error. So the rewrite believes its own fsync when this one succeeded too.
+    ///
+    /// # Panics
+    /// If none is attached.
+    fn mirror_fsync_upto(&self) -> Option<LogOffset>;
+
     /// The attached file becomes the log: its name is durable. Base size and current size are its size; the next command is
     /// preceded by a SELECT. `fsynced` says how far the caller knows it to be fsynced, which may be more than the log knows
     /// under `no`. Returns the old file, if there was one: with what is not written to it dropped, its last reference is to

@@ -68,6 +68,8 @@ pub(crate) struct Run {
     pub(crate) attached_at: LogOffset,
     pub(crate) new_fsynced: LogOffset,
     pub(crate) fsync_rounds: u32,
+    /// How far the log's own fsync goes that ran beside our last one: ours counts only if that one succeeds too.
+    pub(crate) beside_upto: Option<LogOffset>,
 }
 
 /// A job under way.

@@ -96,6 +96,7 @@ impl Rewriter {
             attached_at: Default::default(),
             new_fsynced: Default::default(),
             fsync_rounds: 0,
+            beside_upto: None,
         })
     }
 

@@ -41,11 +41,19 @@ impl Rewriter {
             let much = env.log.diff_len() > LOOP_WRITE_BYTES.max(2 * run.fed_bytes);
             self.happen(env, if much { Event::MuchLeft } else { Event::LittleLeft });
         }
-        if self.phase == Phase::FsyncNew
-            && let Mirror::Failed { errno } = env.log.mirror()
-        {
-            self.notices.push(Notice::SwitchFailed { step: "writing to the new file", errno });
-            self.happen(env, Event::MirrorFailed);
+        if self.phase != Phase::FsyncNew {
+            return;
+        }
+        match env.log.mirror() {
+            Mirror::Failed { errno } => {
+                self.notices.push(Notice::SwitchFailed { step: "writing to the new file", errno });
+                self.happen(env, Event::MirrorFailed);
+            }
+            // No job: the last fsync succeeded, and waits for the one beside it.
+            Mirror::Sound(marks) if self.run.as_ref().is_some_and(|run| run.job.is_none()) => {
+                self.judge_new_file(env, marks.fsynced);
+            }
+            Mirror::Sound(_) => {}
         }
     }
 
@@ -128,7 +136,7 @@ impl Rewriter {
     }
 
     pub(crate) fn promote(&mut self, env: &mut RewriteEnv<'_>) {
-        let Some(run) = &self.run else { return };
+        let Some(run) = &mut self.run else { return };
         let old = if run.mode == Mode::Once { Some(Arc::clone(&run.file)) } else { env.log.promote(run.new_fsynced) };
         if let Some(old) = old {
             self.close(env, old, None);
@@ -200,15 +208,22 @@ impl Rewriter {
         }
     }
 
-    /// The new file is fsynced up to `covers`: is that past everything that a power cut must not take?
+    /// The new file is fsynced up to `covers`, unless an fsync that the log started beside ours took the error for both.
+    /// Results come in order of submission, so one such fsync at most is not known yet; `advance_switch` goes on, this turn
+    /// or when that one has ended.
     fn new_file_fsynced(&mut self, env: &mut RewriteEnv<'_>, covers: LogOffset) {
         let Some(run) = &mut self.run else { return };
-        let by_log = match env.log.mirror() {
-            Mirror::Sound(marks) => marks.fsynced,
-            // `advance_switch` reports it.
-            Mirror::Failed { .. } => return,
-        };
-        run.new_fsynced = run.new_fsynced.max(covers).max(by_log);
+        run.new_fsynced = run.new_fsynced.max(covers);
+        run.beside_upto = env.log.mirror_fsync_upto();
+    }
+
+    /// The new file is fsynced: past everything that a power cut must not take?
+    fn judge_new_file(&mut self, env: &mut RewriteEnv<'_>, by_log: LogOffset) {
+        let Some(run) = &mut self.run else { return };
+        if run.beside_upto.is_some_and(|upto| by_log < upto) {
+            return;
+        }
+        run.new_fsynced = run.new_fsynced.max(by_log);
         let promised = run.attached_at.max(env.log.marks().fsynced);
         let behind_promise = run.new_fsynced < promised;
         let behind_old = run.new_fsynced < env.log.log_fsynced() && run.fsync_rounds <= FSYNC_ROUNDS;

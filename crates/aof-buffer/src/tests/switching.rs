@@ -54,7 +54,9 @@ fn marks_are_the_lesser_of_both_files_and_both_are_fsynced() {
     assert_eq!(rig.bio.count(Kind::Fsync), 2);
     rig.finish(Kind::Fsync);
     assert_eq!((rig.marks(), rig.aof.reply_mark().0), ((end, end, 0), 0));
+    assert_eq!(rig.aof.mirror_fsync_upto().unwrap().0, end);
     rig.finish(Kind::Fsync);
+    assert_eq!(rig.aof.mirror_fsync_upto(), None);
     assert_eq!((rig.marks().2, rig.aof.reply_mark().0), (end, end));
 }
 

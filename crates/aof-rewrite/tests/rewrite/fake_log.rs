@@ -13,6 +13,14 @@ struct Track {
     written: u64,
     fsynced: u64,
     failed: Option<i32>,
+    /// How far an fsync goes that runs; only if `slow_fsync`.
+    fsyncing: Option<u64>,
+}
+
+impl Track {
+    fn new(file: Arc<dyn File>, written: u64) -> Self {
+        Self { file, written, fsynced: 0, failed: None, fsyncing: None }
+    }
 }
 
 /// The stream, the log's own file and, during a switch, the new one.
@@ -28,12 +36,14 @@ pub(crate) struct FakeLog {
     promised: u64,
     pub(crate) promoted: u32,
     pub(crate) not_durable: Vec<i32>,
+    /// The new file's fsyncs run until `end_mirror_fsync`.
+    pub(crate) slow_fsync: bool,
 }
 
 impl FakeLog {
     /// A log over an empty file.
     pub(crate) fn over(file: Arc<dyn File>) -> Self {
-        Self { own: Some(Track { file, written: 0, fsynced: 0, failed: None }), ..Self::default() }
+        Self { own: Some(Track::new(file, 0)), ..Self::default() }
     }
 
     /// Feeds one command.
@@ -62,8 +72,22 @@ impl FakeLog {
         }
     }
 
+    /// Ends the fsync of the new file that runs.
+    pub(crate) fn end_mirror_fsync(&mut self, result: Result<(), i32>) {
+        let mirror = self.mirror.as_mut().expect("attached");
+        let upto = mirror.fsyncing.take().expect("running");
+        match result {
+            Ok(()) => mirror.fsynced = upto,
+            Err(errno) => mirror.failed = Some(errno),
+        }
+    }
+
     /// Fsyncs each file.
     pub(crate) fn fsync(&mut self) {
+        if let Some(mirror) = self.mirror.as_mut().filter(|_| self.slow_fsync) {
+            mirror.fsyncing.get_or_insert(mirror.written);
+            return;
+        }
         for track in [&mut self.own, &mut self.mirror].into_iter().flatten() {
             if track.failed.is_none() && track.fsynced < track.written {
                 match track.file.fdatasync() {
@@ -143,7 +167,7 @@ impl LiveLog for FakeLog {
         if let Ok(metadata) = file.metadata() {
             assert_eq!(metadata.len, size_bytes);
         }
-        self.mirror = Some(Track { file, written: self.stream.len() as u64, fsynced: 0, failed: None });
+        self.mirror = Some(Track::new(file, self.stream.len() as u64));
     }
 
     fn mirror(&self) -> Mirror {
@@ -156,6 +180,10 @@ impl LiveLog for FakeLog {
                 fsynced: LogOffset(mirror.fsynced),
             }),
         }
+    }
+
+    fn mirror_fsync_upto(&self) -> Option<LogOffset> {
+        self.mirror.as_ref().expect("attached").fsyncing.map(LogOffset)
     }
 
     fn promote(&mut self, fsynced: LogOffset) -> Option<Arc<dyn File>> {

@@ -66,6 +66,10 @@ impl LiveLog for Live<'_> {
         }
     }
 
+    fn mirror_fsync_upto(&self) -> Option<LogOffset> {
+        self.aof.mirror_fsync_upto()
+    }
+
     /// What the rewrite knows of the new file's fsyncs beyond the buffer's own is not handed on: the mark it would raise is a
     /// lower bound that the next fsync raises anyway.
     fn promote(&mut self, _fsynced: LogOffset) -> Option<Arc<dyn File>> {
