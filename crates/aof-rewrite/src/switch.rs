@@ -138,6 +138,10 @@ impl Rewriter {
     pub(crate) fn promote(&mut self, env: &mut RewriteEnv<'_>) {
         let Some(run) = &mut self.run else { return };
         let old = if run.mode == Mode::Once { Some(Arc::clone(&run.file)) } else { env.log.promote(run.new_fsynced) };
+        if run.mode == Mode::First {
+            // There is a log now. Should the directory's fsync have failed, a first rewrite tried again would move it aside.
+            run.mode = Mode::Switch;
+        }
         if let Some(old) = old {
             self.close(env, old, None);
         }

@@ -3,6 +3,7 @@
 use aof_rewrite::{AutoRewrite, Mode, Notice, Shutdown, ShutdownRule};
 use bio::Bio as _;
 use keyspace::Deadline;
+use vfs::sim::{Call, Fault, Rule};
 
 use crate::replay::replay;
 use crate::world::{DIR, LOG_NAME, World};
@@ -47,6 +48,20 @@ fn a_first_rewrite_that_fails_is_tried_again_after_a_second() {
     world.run(&mut rng);
     world.check_log();
     assert_eq!(world.rewriter.due(u64::MAX), None);
+}
+
+#[test]
+fn a_first_rewrite_whose_name_is_not_durable_is_not_tried_again_as_a_first() {
+    // The file is the log by then: another first rewrite would move the log itself aside, and a crash before its end would
+    // leave no file under the name.
+    let mut world = with_data(World::without_log());
+    world.start(Mode::First).unwrap();
+    world.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    world.run(&mut fastrand::Rng::with_seed(7));
+    assert!(world.log.is_open());
+    assert_eq!(world.log.not_durable, [libc::EIO]);
+    assert_eq!(world.rewriter.due(u64::MAX), None);
+    world.check_log();
 }
 
 #[test]
