@@ -252,6 +252,7 @@ impl Engine {
     /// Runs every complete request among the client's bytes, `added` of which were just read into what `query_spare` lent.
     pub fn filled(&mut self, id: ClientId, added: usize) {
         self.stats.net_input_bytes += added as u64;
+        self.stats.reads += 1;
         let Some(mut client) = self.clients.check_out(id) else { return };
         client.active_ms = self.now.mono_ms();
         self.run_requests(&mut client, added);
@@ -425,6 +426,7 @@ impl Engine {
     /// Notes that `n` bytes of [`Engine::sendable`] were written.
     pub fn sent(&mut self, id: ClientId, n: usize) {
         self.stats.net_output_bytes += n as u64;
+        self.stats.writes += 1;
         let Some(client) = self.clients.find(id) else { return };
         client.out.sent(n);
         if client.paused && !client.in_holders {

@@ -67,7 +67,7 @@ impl Engine {
             "memory" => self.info_memory(&mut lines),
             "persistence" => self.info_persistence(&mut lines),
             "stats" => self.info_stats(&mut lines),
-            "replication" => info_replication(&mut lines),
+            "replication" => self.info_replication(&mut lines),
             "cpu" => self.info_cpu(&mut lines),
             "modules" => lines.title("Modules"),
             "commandstats" => self.info_commandstats(&mut lines),
@@ -123,9 +123,13 @@ impl Engine {
         out.put("maxclients", self.config.maxclients);
         out.put("client_recent_max_input_buffer", all().map(|c| c.query.memory_bytes()).max().unwrap_or(0));
         out.put("client_recent_max_output_buffer", all().map(|c| c.out.memory_bytes()).max().unwrap_or(0));
-        out.put("blocked_clients", 0);
-        out.put("tracking_clients", 0);
-        out.put("clients_in_timeout_table", 0);
+        out.zeros(&[
+            "blocked_clients",
+            "tracking_clients",
+            "clients_in_timeout_table",
+            "total_blocking_keys",
+            "total_blocking_keys_on_nokey",
+        ]);
         out.put("held_replies", all().map(|c| c.out.held_replies()).sum::<usize>());
         out.put("held_reply_bytes", all().map(|c| c.out.held_bytes()).sum::<usize>());
     }
@@ -140,6 +144,10 @@ impl Engine {
         out.put("allocator_allocated", m.allocated);
         out.put("allocator_active", m.active);
         out.put("allocator_resident", m.allocator_resident);
+        out.overhead("allocator_frag", m.active, m.allocated);
+        out.overhead("allocator_rss", m.allocator_resident, m.active);
+        out.overhead("rss_overhead", m.resident, m.allocator_resident);
+        out.overhead("mem_fragmentation", m.resident, m.allocated);
         out.put("mem_clients_normal", self.clients.iter().map(Client::memory_bytes).sum::<usize>());
         out.put("mem_aof_buffer", self.persistence.aof.backlog_bytes());
         out.put("maxmemory", 0);
@@ -185,11 +193,16 @@ impl Engine {
         out.put("evicted_clients", 0);
         out.put("keyspace_hits", s.keyspace_hits);
         out.put("keyspace_misses", s.keyspace_misses);
-        out.put("pubsub_channels", 0);
-        out.put("pubsub_patterns", 0);
+        out.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
         out.put("latest_fork_usec", self.persistence.latest_fork_us());
         out.put("total_forks", self.persistence.forks());
+        out.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err", "slave_expires_tracked_keys"]);
+        out.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
+        out.zeros(&["total_net_repl_input_bytes", "total_net_repl_output_bytes", "unexpected_error_replies"]);
         out.put("total_error_replies", s.error_replies);
+        out.put("total_reads_processed", s.reads);
+        out.put("total_writes_processed", s.writes);
+        out.zeros(&["io_threaded_reads_processed", "io_threaded_writes_processed"]);
         out.put("client_query_buffer_limit_disconnections", s.query_buffer_limit_disconnections);
         out.put("client_output_buffer_limit_disconnections", s.output_buffer_limit_disconnections);
     }
@@ -221,6 +234,23 @@ impl Engine {
         }
     }
 
+    fn info_replication(&self, out: &mut Lines<'_>) {
+        out.title("Replication");
+        out.put("role", "master");
+        out.put("connected_slaves", 0);
+        out.put("master_failover_state", "no-failover");
+        out.put("master_replid", &self.process.run_id);
+        out.put("master_replid2", "0".repeat(40));
+        out.put("master_repl_offset", 0);
+        out.put("second_repl_offset", -1);
+        out.zeros(&[
+            "repl_backlog_active",
+            "repl_backlog_size",
+            "repl_backlog_first_byte_offset",
+            "repl_backlog_histlen",
+        ]);
+    }
+
     fn info_keyspace(&self, out: &mut Lines<'_>) {
         out.title("Keyspace");
         for number in 0..self.keyspace.databases() {
@@ -235,15 +265,6 @@ impl Engine {
     }
 }
 
-fn info_replication(out: &mut Lines<'_>) {
-    out.title("Replication");
-    out.put("role", "master");
-    out.put("connected_slaves", 0);
-    out.put("master_failover_state", "no-failover");
-    out.put("master_repl_offset", 0);
-    out.put("repl_backlog_active", 0);
-}
-
 /// Writes the lines of a section.
 pub(crate) struct Lines<'a>(&'a mut String);
 
@@ -252,6 +273,21 @@ impl Lines<'_> {
         self.0.push_str("# ");
         self.0.push_str(name);
         self.0.push_str("\r\n");
+    }
+
+    /// Fields of what does not exist here: tools read them all the same.
+    fn zeros(&mut self, fields: &[&str]) {
+        for field in fields {
+            self.put(field, 0);
+        }
+    }
+
+    /// By how much `outer` exceeds `inner`, as a ratio and in bytes.
+    fn overhead(&mut self, name: &str, outer: u64, inner: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+        let ratio = if inner == 0 { 0.0 } else { outer as f64 / inner as f64 };
+        self.put(&format!("{name}_ratio"), format_args!("{ratio:.2}"));
+        self.put(&format!("{name}_bytes"), i128::from(outer) - i128::from(inner));
     }
 
     /// One field.

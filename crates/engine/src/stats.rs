@@ -33,6 +33,10 @@ pub(crate) struct Stats {
     pub net_input_bytes: u64,
     /// Bytes written to clients.
     pub net_output_bytes: u64,
+    /// Reads from clients.
+    pub reads: u64,
+    /// Writes to clients.
+    pub writes: u64,
     /// Error replies.
     pub error_replies: u64,
     /// Keys removed because their deadline passed.

@@ -93,6 +93,28 @@ fn info_shows_the_sections_asked_for() -> Result<()> {
 }
 
 #[test]
+fn info_has_the_fields_that_dashboards_read() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let mut client = server.client()?;
+    let all = Info::fetch(&mut client, "everything")?;
+    for field in [
+        "mem_fragmentation_ratio",
+        "allocator_frag_bytes",
+        "master_replid",
+        "second_repl_offset",
+        "sync_full",
+        "total_blocking_keys",
+    ] {
+        ensure!(all.text(field).is_some(), "{field}");
+    }
+    for field in ["total_reads_processed", "total_writes_processed"] {
+        ensure!(all.is_set(field), "{field}");
+    }
+    Ok(())
+}
+
+#[test]
 fn config_answers_names_as_asked_and_sets_all_or_nothing() -> Result<()> {
     let home = Home::new()?;
     let server = home.server()?.start()?;
