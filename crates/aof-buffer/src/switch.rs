@@ -1,9 +1,9 @@
 //! The AOF buffer's part in a rewrite: the rewrite buffer, and the second file while the log is switched.
 //!
 //! The order the rewriter keeps: `diff_start` directly before the fork; `diff_front` and `diff_consume` until the rewrite
-//! buffer is empty and all of it is in the new file; at that very point `attach` and `diff_drop`; then its own fsync of
-//! the new file, the rename, the fsync of the directory; `promote`. On any failure before the rename `detach` (or
-//! nothing, if not yet attached) and `diff_drop`.
+//! buffer is empty and all of it is in the new file; at that very point `attach`, which ends the rewrite buffer; then its
+//! own fsync of the new file, the rename, the fsync of the directory; `promote`. On any failure before the rename
+//! `detach`, or `diff_drop` if not yet attached.
 
 use std::io;
 use std::sync::Arc;
@@ -64,11 +64,14 @@ impl AofBuffer {
     /// caller's to have put into the file (its `size_bytes`), also what the log itself still has to write; everything
     /// fed after it is written here to both, a `SELECT` first. From here on [`marks`](Self::marks) are the lesser of
     /// both files', and both are fsynced as the policy asks. The caller's own part it fsyncs itself, before the rename.
+    /// The rewrite buffer, if there is one, ends here.
     ///
     /// # Panics
-    /// If there is a mirror, or a unit is open.
+    /// If there is a mirror, a unit is open, or the rewrite buffer still holds something.
     pub fn attach(&mut self, file: Arc<dyn File>, size_bytes: u64) {
         assert!(self.mirror.is_none(), "one mirror at a time");
+        assert!(self.diff_len() == 0, "the file holds everything fed before it is attached");
+        self.diff = None;
         self.feed.forget_db();
         self.mirror = Some(self.new_file(file, size_bytes));
     }

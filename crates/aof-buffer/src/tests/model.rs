@@ -209,7 +209,8 @@ impl World {
                 self.rig.aof.diff_drop();
                 self.diff = None;
             }
-            Step::Attach if self.mirror.is_none() => {
+            Step::Attach if self.mirror.is_none() && self.diff.as_ref().is_none_or(Vec::is_empty) => {
+                self.diff = None;
                 let file = self.new_file();
                 self.rig.aof.attach(Arc::clone(&file.disk) as Arc<dyn File>, 4);
                 self.mirror = Some(file);

@@ -176,11 +176,11 @@ fn a_first_rewrite_has_no_log_but_its_own_file() {
     rig.aof.diff_consume(residual.len());
     let mirror = TestFile::with(&residual);
     rig.aof.attach(Arc::clone(&mirror) as Arc<dyn File>, residual.len() as u64);
-    rig.aof.diff_drop();
     let end = rig.feed("B");
     rig.turn();
     rig.finish(Kind::Fsync);
     assert!(rig.aof.promote().is_none());
+    assert!(!rig.aof.diff_active(), "attaching ended it");
     assert_eq!(rig.marks(), (end, end, end));
     assert!(rig.aof.is_open());
     assert_eq!(mirror.content(), [&residual[..], SELECT_0, &command("B")].concat());

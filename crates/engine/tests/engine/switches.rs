@@ -48,6 +48,18 @@ fn in_a_switch_a_reply_waits_for_both_files() {
     }
 }
 
+/// The rewrite buffer outlived its rewrite, and kept every byte fed from then on in memory.
+#[test]
+fn after_a_rewrite_nothing_is_kept_for_it() {
+    let mut rig = switching("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET b 2");
+    assert_eq!(rig.info("aof_rewrite_buffer_length"), "0", "both files get it by themselves");
+    rig.settle();
+    rig.ask(client, "SET c 3");
+    assert_eq!(rig.info("aof_rewrite_buffer_length"), "0");
+}
+
 #[test]
 fn after_a_rewrite_the_log_is_the_new_file_and_goes_on() {
     let mut rig = switching("everysec");
