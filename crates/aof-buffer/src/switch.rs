@@ -55,9 +55,10 @@ impl AofBuffer {
         }
     }
 
-    /// Ends the rewrite buffer; what it holds is dropped.
-    pub fn diff_drop(&mut self) {
-        self.diff = None;
+    /// Ends the rewrite buffer and returns what it held, to be freed off the loop: gigabytes take long. `None` if there is
+    /// none.
+    pub fn diff_drop(&mut self) -> Option<Box<dyn Send>> {
+        self.diff.take().map(|diff| Box::new(diff) as Box<dyn Send>)
     }
 
     /// Makes `file` a second file of the log, its mirror. The boundary is exact: everything fed before this call is the

@@ -40,8 +40,9 @@ pub trait LiveLog {
     /// If `n` is more than `diff_front` holds.
     fn diff_consume(&mut self, n: usize);
 
-    /// Ends the diff and frees what is left of it. Does nothing if there is none.
-    fn diff_drop(&mut self);
+    /// Ends the diff and returns what is left of it, to be freed by a job: that takes long for gigabytes. `None` if there is
+    /// none.
+    fn diff_drop(&mut self) -> Option<Box<dyn Send>>;
 
     /// Ends the diff, which is empty, and attaches the new file as the second one.
     ///

@@ -266,7 +266,7 @@ impl Rewriter {
             Action::KillPolitely => self.kill(env, child::Kill::Polite),
             Action::KillHard => self.kill(env, child::Kill::Hard),
             Action::ForgetChild => self.forget_child(),
-            Action::DropDiff if self.has_log() => env.log.diff_drop(),
+            Action::DropDiff if self.has_log() => self.drop_diff(env),
             Action::WritePiece => self.write_piece(env),
             Action::WriteRest => self.write_rest(env),
             Action::Attach => self.attach(env),

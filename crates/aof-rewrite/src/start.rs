@@ -67,7 +67,7 @@ impl Rewriter {
         let files = ChildFiles { dir: Arc::clone(env.dir), file: Arc::clone(&file), temp_name: temp_name.clone() };
         let child = fork(from, &files, env.config, env.now).inspect_err(|_| {
             if mode != Mode::Once {
-                env.log.diff_drop();
+                drop(env.log.diff_drop());
             }
             // Empty, so removing it costs nothing; what is left behind is removed at the next start.
             let _ = env.dir.unlink(&temp_name);

@@ -165,6 +165,17 @@ impl Rewriter {
         self.close(env, file, Some(names));
     }
 
+    /// Ends the diff; a job frees its memory.
+    pub(crate) fn drop_diff(&mut self, env: &mut RewriteEnv<'_>) {
+        let Some(diff) = env.log.diff_drop() else { return };
+        let job = move || {
+            drop(diff);
+            Ok(0)
+        };
+        let id = env.bio.submit(Kind::LazyFree, Box::new(job));
+        self.disown(id);
+    }
+
     fn close(&mut self, env: &mut RewriteEnv<'_>, file: Arc<dyn File>, names: Option<(Arc<dyn Dir>, String, String)>) {
         let job = move || {
             if let Some((dir, temp_name, complete_name)) = names {

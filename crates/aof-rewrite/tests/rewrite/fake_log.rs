@@ -157,8 +157,8 @@ impl LiveLog for FakeLog {
         self.diff.as_mut().expect("a diff").1 += n;
     }
 
-    fn diff_drop(&mut self) {
-        self.diff = None;
+    fn diff_drop(&mut self) -> Option<Box<dyn Send>> {
+        self.diff.take().map(|diff| Box::new(diff) as Box<dyn Send>)
     }
 
     fn attach(&mut self, file: Arc<dyn File>, size_bytes: u64) {

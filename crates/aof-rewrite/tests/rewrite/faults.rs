@@ -47,6 +47,19 @@ fn a_child_killed_at_any_step_leaves_the_old_log_and_no_file() {
 }
 
 #[test]
+fn the_diff_of_a_failed_rewrite_is_not_freed_in_the_loop() {
+    let (mut world, mut rng) = prepared(8);
+    let pid = world.start(Mode::Switch).unwrap();
+    world.children.signal(pid, libc::SIGKILL);
+    world.set_any(&mut rng);
+    world.turn();
+    assert!(!world.is_running());
+    assert_eq!(world.bio.pending(bio::Kind::LazyFree), 1);
+    world.settle();
+    world.check_log();
+}
+
+#[test]
 fn a_child_killed_by_sigusr1_at_any_step_is_no_failure() {
     assert!((0..).take_while(|step| killed_at(*step, libc::SIGUSR1)).count() > 20);
 }

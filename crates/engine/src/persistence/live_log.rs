@@ -42,8 +42,8 @@ impl LiveLog for Live<'_> {
         self.aof.diff_consume(n);
     }
 
-    fn diff_drop(&mut self) {
-        self.aof.diff_drop();
+    fn diff_drop(&mut self) -> Option<Box<dyn Send>> {
+        self.aof.diff_drop()
     }
 
     /// The file gets its generation here, before the full fsync that precedes its rename: so the mark is durable with it. One
