@@ -84,7 +84,8 @@ impl LiveLog for Live<'_> {
     }
 
     fn switch_not_durable(&mut self, error: &io::Error) {
-        self.aof.fail_log(io::Error::new(error.kind(), error.to_string()));
+        let same = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+        self.aof.fail_log(same);
     }
 }
 

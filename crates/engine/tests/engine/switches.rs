@@ -61,6 +61,16 @@ fn after_a_rewrite_nothing_is_kept_for_it() {
 }
 
 #[test]
+fn a_new_name_that_is_not_durable_refuses_writes_with_the_systems_reason() {
+    let mut rig = switching("everysec");
+    let client = rig.client();
+    rig.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    rig.settle();
+    assert_eq!(rig.ask(client, "SET b 2"), "-MISCONF Errors writing to the AOF file: Input/output error|");
+    assert_eq!(rig.ask(client, "GET a"), "$1|1|");
+}
+
+#[test]
 fn after_a_rewrite_the_log_is_the_new_file_and_goes_on() {
     let mut rig = switching("everysec");
     let client = rig.client();
