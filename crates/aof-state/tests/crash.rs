@@ -21,6 +21,7 @@ struct Truth {
 
 /// A writer of logs with a state file, without anything else of a server.
 struct Writer {
+    disk: SimDisk,
     dir: Arc<dyn Dir>,
     log: Option<Arc<dyn File>>,
     keeper: Option<StateKeeper>,
@@ -52,7 +53,7 @@ type Step = Result<(), Box<dyn std::error::Error>>;
 
 impl Writer {
     fn new(disk: &SimDisk) -> Self {
-        Self { dir: disk.dir("/"), log: None, keeper: None, truths: Vec::new(), mono_ms: 0 }
+        Self { disk: disk.clone(), dir: disk.dir("/"), log: None, keeper: None, truths: Vec::new(), mono_ms: 0 }
     }
 
     fn fill(&self) -> u8 {
@@ -102,6 +103,8 @@ impl Writer {
 
     /// A new file takes the name, as after a rewrite.
     fn switch(&mut self, bytes: usize) -> Step {
+        // Without marks, two files of one inode made within one tick of the clock cannot be told apart; a switch takes longer.
+        self.disk.advance_ns(4_000_000);
         let temp = TempFile::Rewrite { pid: 1 }.name(AOF);
         let log = self.dir.open(&temp, Open::CreateNew)?;
         self.truths.push(Truth::default());

@@ -1,6 +1,6 @@
 //! The errors that commands answer, word for word as Redis 7.2 words them.
 //!
-//! A handler returns one and has then changed nothing and logged nothing; [`execute`](crate::execute) turns it into the
+//! A handler returns one and has then changed nothing and logged nothing; [`execute`](crate::execute()) turns it into the
 //! reply. The code (`ERR`, `WRONGTYPE`) is part of the text.
 
 /// Why a command was refused while it ran.

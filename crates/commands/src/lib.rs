@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! A row of [`TABLE`] holds either a data handler, which this crate runs, or the name of an [`EngineOp`] that only an
-//! engine with clients, files and a configuration can perform. After [`execute`], the effects repeat on replay exactly
+//! engine with clients, files and a configuration can perform. After [`execute()`], the effects repeat on replay exactly
 //! what the command did to the keyspace, and there is none if it changed nothing.
 
 pub mod command;
