@@ -1,6 +1,6 @@
 //! When the state file is written: pure, from the fsynced offset and the time.
 
-use crate::{BootId, Identity, StateFile};
+use crate::{BootId, Durability, Identity, StateFile};
 
 /// Least time between two refreshes, in milliseconds. Source: aof-spec, state file ("at most once a second").
 const REFRESH_EVERY_MS: u64 = 1_000;
@@ -23,16 +23,18 @@ impl StateKeeper {
         Self { identity, boot_id, stated_offset_bytes: None, tried_at_mono_ms: None }
     }
 
-    /// The state to write now, if one is due: the offset has advanced and the last attempt is a second ago. The attempt
-    /// counts as made. `fsynced_offset_bytes` is an offset in the file, up to which an fsync has *succeeded*.
+    /// The state to write now, if one is due, and how: the offset has advanced and the last attempt is a second ago. The
+    /// attempt counts as made. The first of a file is to be durable under its name; later ones replace one that is.
+    /// `fsynced_offset_bytes` is an offset in the file, up to which an fsync has *succeeded*.
     #[must_use]
-    pub fn refresh(&mut self, fsynced_offset_bytes: u64, mono_ms: u64) -> Option<StateFile> {
+    pub fn refresh(&mut self, fsynced_offset_bytes: u64, mono_ms: u64) -> Option<(StateFile, Durability)> {
         if self.due_in_ms(fsynced_offset_bytes, mono_ms)? > 0 {
             return None;
         }
+        let durability = if self.stated_offset_bytes.is_none() { Durability::Durable } else { Durability::Named };
         self.tried_at_mono_ms = Some(mono_ms);
         self.stated_offset_bytes = Some(fsynced_offset_bytes);
-        Some(self.state(fsynced_offset_bytes, false))
+        Some((self.state(fsynced_offset_bytes, false), durability))
     }
 
     /// In how many milliseconds [`refresh`](Self::refresh) will give a state; `None` if the offset has not advanced.
@@ -77,13 +79,14 @@ mod tests {
         StateKeeper::new(Identity { inode: 1, birth_ns: Some(2), mark: None }, BootId([3; 16]))
     }
 
-    fn offset(state: Option<StateFile>) -> Option<u64> {
-        state.map(|state| state.fsynced_offset_bytes)
+    fn offset(refresh: Option<(StateFile, Durability)>) -> Option<u64> {
+        refresh.map(|(state, _)| state.fsynced_offset_bytes)
     }
 
     #[test]
     fn the_first_refresh_is_due_at_once_and_states_no_clean_end() {
-        let state = keeper().refresh(0, 5).unwrap();
+        let (state, durability) = keeper().refresh(0, 5).unwrap();
+        assert_eq!(durability, Durability::Durable);
         assert_eq!((state.fsynced_offset_bytes, state.clean_end), (0, false));
     }
 
@@ -93,7 +96,8 @@ mod tests {
         assert_eq!(offset(keeper.refresh(10, 5_000)), Some(10));
         assert_eq!(keeper.due_in_ms(11, 5_001), Some(999));
         assert_eq!(offset(keeper.refresh(11, 5_999)), None);
-        assert_eq!(offset(keeper.refresh(12, 6_000)), Some(12));
+        let (state, durability) = keeper.refresh(12, 6_000).unwrap();
+        assert_eq!((state.fsynced_offset_bytes, durability), (12, Durability::Named));
     }
 
     #[test]

@@ -48,12 +48,13 @@ pub enum NoState {
     },
 }
 
-/// How far a state file is taken before [`StateFile::write`] returns.
+/// How far a state file is taken before [`StateFile::write`] returns. Either way its bytes are fsynced before it gets its name:
+/// after a power loss a state file is old or new, never torn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Written and renamed. A power loss may leave the old one, none, or a torn one, which is then none: always a lower bound.
-    PageCache,
-    /// fsynced with its directory: for a clean end. Blocks on the disk.
+    /// Under its name in the page cache. A power loss may leave the one before it, which stated less.
+    Named,
+    /// Its name is durable too: the first of a log, so that there is always one that speaks of it, and that of a clean end.
     Durable,
 }
 
@@ -67,6 +68,9 @@ pub enum WriteError {
     /// It could not be written.
     #[error("writing the temporary state file failed")]
     Write(#[source] io::Error),
+    /// It could not be fsynced.
+    #[error("fsyncing the temporary state file failed")]
+    Fsync(#[source] io::Error),
     /// It could not be renamed.
     #[error("renaming the state file failed")]
     Rename(#[source] io::Error),
@@ -105,8 +109,8 @@ impl StateFile {
         Ok(self)
     }
 
-    /// Writes the state file of the log `aof_name`: a temporary file, then a rename, so that no reader ever sees half of it.
-    /// A few system calls on the page cache, which can still wait for a busy disk: a job for a background thread.
+    /// Writes the state file of the log `aof_name`: a temporary file, an fsync, then a rename, so that no reader ever sees half
+    /// of it. Waits for the disk: a job for a background thread.
     ///
     /// # Errors
     /// One named error per step.
@@ -115,7 +119,10 @@ impl StateFile {
         let file = create_anew(dir, &temp).map_err(WriteError::Create)?;
         append_all(&*file, &self.encode()).map_err(WriteError::Write)?;
         match durability {
-            Durability::PageCache => dir.rename(&temp, &name).map_err(WriteError::Rename),
+            Durability::Named => {
+                file.fdatasync().map_err(WriteError::Fsync)?;
+                dir.rename(&temp, &name).map_err(WriteError::Rename)
+            }
             Durability::Durable => durable_rename(dir, &*file, &temp, &name).map_err(WriteError::Durable),
         }
     }

@@ -95,6 +95,7 @@ impl Engine {
         let Loading { recovery, identity, started, .. } = *loading;
         let Recovered { file, size_bytes, commands, proof, .. } = recovery.finish();
         let elapsed_us = self.now.mono_us - started.mono_us;
+        let stated = identity.is_some() && proof != aof_load::Proof::Copied;
         let kept = identity.filter(|_| proof != aof_load::Proof::Copied);
         let mark = self.random_mark();
         let identity = match kept {
@@ -103,7 +104,7 @@ impl Engine {
             None => Identity::brand(&*file, mark).and_then(|identity| file.fsync().map(|()| identity)),
         };
         match identity {
-            Ok(identity) => self.persistence.serve(file, size_bytes, identity),
+            Ok(identity) => self.serve_log(file, size_bytes, identity, stated),
             Err(error) => {
                 self.log_line(Level::Warning, format_args!("Can't mark the append only file: {error}"));
                 self.exit = Some(Exit { status: 1 });

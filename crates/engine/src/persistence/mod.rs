@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use aof_buffer::{AofBuffer, AppendFsync, OnAlwaysError, Options};
 use aof_rewrite::Rewriter;
-use aof_state::{BootId, Identity, LogOffset, StateKeeper};
+use aof_state::{BootId, Identity, LogOffset, StateKeeper, WriteError};
 use bio::{Bio, Completion, JobId, Kind};
 use child::Spawner;
 use commands::Garbage;
@@ -129,11 +129,30 @@ impl Persistence {
         if self.is_on() { self.aof.reply_mark() } else { LogOffset(u64::MAX) }
     }
 
-    /// Begins to serve on a proven log.
-    fn serve(&mut self, file: Arc<dyn File>, size_bytes: u64, identity: Identity) {
+    /// Begins to serve on a proven log. If no state file speaks of it yet, one is made durable first.
+    ///
+    /// # Errors
+    /// That of the state file; the log is served all the same, and the next start may have to prove all of it.
+    fn serve(
+        &mut self,
+        file: Arc<dyn File>,
+        size_bytes: u64,
+        identity: Identity,
+        stated: bool,
+        mono_ms: u64,
+    ) -> Result<(), WriteError> {
         self.aof.open(file, size_bytes);
-        self.keeper = Some(StateKeeper::new(identity, self.boot_id));
         self.phase = Phase::On;
+        let keeper = self.keeper.insert(StateKeeper::new(identity, self.boot_id));
+        if stated {
+            return Ok(());
+        }
+        let Some((state, durability)) = keeper.refresh(size_bytes, mono_ms) else { return Ok(()) };
+        let written = state.write(&*self.dir, &self.log_name, durability);
+        if written.is_err() {
+            keeper.refresh_failed();
+        }
+        written
     }
 
     /// Feeds the effects of one command. Inside a unit, their end is that of the unit; otherwise it is returned.

@@ -218,7 +218,7 @@ impl Engine {
         };
         let (file, identity) = made().map_err(|source| self.file_error("create", name, source))?;
         self.log_line(Level::Notice, format_args!("Creating the append only file {name} on server start"));
-        self.persistence.serve(file, 0, identity);
+        self.serve_log(file, 0, identity, false);
         self.announce_ready();
         Ok(())
     }
@@ -226,6 +226,20 @@ impl Engine {
     /// Sixteen random bytes that tell one log file from every other.
     pub(crate) fn random_mark(&mut self) -> [u8; 16] {
         self.rng.u128(..).to_le_bytes()
+    }
+
+    /// Begins to serve on a proven log.
+    pub(super) fn serve_log(
+        &mut self,
+        file: std::sync::Arc<dyn File>,
+        size_bytes: u64,
+        identity: Identity,
+        stated: bool,
+    ) {
+        if let Err(error) = self.persistence.serve(file, size_bytes, identity, stated, self.now.mono_ms()) {
+            let text = super::shutdown::error_chain(&error);
+            self.log_line(Level::Warning, format_args!("Can't write the state file ({text}): it is tried again"));
+        }
     }
 
     pub(super) fn announce_ready(&mut self) {

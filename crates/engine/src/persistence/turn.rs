@@ -2,7 +2,7 @@
 
 use aof_buffer::{Health, Turn};
 use aof_rewrite::{ForkSource, Mode, RewriteConfig, RewriteEnv};
-use aof_state::{Durability, Identity, StateKeeper};
+use aof_state::{Identity, StateKeeper};
 use bio::Kind;
 
 use super::live_log::Live;
@@ -171,9 +171,9 @@ impl Engine {
         let (Some(keeper), None, Some(fsynced)) = (&mut p.keeper, p.state_job, p.aof.fsynced_size_bytes()) else {
             return;
         };
-        let Some(state) = keeper.refresh(fsynced, self.now.mono_ms()) else { return };
+        let Some((state, durability)) = keeper.refresh(fsynced, self.now.mono_ms()) else { return };
         let (dir, name) = (std::sync::Arc::clone(&p.dir), p.log_name.clone());
-        let job = move || state.write(&*dir, &name, Durability::PageCache).map(|()| 0).map_err(std::io::Error::other);
+        let job = move || state.write(&*dir, &name, durability).map(|()| 0).map_err(std::io::Error::other);
         p.state_job = Some(p.bio.submit(Kind::Rename, Box::new(job)));
     }
 }
