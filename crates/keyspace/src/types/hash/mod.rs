@@ -173,7 +173,7 @@ impl Hash {
     }
 }
 
-/// Visits the fields of a [`Hash`] with their values.
+/// Visits the fields of a [`Hash`](struct@crate::Hash) with their values.
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {
     hash: &'a Hash,

@@ -7,7 +7,7 @@ use super::List;
 use crate::types::elem::Elem;
 use crate::types::pack;
 
-/// Visits elements of a [`List`](crate::List), from both ends.
+/// Visits elements of a [`List`], from both ends.
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {
     list: &'a List,
