@@ -14,6 +14,8 @@ pub enum Level {
     Notice,
     /// `#`
     Warning,
+    /// `nothing` as a threshold: no line has it.
+    Nothing,
 }
 
 impl Level {
@@ -23,7 +25,7 @@ impl Level {
             Self::Debug => '.',
             Self::Verbose => '-',
             Self::Notice => '*',
-            Self::Warning => '#',
+            Self::Warning | Self::Nothing => '#',
         }
     }
 }
@@ -32,6 +34,9 @@ impl Level {
 pub trait Log {
     /// Writes one line; never fails towards the engine.
     fn line(&mut self, level: Level, text: fmt::Arguments<'_>);
+
+    /// Lines below `level` are no longer written (CONFIG SET loglevel). One that keeps every line need not care.
+    fn set_level(&mut self, _level: Level) {}
 }
 
 /// Keeps the lines: for tests, which fail on lines they did not expect.

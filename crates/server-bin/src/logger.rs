@@ -42,6 +42,10 @@ impl Logger {
 }
 
 impl Log for Logger {
+    fn set_level(&mut self, level: Level) {
+        self.level = level;
+    }
+
     fn line(&mut self, level: Level, text: fmt::Arguments<'_>) {
         if level < self.level {
             return;

@@ -52,6 +52,7 @@ fn serve(run: &arguments::Run) -> anyhow::Result<u8> {
     settings.announce(&mut log);
     // Changes the working directory, as Redis does: relative paths that come later are relative to `dir`.
     let dir = process::enter_dir(&settings.config.dir)?;
+    settings.config.dir = dir.path().display().to_string();
     settings.config.maxclients = process::raise_descriptor_limit(settings.config.maxclients, &mut log);
     event_loop::EventLoop::new(settings, signals, log, dir)?.run()
 }

@@ -55,6 +55,7 @@ pub(super) fn level(value: &str) -> Result<Level, ConfigError> {
         "verbose" => Ok(Level::Verbose),
         "notice" => Ok(Level::Notice),
         "warning" => Ok(Level::Warning),
+        "nothing" => Ok(Level::Nothing),
         _ => Err(ConfigError::NotOneOf { names: LEVEL_NAMES }),
     }
 }
@@ -65,6 +66,7 @@ pub(super) fn show_level(level: Level) -> String {
         Level::Verbose => "verbose",
         Level::Notice => "notice",
         Level::Warning => "warning",
+        Level::Nothing => "nothing",
     }
     .to_owned()
 }

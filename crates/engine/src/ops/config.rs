@@ -35,7 +35,12 @@ impl Engine {
                 self.answer_ok(client);
             }
             ("rewrite", 2) => {
-                self.answer_error(client, "ERR The server is running without a config file");
+                let reason = if self.process.config_file.is_empty() {
+                    "ERR The server is running without a config file"
+                } else {
+                    "ERR Rewriting config file: not supported by this version"
+                };
+                self.answer_error(client, reason);
             }
             ("help", 2) => self.help(client, HELP),
             ("get" | "set" | "resetstat" | "rewrite" | "help", _) => self.wrong_arity(client, args),
@@ -109,6 +114,7 @@ impl Engine {
         if new.appendfsync != self.config.appendfsync {
             self.change_fsync_policy(new.appendfsync);
         }
+        self.log.set_level(new.loglevel);
         self.limits = crate::config::command_limits(&new);
         self.config = new;
         self.persistence.configure(&self.config);
