@@ -23,6 +23,8 @@ pub(crate) struct Loading {
     recovery: Recovery,
     /// The log's identity, if a state file vouches for it.
     identity: Option<Identity>,
+    /// That state file was written since the machine started.
+    same_boot: bool,
     started: Now,
     done_bytes: u64,
     total_bytes: u64,
@@ -31,8 +33,8 @@ pub(crate) struct Loading {
 }
 
 impl Loading {
-    pub(super) fn new(recovery: Recovery, identity: Option<Identity>, started: Now) -> Self {
-        Self { recovery, identity, started, done_bytes: 0, total_bytes: 0, db: 0 }
+    pub(super) fn new(recovery: Recovery, identity: Option<Identity>, same_boot: bool, started: Now) -> Self {
+        Self { recovery, identity, same_boot, started, done_bytes: 0, total_bytes: 0, db: 0 }
     }
 
     /// The fields of INFO that describe a load.
@@ -92,11 +94,13 @@ impl Engine {
 
     fn finish_loading(&mut self) {
         let Phase::Loading(loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
-        let Loading { recovery, identity, started, .. } = *loading;
-        let Recovered { file, size_bytes, commands, proof, .. } = recovery.finish();
+        let Loading { recovery, identity, same_boot, started, .. } = *loading;
+        let Recovered { file, size_bytes, commands, proof, cut } = recovery.finish();
         let elapsed_us = self.now.mono_us - started.mono_us;
-        let stated = identity.is_some() && proof != aof_load::Proof::Copied;
-        let kept = identity.filter(|_| proof != aof_load::Proof::Copied);
+        // After a cut the state file might state more than the file holds, and a copy is another file: a new generation ends
+        // whatever was stated. One of another boot would let the next start take one fsync for enough.
+        let kept = identity.filter(|_| proof != aof_load::Proof::Copied && cut.is_none());
+        let stated = kept.is_some() && same_boot;
         let mark = self.random_mark();
         let identity = match kept {
             Some(identity) => Ok(identity),

@@ -170,9 +170,11 @@ impl Engine {
             source: if self.process.threads { SourceKind::Threaded } else { SourceKind::Inline },
         };
         let dir = std::sync::Arc::clone(&self.persistence.dir);
+        let same_boot = proven.is_some_and(|p| p.same_boot);
         match Recovery::open(dir, &name, options, proven)? {
             Some(recovery) => {
-                self.persistence.phase = Phase::Loading(Box::new(Loading::new(recovery, identity, self.now)));
+                self.persistence.phase =
+                    Phase::Loading(Box::new(Loading::new(recovery, identity, same_boot, self.now)));
                 Ok(())
             }
             None => Err(self.file_error("open", &name, io::ErrorKind::NotFound.into())),
