@@ -79,7 +79,7 @@ impl Engine {
     /// Ends a rewrite, waiting for what cannot be interrupted.
     fn end_rewrite(&mut self) {
         loop {
-            match self.persistence.with_rewrite(self.now, |rewriter, env| rewriter.shutdown(env)) {
+            match self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.shutdown(env)) {
                 Shutdown::Done => break,
                 Shutdown::Drain(kind) => {
                     self.persistence.bio.drain(kind);

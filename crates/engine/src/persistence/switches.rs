@@ -76,7 +76,7 @@ impl Engine {
             self.secure_log()?;
         }
         // Cannot be switching: no turn has passed since it was asked. What is held leaves at the end of this turn.
-        if self.persistence.with_rewrite(self.now, |rewriter, env| rewriter.abort(env)) == Abort::Switching {
+        if self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.abort(env)) == Abort::Switching {
             return Err(switching());
         }
         self.close_log();

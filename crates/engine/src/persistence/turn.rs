@@ -1,9 +1,10 @@
 //! The part of a loop turn that belongs to the files: completions in, one flush out, the rewrite a step further.
 
 use aof_buffer::{Health, Turn};
-use aof_rewrite::{ForkSource, Mode, RewriteConfig, RewriteEnv};
+use aof_rewrite::{ForkSource, Mode, RewriteConfig, RewriteEnv, Rewriter};
 use aof_state::{Identity, StateKeeper};
 use bio::Kind;
+use child::Spawner;
 
 use super::live_log::Live;
 use super::{Persistence, Phase};
@@ -39,7 +40,7 @@ impl Engine {
                 self.persistence.state_written(&completion);
                 continue;
             }
-            self.persistence.with_rewrite(self.now, |rewriter, env| {
+            self.persistence.with_rewrite(self.now, |rewriter, env, _| {
                 rewriter.complete(env, &completion);
             });
         }
@@ -63,7 +64,7 @@ impl Engine {
             // A failure was counted and logged by the rewriter, which schedules a first rewrite anew.
             let _started = self.fork_rewrite(mode);
         }
-        self.persistence.with_rewrite(self.now, |rewriter, env| rewriter.turn(env));
+        self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.turn(env));
         let child = self.persistence.rewriter.status(self.now.mono_ms()).child_pid.is_some();
         if child != self.growth_frozen {
             self.growth_frozen = child;
@@ -76,26 +77,12 @@ impl Engine {
     pub(super) fn fork_rewrite(&mut self, mode: Mode) -> Result<i32, aof_rewrite::StartError> {
         self.keyspace.freeze_growth(true);
         self.growth_frozen = true;
-        let p = &mut self.persistence;
-        let mut live =
-            Live { aof: &mut p.aof, attached: &mut p.attached, promoted: &mut p.promoted, next_mark: &mut p.next_mark };
-        let mut env = RewriteEnv {
-            dir: &p.dir,
-            bio: &mut *p.bio,
-            log: &mut live,
-            config: RewriteConfig {
-                log_name: &p.log_name,
-                incremental_fsync: p.incremental_fsync,
-                child_diff_bytes: CHILD_DIFF_BYTES,
-                server_pid: p.pid,
-            },
-            mono_ms: self.now.mono_ms(),
-            now: self.now.unix(),
-        };
-        let source = ForkSource { spawner: &mut *p.spawner, keyspace: &self.keyspace };
-        let started = p.rewriter.start(&mut env, source, mode);
+        let keyspace = &self.keyspace;
+        let started = self.persistence.with_rewrite(self.now, |rewriter, env, spawner| {
+            rewriter.start(env, ForkSource { spawner, keyspace }, mode)
+        });
         if started.is_ok() {
-            p.forks += 1;
+            self.persistence.forks += 1;
         }
         started
     }
@@ -183,7 +170,7 @@ impl Persistence {
     pub(super) fn with_rewrite<R>(
         &mut self,
         now: crate::clock::Now,
-        call: impl FnOnce(&mut aof_rewrite::Rewriter, &mut RewriteEnv<'_>) -> R,
+        call: impl FnOnce(&mut Rewriter, &mut RewriteEnv<'_>, &mut dyn Spawner) -> R,
     ) -> R {
         let mut live = Live {
             aof: &mut self.aof,
@@ -204,7 +191,7 @@ impl Persistence {
             mono_ms: now.mono_ms(),
             now: now.unix(),
         };
-        call(&mut self.rewriter, &mut env)
+        call(&mut self.rewriter, &mut env, &mut *self.spawner)
     }
 
     fn state_written(&mut self, completion: &bio::Completion) {
