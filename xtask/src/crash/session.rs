@@ -1,8 +1,10 @@
 //! Carries out one session: start, judge what the last kill left, load, kill; again and again over one directory.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -20,8 +22,6 @@ use super::watch::{Phase, Sight};
 const AIM_BOUND: Duration = Duration::from_millis(2_500);
 /// A rewrite that went by without its target being seen is asked for again after so long.
 const REWRITE_AGAIN: Duration = Duration::from_millis(60);
-/// How long a temporary file may be there before it counts as left over.
-const LEFTOVER_BOUND: Duration = Duration::from_secs(3);
 /// How long the child of a killed server may live.
 const ORPHAN_BOUND: Duration = Duration::from_secs(5);
 
@@ -43,6 +43,7 @@ pub(crate) fn run(subject: &Subject, plan: &SessionPlan) -> SessionReport {
         records: vec![ClientRecord::default(); plan.clients],
         preloaded: 0,
         orphans: Vec::new(),
+        temp_files_before: Vec::new(),
     };
     for (number, run) in plan.runs.iter().enumerate() {
         let findings = match session.run_once(run, &mut report) {
@@ -80,6 +81,8 @@ struct Session<'a> {
     preloaded: u64,
     /// Children that the last server had when it was killed.
     orphans: Vec<i32>,
+    /// Temporary files that the last server left when it was killed.
+    temp_files_before: Vec<TempFile>,
 }
 
 impl Session<'_> {
@@ -90,6 +93,7 @@ impl Session<'_> {
             kill_in_start(&builder, after_ms)?;
             report.kills_in_start += 1;
         }
+        self.temp_files_before = temp_files(&self.home.join("data"))?;
         let mut server = builder.start().context("the server does not start again")?;
         let mut control = server.client()?;
         let findings = self.judge(&mut control)?;
@@ -113,7 +117,7 @@ impl Session<'_> {
             policy: self.plan.policy,
             acked: self.records.iter().map(|r| r.acked - r.recovered_before).sum(),
             sight: *sight.as_ref().unwrap_or(&Sight::default()),
-            temp_file_left: temp_files(server.data_dir())?.iter().any(|name| name.starts_with("temp-rewriteaof")),
+            temp_file_left: temp_files(server.data_dir())?.iter().any(|file| file.name.starts_with("temp-rewriteaof")),
         });
         let mut findings = misbehaviour(&server, &outcomes)?;
         findings.extend(died.map(|status| Finding::Other(format!("the server ended by itself: {status}"))));
@@ -129,6 +133,7 @@ impl Session<'_> {
         let Some(last) = self.plan.runs.last() else { return Ok(Vec::new()) };
         let builder = self.builder(last);
         for _ in 0..2 {
+            self.temp_files_before = temp_files(&self.home.join("data"))?;
             let mut server = builder.start().context("the server does not start again")?;
             let findings = self.judge(&mut server.client()?)?;
             if !findings.is_empty() {
@@ -197,9 +202,11 @@ impl Session<'_> {
 
     /// Files and processes that the killed server left and the new one should not tolerate.
     fn leftovers(&mut self) -> Result<Vec<Finding>> {
-        let mut findings: Vec<Finding> = lasting_temp_files(&self.home.join("data"))?
+        let left = temp_files(&self.home.join("data"))?;
+        let mut findings: Vec<Finding> = left
             .into_iter()
-            .map(|name| Finding::Other(format!("{name} is still there after the restart")))
+            .filter(|file| self.temp_files_before.contains(file))
+            .map(|file| Finding::Other(format!("{} is still there after the restart", file.name)))
             .collect();
         for pid in self.orphans.drain(..) {
             if let Err(e) = wait_gone(pid, ORPHAN_BOUND) {
@@ -293,27 +300,31 @@ fn misbehaviour(server: &ServerProcess, outcomes: &[Outcome]) -> Result<Vec<Find
     Ok(findings)
 }
 
-/// The temporary files that stay. The live server's own state file has such a name too, for a moment, each time it is
-/// replaced: a file that was gone once is no leftover.
-fn lasting_temp_files(data_dir: &Path) -> Result<Vec<String>> {
-    let deadline = Instant::now() + LEFTOVER_BOUND;
-    let mut lasting = temp_files(data_dir)?;
-    while !lasting.is_empty() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(2));
-        let now = temp_files(data_dir)?;
-        lasting.retain(|name| now.contains(name));
-    }
-    Ok(lasting)
+/// A temporary file: the live server makes some of the same names, but not the same files.
+#[derive(Debug, PartialEq, Eq)]
+struct TempFile {
+    name: String,
+    inode: u64,
+    modified: SystemTime,
 }
 
-/// The names of a rewrite's or a save's temporary files.
-fn temp_files(data_dir: &Path) -> Result<Vec<String>> {
-    let names = fs::read_dir(data_dir).context("the data directory")?;
+/// A rewrite's, a save's or a state file's temporary files.
+fn temp_files(data_dir: &Path) -> Result<Vec<TempFile>> {
+    let entries = match fs::read_dir(data_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).context("the data directory"),
+    };
     let mut found = Vec::new();
-    for entry in names {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.starts_with("temp-") {
-            found.push(name);
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with("temp-") {
+            continue;
+        }
+        // Gone since the directory was read: a live server renames its own.
+        if let Ok(metadata) = entry.metadata() {
+            found.push(TempFile { name, inode: metadata.ino(), modified: metadata.modified()? });
         }
     }
     Ok(found)
