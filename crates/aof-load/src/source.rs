@@ -2,7 +2,11 @@
 //! that a simulation decides when it happens. Both run the same [`Reader`].
 //!
 //! Invariant: what comes is the batches in file order, then exactly one end.
-#![expect(clippy::disallowed_methods, reason = "the reader thread of a load: one of the seams to threads")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the reader thread of a load: one of the seams to threads"
+)]
 
 use std::io;
 use std::sync::Arc;

@@ -7,7 +7,7 @@
 //!
 //! Fork: a child forked while these threads run has none of them, and may find any lock in here taken for ever. It must
 //! not touch its copy of the executor, nor drop it: it leaves with `_exit`.
-#![expect(clippy::disallowed_methods, reason = "this is the seam to threads")]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the seam to threads")]
 
 use crate::job::run;
 use crate::slots::{Slots, Ticket};

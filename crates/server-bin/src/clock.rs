@@ -1,5 +1,5 @@
 //! The clocks: the only place of the server that reads them.
-#![expect(clippy::disallowed_methods, reason = "this is the seam to the clocks")]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the seam to the clocks")]
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,9 @@
 //! A rewrite by a real process, on a real directory, with real threads for the jobs.
-#![expect(clippy::disallowed_methods, reason = "the real process: its clock, its files, its signals")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the real process: its clock, its files, its signals"
+)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
