@@ -142,6 +142,16 @@ impl Default for Config {
     }
 }
 
+/// The most that `proto-max-bulk-len` may be, in bytes. An argument's place in a request is a 32-bit offset, so this is below
+/// 4 GB, where Redis takes any long.
+const MAX_STRING_BYTES: u64 = 2 << 30;
+
+/// The settings that replayed commands obey: a log may have been written under a larger `proto-max-bulk-len`.
+/// Source: mustObeyClient of Redis 7.2.
+pub(crate) fn replay_limits(limits: &commands::CommandLimits) -> commands::CommandLimits {
+    commands::CommandLimits { max_string_bytes: usize::try_from(MAX_STRING_BYTES).unwrap_or(usize::MAX), ..*limits }
+}
+
 /// The settings that data commands obey.
 pub(crate) fn command_limits(config: &Config) -> commands::CommandLimits {
     commands::CommandLimits {

@@ -1,5 +1,6 @@
 //! The directives that have an effect here: one row each.
 
+use super::MAX_STRING_BYTES;
 use super::directives::{ConfigError, Directive, aliased, at_start, live};
 use super::values::{
     FSYNC_NAMES, file_name, integer, integer_u32, level, memory, memory_between, set_output_limits, show_bool,
@@ -82,8 +83,7 @@ pub(super) static IN_EFFECT: &[Directive] = &[
     live(
         "proto-max-bulk-len",
         |c| c.proto_max_bulk_len_bytes.to_string(),
-        // An argument's place in a request is a 32-bit offset; so the cap is below 4 GB, where Redis takes any long.
-        |c, v| memory_between(v, 1 << 20, 2 << 30).map(|v| c.proto_max_bulk_len_bytes = v),
+        |c, v| memory_between(v, 1 << 20, MAX_STRING_BYTES).map(|v| c.proto_max_bulk_len_bytes = v),
     ),
     // General.
     at_start("databases", |c| c.databases.to_string(), |c, v| integer_u32(v, 1, 1 << 20).map(|v| c.databases = v)),

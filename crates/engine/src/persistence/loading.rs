@@ -11,6 +11,7 @@ use resp_codec::{Args, Effects, Protocol, Reply};
 
 use super::Phase;
 use crate::clock::Now;
+use crate::config::replay_limits;
 use crate::engine::{Engine, Exit};
 use crate::info::Lines;
 use crate::log::Level;
@@ -59,7 +60,7 @@ impl Engine {
         let Phase::Loading(loading) = &mut self.persistence.phase else { return };
         let mut replay = Replay {
             keyspace: &mut self.keyspace,
-            limits: &self.limits,
+            limits: replay_limits(&self.limits),
             effects: &mut self.effects,
             keys: &mut self.keylog,
             trash: &mut self.trash,
@@ -130,7 +131,7 @@ impl Engine {
 /// Runs the commands of a log.
 struct Replay<'a> {
     keyspace: &'a mut Keyspace,
-    limits: &'a CommandLimits,
+    limits: CommandLimits,
     effects: &'a mut Effects,
     keys: &'a mut KeyLog,
     trash: &'a mut Vec<Garbage>,
@@ -179,7 +180,7 @@ impl Replay<'_> {
             },
             reply: Reply::new(&mut self.scratch, Protocol::Resp2),
             rng: self.rng,
-            limits: self.limits,
+            limits: &self.limits,
         };
         commands::execute(command, &mut ctx, args);
         self.trash.clear();

@@ -43,6 +43,17 @@ fn a_log_beside_a_dump_is_the_dataset() {
     assert_eq!(rig.ask(client, "GET a"), "$1|1|");
 }
 
+/// A log written under a larger proto-max-bulk-len was refused as damaged.
+#[test]
+fn limits_of_clients_do_not_apply_to_the_log() {
+    let disk = SimDisk::new();
+    disk.put(DIR, LOG, b"*4\r\n$8\r\nSETRANGE\r\n$1\r\na\r\n$7\r\n2000000\r\n$1\r\nx\r\n");
+    let mut rig = Rig::on(&disk, Config { proto_max_bulk_len_bytes: 1 << 20, ..config("no") }, BOOT).unwrap();
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "STRLEN a"), ":2000001|");
+    assert!(rig.ask(client, "SETRANGE a 2000001 y").starts_with("-ERR string exceeds maximum allowed size"));
+}
+
 #[test]
 fn a_second_server_on_the_directory_is_refused_and_names_the_first() {
     let rig = Rig::new("no");
