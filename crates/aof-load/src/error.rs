@@ -85,10 +85,7 @@ pub enum LoadError {
         command_offset: u64,
     },
     /// The sink refused a command.
-    #[error(
-        "{refusal} reading the append only file: '{name}' ({}: byte {offset}, command {index}): {MAKE_A_BACKUP}",
-        path.display()
-    )]
+    #[error("{} ({}: byte {offset}, command {index}; the file was not touched)", refused(*refusal, name), path.display())]
     Refused {
         /// The file.
         path: PathBuf,
@@ -236,6 +233,16 @@ impl CommandName {
 impl std::fmt::Display for CommandName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.escape_ascii().fmt(f)
+    }
+}
+
+/// What is wrong with a command, with Redis's wording for one it does not know.
+fn refused(refusal: Refusal, name: &CommandName) -> String {
+    match refusal {
+        Refusal::UnknownCommand => format!("Unknown command '{name}' reading the append only file"),
+        Refusal::WrongArity => format!("Wrong number of arguments for '{name}' reading the append only file"),
+        Refusal::NotAllowedInLog => format!("'{name}' may not stand in an append only file"),
+        Refusal::CannotApply(reason) => format!("Can't apply '{name}' of the append only file: {reason}"),
     }
 }
 
