@@ -6,6 +6,7 @@
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use engine::{Level, Log};
@@ -15,12 +16,14 @@ use crate::clock;
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Where lines go.
+#[derive(Clone)]
 enum Target {
     Stdout,
-    File(File),
+    File(Arc<File>),
 }
 
-/// Writes log lines at or above a level.
+/// Writes log lines at or above a level. Clones write to the same file.
+#[derive(Clone)]
 pub(crate) struct Logger {
     target: Target,
     level: Level,
@@ -35,9 +38,14 @@ impl Logger {
             Target::Stdout
         } else {
             let file = OpenOptions::new().create(true).append(true).open(name);
-            Target::File(file.with_context(|| format!("Can't open the log file: {name}"))?)
+            Target::File(Arc::new(file.with_context(|| format!("Can't open the log file: {name}"))?))
         };
         Ok(Self { target, level, pid: std::process::id(), line: String::new() })
+    }
+
+    /// Whether lines go to a file, so that standard error shows none of them.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.target, Target::File(_))
     }
 }
 
@@ -70,7 +78,7 @@ impl Log for Logger {
         // Nobody is left to tell when the log itself cannot be written.
         let _lost: io::Result<()> = match &mut self.target {
             Target::Stdout => io::stdout().lock().write_all(self.line.as_bytes()),
-            Target::File(file) => file.write_all(self.line.as_bytes()),
+            Target::File(file) => (&**file).write_all(self.line.as_bytes()),
         };
     }
 }

@@ -1,7 +1,7 @@
 //! The Ledgerstone server: reads arguments and configuration, builds the engine's environment, and runs the event loop.
 //!
 //! Everything that touches the outside other than files stands in this crate: sockets, signals, the clocks, the process.
-//! Whatever stops the server from starting is one line on standard error (or in the log) and a non-zero exit status.
+//! Whatever stops the server from starting is one line on standard error (and in the log file, if there is one) and a non-zero exit status.
 
 mod alloc;
 mod arguments;
@@ -19,6 +19,7 @@ mod title;
 use std::process::ExitCode;
 
 use arguments::Invocation;
+use engine::{Level, Log as _};
 
 #[global_allocator]
 static ALLOCATOR: alloc::ChildGuard = alloc::ChildGuard;
@@ -46,10 +47,24 @@ fn main() -> ExitCode {
 
 /// Runs the server until it ends. Returns its exit status.
 fn serve(run: &arguments::Run) -> anyhow::Result<u8> {
-    let mut settings = settings::load(run)?;
+    let settings = settings::load(run)?;
     let signals = signals::Signals::block()?;
     let mut log = logger::Logger::open(&settings.config.logfile, settings.config.loglevel)?;
     settings.announce(&mut log);
+    let status = run_loop(settings, signals, log.clone());
+    if let Err(error) = &status
+        && log.is_file()
+    {
+        log.line(Level::Warning, format_args!("{error:#}"));
+    }
+    status
+}
+
+fn run_loop(
+    mut settings: settings::Settings,
+    signals: signals::Signals,
+    mut log: logger::Logger,
+) -> anyhow::Result<u8> {
     // Changes the working directory, as Redis does: relative paths that come later are relative to `dir`.
     let dir = process::enter_dir(&settings.config.dir)?;
     settings.config.dir = dir.path().display().to_string();

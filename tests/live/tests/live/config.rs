@@ -50,6 +50,24 @@ fn a_directory_that_is_none_is_refused() -> Result<()> {
 }
 
 #[test]
+fn a_directory_that_cannot_be_written_is_refused() -> Result<()> {
+    // /proc takes no new file from anyone, root included.
+    let home = Home::new()?;
+    refused(&home.server()?.directive("dir", "/proc/self").start_refused()?, &["can't take the lock file /proc/"])
+}
+
+#[test]
+fn a_refused_start_is_told_in_the_log_file_too() -> Result<()> {
+    let home = Home::new()?;
+    let log = home.path().join("server.txt");
+    let server = home.server()?.directive("logfile", &log.display().to_string());
+    refused(&server.directive("dir", "/proc/self").start_refused()?, &["can't take the lock file"])?;
+    let text = std::fs::read_to_string(&log)?;
+    ensure!(text.contains(" # can't start: can't take the lock file /proc/"), "{text}");
+    Ok(())
+}
+
+#[test]
 fn a_second_server_on_the_directory_is_refused_and_the_first_goes_on() -> Result<()> {
     let home = Home::new()?;
     let first = home.server()?.start()?;
