@@ -66,7 +66,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{:>8.1} s  {:<24} {verdict}", outcome.took.as_secs_f64(), outcome.name);
     }
     if !options.all {
-        println!("not run: {}: only with --all", not_run().join(", "));
+        for name in not_run() {
+            println!("not run: {name}: {}", why_only_with_all(name));
+        }
         for (program, _, purpose) in missing {
             println!("not installed: {program}, for {purpose}");
         }
@@ -126,6 +128,16 @@ fn all_parts() -> Vec<Part> {
 fn not_run() -> Vec<&'static str> {
     let basic: Vec<&str> = basic_parts().iter().map(|p| p.name).chain(["tests", "doc tests"]).collect();
     all_parts().iter().map(|p| p.name).filter(|name| !basic.contains(name)).collect()
+}
+
+/// What a part of --all asks for that Rust, a C compiler and make are not.
+fn why_only_with_all(part: &str) -> &'static str {
+    match part {
+        "interop" => "needs redis-server; only with --all",
+        "system calls" => "needs strace; only with --all",
+        "supply chain" => "needs cargo-deny and the network; only with --all",
+        _ => "says nothing about behaviour; only with --all",
+    }
 }
 
 fn crash_test(runs: usize, soundness: bool) -> Result<()> {
