@@ -7,8 +7,13 @@ use commands::{Command, EngineOp, Flags, Refusal, Run};
 use resp_codec::{Args, Reply};
 
 use crate::client::{Client, Closing, Queued, ReplyMode};
+use crate::config::DebugCommand;
 use crate::engine::Engine;
 use crate::log::Level;
+
+const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you \
+    can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the \
+    server.";
 
 impl Engine {
     /// Runs, queues or refuses one request.
@@ -28,6 +33,9 @@ impl Engine {
 
     /// Why the command may not run now, if so.
     fn refusal(&self, client: &Client, command: &Command) -> Option<String> {
+        if matches!(command.run, Run::Engine(EngineOp::Debug)) && !self.may_debug(client) {
+            return Some(DEBUG_NOT_ALLOWED.to_owned());
+        }
         if !client.authenticated && !command.flags.has(Flags::NO_AUTH) {
             return Some("NOAUTH Authentication required.".to_owned());
         }
@@ -42,6 +50,15 @@ impl Engine {
             || matches!(command.run, Run::Engine(EngineOp::Exec))
                 && client.transaction.as_ref().is_some_and(|t| t.writes);
         if writes { self.log_error() } else { None }
+    }
+
+    /// Whether `enable-debug-command` lets the client use DEBUG. Source: allowProtectedAction of Redis.
+    fn may_debug(&self, client: &Client) -> bool {
+        match self.config.enable_debug_command {
+            DebugCommand::No => false,
+            DebugCommand::Local => client.peer.is_local(),
+            DebugCommand::Yes => true,
+        }
     }
 
     /// The error that refuses writes while the log cannot take them.

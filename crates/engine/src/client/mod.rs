@@ -27,8 +27,16 @@ pub struct Peer {
     pub laddr: String,
     /// The descriptor, for `fd=`; -1 where there is none.
     pub fd: i32,
-    /// Whether it came from another machine without a password being set (protected-mode).
+    /// Whether it came through the Unix socket.
     pub unix_socket: bool,
+}
+
+impl Peer {
+    /// Whether it came from the same machine.
+    pub(crate) fn is_local(&self) -> bool {
+        let loopback = |a: std::net::SocketAddr| a.ip().to_canonical().is_loopback();
+        self.unix_socket || self.addr.parse().is_ok_and(loopback)
+    }
 }
 
 /// CLIENT REPLY.

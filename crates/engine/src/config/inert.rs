@@ -71,7 +71,6 @@ pub(super) static INERT: &[Directive] = &[
     inert("oom-score-adj-values", &["0 200 800"]),
     inert("locale-collate", &[""]),
     inert("enable-protected-configs", &["no"]),
-    inert("enable-debug-command", &["no", "local", "yes"]),
     inert("enable-module-command", &["no"]),
     inert("socket-mark-id", &["0"]),
     inert("bind-source-addr", &[""]),

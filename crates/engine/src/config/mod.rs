@@ -27,6 +27,19 @@ pub struct OutputLimit {
     pub soft_seconds: u64,
 }
 
+/// `enable-debug-command`: who may use DEBUG.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DebugCommand {
+    /// Nobody.
+    No,
+    /// Connections from the loopback interface or the Unix socket. Redis's own default is `no`: there DEBUG can crash the
+    /// server.
+    #[default]
+    Local,
+    /// Everybody.
+    Yes,
+}
+
 /// Every setting in effect, typed. [`Config::default`] is what the server runs with when told nothing.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "the directives are what they are")]
@@ -51,6 +64,8 @@ pub struct Config {
     pub protected_mode: bool,
     /// `requirepass`, empty for none.
     pub requirepass: String,
+    /// `enable-debug-command`.
+    pub enable_debug_command: DebugCommand,
     /// `databases`.
     pub databases: u32,
     /// `hz`: runs of the cron a second.
@@ -63,7 +78,7 @@ pub struct Config {
     pub logfile: String,
     /// `pidfile`: empty for none.
     pub pidfile: String,
-    /// `daemonize` is refused; `supervised` and the process title belong to the server binary.
+    /// `set-proc-title`.
     pub set_proc_title: bool,
     /// `appendonly`.
     pub appendonly: bool,
@@ -95,8 +110,6 @@ pub struct Config {
     pub output_limit_replica: OutputLimit,
     /// `client-output-buffer-limit pubsub`.
     pub output_limit_pubsub: OutputLimit,
-    /// `lazyfree-lazy-user-del` and its like: large values are always freed off the loop here; kept for CONFIG GET.
-    pub lazyfree_lazy_user_del: bool,
     /// The thresholds of the compact encodings.
     pub thresholds: Thresholds,
 }
@@ -114,6 +127,7 @@ impl Default for Config {
             maxclients: 10_000,
             protected_mode: true,
             requirepass: String::new(),
+            enable_debug_command: DebugCommand::default(),
             databases: 16,
             hz: 10,
             dir: ".".to_owned(),
@@ -136,7 +150,6 @@ impl Default for Config {
             output_limit_normal: OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 },
             output_limit_replica: OutputLimit { hard_bytes: 256 << 20, soft_bytes: 64 << 20, soft_seconds: 60 },
             output_limit_pubsub: OutputLimit { hard_bytes: 32 << 20, soft_bytes: 8 << 20, soft_seconds: 60 },
-            lazyfree_lazy_user_del: false,
             thresholds: Thresholds::default(),
         }
     }

@@ -3,8 +3,8 @@
 use super::MAX_STRING_BYTES;
 use super::directives::{ConfigError, Directive, aliased, at_start, live};
 use super::values::{
-    FSYNC_NAMES, file_name, integer, integer_u32, level, memory, memory_between, set_output_limits, show_bool,
-    show_level, show_output_limits, yes_no,
+    FSYNC_NAMES, debug_command, file_name, integer, integer_u32, level, memory, memory_between, set_output_limits,
+    show_bool, show_debug_command, show_level, show_output_limits, yes_no,
 };
 
 macro_rules! yes_no_directive {
@@ -84,6 +84,11 @@ pub(super) static IN_EFFECT: &[Directive] = &[
         "proto-max-bulk-len",
         |c| c.proto_max_bulk_len_bytes.to_string(),
         |c, v| memory_between(v, 1 << 20, MAX_STRING_BYTES).map(|v| c.proto_max_bulk_len_bytes = v),
+    ),
+    at_start(
+        "enable-debug-command",
+        |c| show_debug_command(c.enable_debug_command),
+        |c, v| debug_command(v).map(|v| c.enable_debug_command = v),
     ),
     // General.
     at_start("databases", |c| c.databases.to_string(), |c, v| integer_u32(v, 1, 1 << 20).map(|v| c.databases = v)),

@@ -1,7 +1,7 @@
 //! How values of directives are read and shown: yes and no, integers, memory sizes, names.
 
 use super::directives::ConfigError;
-use super::{Config, OutputLimit};
+use super::{Config, DebugCommand, OutputLimit};
 use crate::log::Level;
 
 pub(super) fn yes_no(value: &str) -> Result<bool, ConfigError> {
@@ -67,6 +67,24 @@ pub(super) fn show_level(level: Level) -> String {
         Level::Notice => "notice",
         Level::Warning => "warning",
         Level::Nothing => "nothing",
+    }
+    .to_owned()
+}
+
+pub(super) fn debug_command(value: &str) -> Result<DebugCommand, ConfigError> {
+    match value.to_ascii_lowercase().as_str() {
+        "no" => Ok(DebugCommand::No),
+        "yes" => Ok(DebugCommand::Yes),
+        "local" => Ok(DebugCommand::Local),
+        _ => Err(ConfigError::NotOneOf { names: "no, yes, local" }),
+    }
+}
+
+pub(super) fn show_debug_command(who: DebugCommand) -> String {
+    match who {
+        DebugCommand::No => "no",
+        DebugCommand::Yes => "yes",
+        DebugCommand::Local => "local",
     }
     .to_owned()
 }

@@ -90,7 +90,7 @@ impl Rig {
     }
 
     pub(crate) fn client(&mut self) -> ClientId {
-        self.engine.connect(Peer::default()).unwrap()
+        self.engine.connect(Peer { unix_socket: true, ..Peer::default() }).unwrap()
     }
 
     /// Gives the engine requests, one a line, in one read.
