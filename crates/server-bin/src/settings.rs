@@ -5,7 +5,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use engine::config::file::{self, Line};
+use engine::config::ConfigError;
+use engine::config::file::{self, Line, LineProblem};
 use engine::{Config, Level, Log as _};
 
 use crate::arguments::Run;
@@ -21,11 +22,14 @@ pub(crate) struct Settings {
     pub(crate) config_file: String,
     /// Directives that were given and have no effect here.
     inert: Vec<&'static str>,
+    /// Directives whose last value so far is refused because it would have no effect: a later line may take it back.
+    refused: Vec<(&'static str, anyhow::Error)>,
 }
 
 /// Reads everything the command line names.
 pub(crate) fn load(run: &Run) -> anyhow::Result<Settings> {
-    let mut settings = Settings { config: Config::default(), config_file: String::new(), inert: Vec::new() };
+    let mut settings =
+        Settings { config: Config::default(), config_file: String::new(), inert: Vec::new(), refused: Vec::new() };
     if let Some(path) = &run.config_file {
         let absolute =
             std::fs::canonicalize(path).with_context(|| format!("Fatal error, can't open config file '{path}'"))?;
@@ -40,7 +44,12 @@ pub(crate) fn load(run: &Run) -> anyhow::Result<Settings> {
     for line in file::parse_arguments(&run.directives) {
         settings.apply(&line, "the command line", 0)?;
     }
-    Ok(settings)
+    let first = settings.refused.drain(..).next();
+    first.map_or(Ok(settings), |(_, error)| Err(error))
+}
+
+fn fatal(origin: &str) -> String {
+    format!("FATAL CONFIG FILE ERROR: {origin}")
 }
 
 impl Settings {
@@ -65,10 +74,19 @@ impl Settings {
         if line.words[0].eq_ignore_ascii_case("include") && line.words.len() == 2 {
             return self.read_file(Path::new(&line.words[1]), depth + 1);
         }
-        let directive =
-            file::apply(&mut self.config, line).with_context(|| format!("FATAL CONFIG FILE ERROR: {origin}"))?;
-        if directive.is_inert() {
-            self.inert.push(directive.name);
+        let (name, refused) = match file::apply(&mut self.config, line) {
+            Ok(directive) if directive.is_inert() => (directive.name, None),
+            Ok(_) => return Ok(()),
+            Err(error) => match error.reason {
+                LineProblem::Directive(ConfigError::OnlyDefault { name, .. }) => (name, Some(error)),
+                _ => return Err(error).with_context(|| fatal(origin)),
+            },
+        };
+        self.refused.retain(|(other, _)| *other != name);
+        match refused {
+            Some(error) => self.refused.push((name, anyhow::Error::new(error).context(fatal(origin)))),
+            None if self.inert.contains(&name) => {}
+            None => self.inert.push(name),
         }
         Ok(())
     }

@@ -87,6 +87,24 @@ fn arguments_override_the_file() -> Result<()> {
     dialogue(&mut server.client()?, &[("CONFIG GET appendfsync", "[\"appendfsync\", \"always\"]")])
 }
 
+/// The redis.conf of Debian says `daemonize yes`, and a later line could not take it back.
+#[test]
+fn a_later_line_takes_back_a_value_that_would_have_no_effect() -> Result<()> {
+    let home = Home::new()?;
+    refused(&home.server()?.directive("daemonize", "yes").start_refused()?, &["'daemonize' has no effect"])?;
+    let server = home.server()?.directive("daemonize", "yes").arg("--daemonize").arg("no").start()?;
+    dialogue(&mut server.client()?, &[("CONFIG GET daemonize", "[\"daemonize\", \"no\"]")])
+}
+
+#[test]
+fn debug_is_refused_where_the_operator_said_so() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.directive("enable-debug-command", "no").start()?;
+    let refusal = show(&call(&mut server.client()?, "DEBUG DIGEST")?);
+    ensure!(refusal.starts_with("(ERR DEBUG command not allowed. If the enable-debug-command option"), "{refusal}");
+    Ok(())
+}
+
 #[test]
 fn settings_of_the_aof_can_be_read_and_changed() -> Result<()> {
     let home = Home::new()?;
