@@ -11,8 +11,10 @@ use vfs::FileKind;
 use crate::damage::Damage;
 use crate::{OPTION_AMBIGUOUS_TAIL, OPTION_WITHOUT_SIDE_FILE, Refusal};
 
-/// Redis's own advice for a damaged file, which operators and tools look for.
-const MAKE_A_BACKUP: &str = "make a backup of your AOF file, then use ./redis-check-aof --fix <filename>";
+/// The advice for a file that is damaged before its end. Redis's own, `redis-check-aof --fix`, cuts off everything behind the
+/// damage, whole and fsynced as it may be; so it is not given here.
+const RESTORE_A_COPY: &str = "restore the file from a copy, or make a backup of it and mend it by hand at this place; redis-check-aof \
+    shows it too, but its --fix would cut off everything behind it";
 
 /// Why recovery ended. Every error names the file; one about its content also the byte and the command.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +41,8 @@ pub enum LoadError {
         source: io::Error,
     },
     /// The file starts with an RDB snapshot, which cannot be loaded.
-    #[error("{}: byte 0: the file starts with an RDB preamble, which is not supported", path.display())]
+    #[error("{}: byte 0: the file starts with an RDB preamble, which is not supported: let a Redis server that loads it write it again with \
+         CONFIG SET aof-use-rdb-preamble no and BGREWRITEAOF", path.display())]
     Preamble {
         /// The file.
         path: PathBuf,
@@ -59,7 +62,7 @@ pub enum LoadError {
         damage: Box<Damage>,
     },
     /// The bytes at an offset are no command, and it is not the end of the file that is torn. Never repaired silently.
-    #[error("Bad file format reading the append only file: {MAKE_A_BACKUP} ({}: {damage}; {evidence})", path.display())]
+    #[error("Bad file format reading the append only file: {RESTORE_A_COPY} ({}: {damage}; {evidence})", path.display())]
     BadFormat {
         /// The file.
         path: PathBuf,
@@ -70,7 +73,7 @@ pub enum LoadError {
     },
     /// The file can be read in two ways, and nothing in it says which is right.
     #[error(
-        "Bad file format reading the append only file: {MAKE_A_BACKUP} ({}: {damage}; a whole command stands at byte \
+        "Bad file format reading the append only file: {RESTORE_A_COPY} ({}: {damage}; a whole command stands at byte \
          {command_offset}, inside of the announced length of the broken argument. Either the value was cut short, and its \
          text looks like a command: then set {OPTION_AMBIGUOUS_TAIL} to cut, and the file is cut at byte {}. Or the length \
          is damaged and the commands behind it are real: then repair the length by hand)",

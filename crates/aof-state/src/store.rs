@@ -28,7 +28,7 @@ pub enum NoState {
     #[error("the state file is not valid")]
     Invalid(#[source] DecodeError),
     /// It speaks of another file: the log was replaced, restored or copied.
-    #[error("the state file speaks of another file ({stated:?} instead of {found:?})")]
+    #[error("the state file speaks of another file: the log was replaced, restored or copied")]
     OtherFile {
         /// What the state file states.
         stated: Identity,
@@ -91,6 +91,14 @@ impl StateFile {
         let found = Identity::of(aof).map_err(NoState::LogUnreadable)?;
         let len_bytes = aof.metadata().map_err(NoState::LogUnreadable)?.len;
         stated.matched(found, len_bytes)
+    }
+
+    /// Reads the state file of the log `aof_name` without a log to match it with: what it says of a file that may be gone.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn read_alone(dir: &dyn Dir, aof_name: &str) -> Result<Self, NoState> {
+        Self::decode(&read_bytes(dir, aof_name)?).map_err(NoState::Invalid)
     }
 
     /// The same decision without a disk.

@@ -124,7 +124,9 @@ impl EventLoop {
             return Err(error).context("can't start");
         }
         // Only now: until the directory is locked, the pid file may be another server's.
-        process::write_pid_file(&self.engine.config().pidfile)?;
+        if let Err(error) = process::write_pid_file(&self.engine.config().pidfile) {
+            self.engine.log(Level::Warning, format_args!("{error:#}"));
+        }
         let mut events = vec![EpollEvent::empty(); EVENTS];
         let mut ready = Vec::new();
         loop {
@@ -356,7 +358,11 @@ impl EventLoop {
             self.engine.log(Level::Notice, format_args!("Removing the unix socket file."));
             process::remove_file(&self.unix_socket);
         }
-        self.engine.log(Level::Warning, format_args!("Ledgerstone is now ready to exit, bye bye..."));
+        if status == 0 {
+            self.engine.log(Level::Warning, format_args!("Ledgerstone is now ready to exit, bye bye..."));
+        } else {
+            self.engine.log(Level::Warning, format_args!("Exiting with status {status}"));
+        }
         u8::try_from(status).unwrap_or(1)
     }
 }

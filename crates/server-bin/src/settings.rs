@@ -95,13 +95,20 @@ impl Settings {
     pub(crate) fn announce(&self, log: &mut Logger) {
         log.line(Level::Notice, format_args!("Ledgerstone is starting, version {}", env!("CARGO_PKG_VERSION")));
         if self.config_file.is_empty() {
-            log.line(
-                Level::Notice,
-                format_args!("No config file given, using the default config: appendonly yes, appendfsync everysec"),
-            );
+            log.line(Level::Notice, format_args!("No config file given: the defaults, and what the command line says"));
         } else {
             log.line(Level::Notice, format_args!("Configuration loaded from {}", self.config_file));
         }
+        let config = &self.config;
+        log.line(
+            Level::Notice,
+            format_args!(
+                "appendonly {}, appendfsync {}, dir {}",
+                if config.appendonly { "yes" } else { "no" },
+                config.appendfsync,
+                config.dir
+            ),
+        );
         for name in &self.inert {
             log.line(Level::Notice, format_args!("The directive '{name}' is known but has no effect in this server"));
         }

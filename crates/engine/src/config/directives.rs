@@ -140,7 +140,12 @@ impl Directive {
                 | "oom-score-adj-values"
                 | "latency-tracking-info-percentiles"
                 | "replicaof"
-        )
+        ) || self.is_statement()
+    }
+
+    /// Whether it is a statement of configuration files rather than a setting: CONFIG does not know it.
+    pub fn is_statement(&self) -> bool {
+        matches!(self.name, "rename-command" | "user" | "loadmodule")
     }
 
     /// Whether it has no effect here.

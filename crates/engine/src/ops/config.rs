@@ -53,7 +53,7 @@ impl Engine {
         for asked in args.from(2) {
             let pattern = Pattern::ignoring_case(asked);
             let exact = !asked.iter().any(|b| b"[*?".contains(b));
-            for directive in Directive::all() {
+            for directive in Directive::all().filter(|d| !d.is_statement()) {
                 for name in std::iter::once(directive.name).chain(directive.alias) {
                     if !pattern.matches(name.as_bytes()) {
                         continue;
@@ -83,7 +83,7 @@ impl Engine {
         let mut wanted: Vec<(&'static Directive, Cow<'_, str>, Cow<'_, str>)> = Vec::new();
         for i in (2..args.len()).step_by(2) {
             let name = String::from_utf8_lossy(args.at(i));
-            let Some(directive) = Directive::find(&name) else {
+            let Some(directive) = Directive::find(&name).filter(|d| !d.is_statement()) else {
                 let text = format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'");
                 return self.answer_error(client, &text);
             };

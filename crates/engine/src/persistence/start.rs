@@ -6,7 +6,7 @@
 use std::io;
 
 use aof_load::{AmbiguousTail, LoadError, LoadOptions, Proven, Recovery, SourceKind};
-use aof_state::{BootId, CleanError, Identity, NoState, StateFile, clean_temp_files};
+use aof_state::{BootId, CleanError, Identity, NoState, StateFile, TempFile, clean_temp_files};
 use vfs::{DirLock, File, FileKind, LockOutcome, Open};
 
 use super::Phase;
@@ -58,6 +58,34 @@ pub enum StartError {
         /// What to do.
         advice: &'static str,
     },
+    /// The log lacks bytes that were once on stable storage.
+    #[error(
+        "{dir}/{name} has {len_bytes} bytes, of which {fsynced_offset_bytes} were once fsynced: bytes are missing. Restore it from a \
+         copy; or, if it was cut on purpose, remove {name}.state to start with what is left"
+    )]
+    TooShort {
+        /// The directory.
+        dir: String,
+        /// The log.
+        name: String,
+        /// Its size in bytes.
+        len_bytes: u64,
+        /// What the state file states.
+        fsynced_offset_bytes: u64,
+    },
+    /// There is no log, but a state file of one that held data.
+    #[error(
+        "{dir}/{name} is missing, and {name}.state says that {fsynced_offset_bytes} bytes of it were fsynced. Restore it from a \
+         copy; or, if it was removed on purpose, remove {name}.state to start empty"
+    )]
+    Missing {
+        /// The directory.
+        dir: String,
+        /// The log.
+        name: String,
+        /// What the state file states.
+        fsynced_offset_bytes: u64,
+    },
     /// A file could not be looked at or created.
     #[error("can't {action} {dir}/{name}")]
     File {
@@ -88,6 +116,7 @@ impl Engine {
         let lock = self.lock_directory()?;
         self.persistence.lock = Some(lock);
         self.clean_leftovers()?;
+        self.probe_directory()?;
         if self.config.appendonly { self.open_log() } else { self.start_without_log() }
     }
 
@@ -108,6 +137,15 @@ impl Engine {
             self.log_line(Level::Notice, format_args!("Removed the temporary file {name}, left by a crash"));
         }
         Ok(())
+    }
+
+    /// A directory that cannot be written would only be noticed at the next rewrite.
+    fn probe_directory(&self) -> Result<(), StartError> {
+        let name = TempFile::Probe.name(&self.config.appendfilename);
+        let dir = &self.persistence.dir;
+        dir.open(&name, Open::CreateNew)
+            .and_then(|_| dir.unlink(&name))
+            .map_err(|source| self.file_error("create files in the directory: probed with", &name, source))
     }
 
     fn stat(&self, name: &str) -> Result<Option<vfs::Metadata>, StartError> {
@@ -142,11 +180,30 @@ impl Engine {
         )
     }
 
+    /// A state file that speaks of bytes is evidence of a log that is gone.
+    fn refuse_missing(&self, name: &str) -> Result<(), StartError> {
+        match StateFile::read_alone(&*self.persistence.dir, name) {
+            Ok(state) if state.fsynced_offset_bytes > 0 => Err(StartError::Missing {
+                dir: self.persistence.dir_name(),
+                name: name.to_owned(),
+                fsynced_offset_bytes: state.fsynced_offset_bytes,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn start_without_log(&mut self) -> Result<(), StartError> {
         let log = self.config.appendfilename.clone();
         self.refuse_beside(&[&log], "set 'appendonly yes' to load it, or move it away to start empty")?;
         self.refuse_beside(&FOREIGN_DATA, "this version does not load it; move it away to start empty")?;
         self.persistence.phase = Phase::Off;
+        self.log_line(
+            Level::Warning,
+            format_args!(
+                "WARNING: appendonly is no, and this version saves nothing else: all data is lost when the server ends. \
+                 CONFIG SET appendonly yes keeps it from now on"
+            ),
+        );
         self.announce_ready();
         Ok(())
     }
@@ -156,10 +213,12 @@ impl Engine {
         if self.stat(&name)?.is_none() {
             self.refuse_beside(
                 &FOREIGN_DATA,
-                "this version does not load it, and there is no append only file beside it. Convert it with a Redis server \
-                 (CONFIG SET aof-use-rdb-preamble no, BGREWRITEAOF), or move it away to start empty",
+                "this version does not load it, and there is no append only file beside it. Convert it: start a Redis server on a \
+                 copy, CONFIG SET aof-use-rdb-preamble no, CONFIG SET appendonly yes, BGREWRITEAOF, and put its base and \
+                 incremental files together as the append only file. Or move it away to start empty",
             )?;
             self.refuse_beside_old(&name)?;
+            self.refuse_missing(&name)?;
             return self.create_log(&name);
         }
         let (proven, identity) = self.read_state(&name)?;
@@ -196,6 +255,14 @@ impl Engine {
                 };
                 Ok((Some(proven), Some(state.identity)))
             }
+            Err(NoState::LogTooShort { len_bytes, fsynced_offset_bytes }) if !self.was_cut_at(name, len_bytes)? => {
+                Err(StartError::TooShort {
+                    dir: self.persistence.dir_name(),
+                    name: name.to_owned(),
+                    len_bytes,
+                    fsynced_offset_bytes,
+                })
+            }
             Err(reason) => {
                 let level = if matches!(reason, NoState::Missing) { Level::Notice } else { Level::Warning };
                 self.log_line(
@@ -205,6 +272,15 @@ impl Engine {
                 Ok((None, None))
             }
         }
+    }
+
+    /// Whether a recovery cut the log there and kept what it cut, and was itself cut short before it could state so.
+    fn was_cut_at(&self, name: &str, len_bytes: u64) -> Result<bool, StartError> {
+        let side_file = format!("{name}.torn-{len_bytes}");
+        let names = self.persistence.dir.list().map_err(|source| self.file_error("list", ".", source))?;
+        Ok(names
+            .iter()
+            .any(|n| n.strip_prefix(&side_file).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))))
     }
 
     /// Creates an empty log, durable under its name before anything is acknowledged on it.

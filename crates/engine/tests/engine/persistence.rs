@@ -1,8 +1,8 @@
 //! Starting and ending: which directories are refused, what SHUTDOWN waits for, what the next start knows.
 
 use engine::{Config, StartError};
-use vfs::FileKind;
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
+use vfs::{Dir as _, FileKind};
 
 use crate::support::{BOOT, DIR, LOG, Rig, config};
 
@@ -60,6 +60,54 @@ fn a_second_server_on_the_directory_is_refused_and_names_the_first() {
     rig.disk.set_pid(42);
     let error = refused(&rig.disk, config("no"));
     assert!(matches!(error, StartError::Locked { .. }), "{error}");
+}
+
+/// A disk on which a server ended in order, with a log that holds data.
+fn ended() -> SimDisk {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.send(client, "SHUTDOWN");
+    assert_eq!(rig.status(), Some(0));
+    rig.disk.kill()
+}
+
+/// A log cut below what was fsynced once started with what was left, or empty: fsynced data was gone without a word.
+#[test]
+fn a_log_that_lacks_fsynced_bytes_is_refused() {
+    for left in [0, 5] {
+        let disk = ended();
+        disk.tamper(DIR, LOG, |bytes| bytes.truncate(left));
+        let error = refused(&disk, config("everysec"));
+        assert!(matches!(&error, StartError::TooShort { len_bytes, .. } if *len_bytes == left as u64), "{error}");
+    }
+}
+
+#[test]
+fn a_log_that_a_recovery_cut_and_did_not_live_to_state_is_read() {
+    let disk = ended();
+    disk.tamper(DIR, LOG, |bytes| bytes.truncate(23));
+    disk.put(DIR, &format!("{LOG}.torn-23"), b"*3\r\n");
+    assert!(Rig::on(&disk, config("everysec"), BOOT).is_ok());
+}
+
+#[test]
+fn a_log_that_is_gone_while_its_state_file_speaks_of_data_is_refused() {
+    let disk = ended();
+    disk.dir(DIR).unlink(LOG).unwrap();
+    let error = refused(&disk, config("everysec"));
+    assert!(matches!(&error, StartError::Missing { fsynced_offset_bytes, .. } if *fsynced_offset_bytes > 0), "{error}");
+    disk.dir(DIR).unlink(&format!("{LOG}.state")).unwrap();
+    assert!(Rig::on(&disk, config("everysec"), BOOT).is_ok(), "without it, it was removed on purpose");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused_though_its_log_can_be() {
+    let disk = ended();
+    const EROFS: i32 = 30;
+    disk.inject(Rule::when(Fault::Errno(EROFS), |call| call.call == Call::Open && call.name.starts_with("temp-")));
+    let error = refused(&disk, config("everysec"));
+    assert!(matches!(&error, StartError::File { .. }), "{error}");
 }
 
 #[test]
