@@ -65,7 +65,10 @@ impl Engine {
                 unit.note(&self.keylog);
                 need
             }
-            (None, Some(end)) => self.note_writes(end, need),
+            (None, Some(end)) => {
+                client.fed_upto = end;
+                self.note_writes(end, need)
+            }
             (None, None) => need,
         }
     }

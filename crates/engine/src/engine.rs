@@ -330,13 +330,19 @@ impl Engine {
         client.paused = held >= HELD_REPLIES_LIMIT
             || client.out.held_bytes() > HELD_BYTES_LIMIT && held > 0
             || client.out.unsent_bytes() > UNSENT_BYTES_LIMIT
-            || held > 0 && self.persistence.aof.backlog_bytes() > BACKLOG_LIMIT_BYTES;
+            || (held > 0 || self.waits_unheld(client)) && self.persistence.aof.backlog_bytes() > BACKLOG_LIMIT_BYTES;
         client.paused
+    }
+
+    /// Whether the client wrote what has not left yet, as one does that wants no replies: nothing is held for it.
+    fn waits_unheld(&self, client: &Client) -> bool {
+        client.fed_upto > self.persistence.reply_mark()
     }
 
     /// Puts the client on the lists that its output asks for.
     fn after_requests(&mut self, client: &mut Client) {
-        if client.out.held_replies() > 0 && !client.in_holders {
+        let waits = client.out.held_replies() > 0 || client.paused && self.waits_unheld(client);
+        if waits && !client.in_holders {
             client.in_holders = true;
             self.holders.push(client.id);
         }
@@ -391,6 +397,11 @@ impl Engine {
             client.out.release(|need| need <= mark);
             if client.paused && !self.must_pause(&mut client) {
                 self.run_requests(&mut client, 0);
+                // It is to be read again, whether it has anything to send or not.
+                if !client.in_ready {
+                    client.in_ready = true;
+                    self.ready.push(client.id);
+                }
             }
             self.after_requests(&mut client);
             self.clients.check_in(client);

@@ -193,7 +193,10 @@ impl Engine {
         let unit = self.unit.take().expect("set above, and a queue holds no EXEC");
         self.keylog = unit.keys;
         match self.persistence.end_unit() {
-            Some(end) => self.note_writes(end, unit.need),
+            Some(end) => {
+                client.fed_upto = end;
+                self.note_writes(end, unit.need)
+            }
             None => unit.need,
         }
     }

@@ -159,6 +159,8 @@ pub struct Client {
     pub(crate) in_holders: bool,
     /// Its requests wait until held replies leave.
     pub(crate) paused: bool,
+    /// Where the effects of its last write end in the log.
+    pub(crate) fed_upto: aof_state::LogOffset,
     /// When it passed the soft limit of its output buffer, monotonic milliseconds.
     pub(crate) soft_limit_since_ms: Option<u64>,
 }
@@ -188,6 +190,7 @@ impl Client {
             in_ready: false,
             in_holders: false,
             paused: false,
+            fed_upto: aof_state::LogOffset(0),
             soft_limit_since_ms: None,
         }
     }

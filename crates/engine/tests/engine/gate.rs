@@ -182,6 +182,27 @@ fn a_client_with_ten_thousand_held_replies_is_not_read_until_they_leave() {
     assert!(rig.take(client).ends_with(":10010|"));
 }
 
+/// Nothing is held for a client that wants no replies, so the log's backlog grew without bound behind a slow disk.
+#[test]
+fn a_client_that_wants_no_replies_is_not_read_while_too_much_is_unwritten() {
+    let mut rig = Rig::new("always");
+    let client = rig.client();
+    rig.send(client, "CLIENT REPLY OFF");
+    let mut request = Vec::new();
+    resp_codec::encode_command(&mut request, [&b"SET"[..], b"k", &vec![b'v'; 30 << 20]].into_iter());
+    for _ in 0..8 {
+        rig.send_bytes(client, &request);
+        assert!(rig.engine.wants_input(client));
+    }
+    rig.send_bytes(client, &request);
+    assert!(!rig.engine.wants_input(client));
+    rig.turn();
+    rig.run_all();
+    rig.turn();
+    assert!(rig.engine.wants_input(client));
+    assert_eq!(rig.engine.sendable(client), b"");
+}
+
 #[test]
 fn a_client_that_leaves_loses_its_replies_and_not_its_writes() {
     let mut rig = Rig::new("always");
