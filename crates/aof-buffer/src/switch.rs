@@ -95,11 +95,6 @@ impl AofBuffer {
         self.mirror.as_ref().and_then(LogFile::fsync_in_flight).map(|fsync| fsync.upto)
     }
 
-    /// The mirror's size: the caller's part and what was written since.
-    pub fn mirror_size_bytes(&self) -> Option<u64> {
-        self.mirror.as_ref().map(LogFile::size_bytes)
-    }
-
     /// Gives up the mirror. The file is the caller's again, and what is in flight to it comes to nothing.
     pub fn detach(&mut self) -> Option<Arc<dyn File>> {
         let mirror = self.mirror.take()?;

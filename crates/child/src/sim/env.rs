@@ -60,6 +60,7 @@ impl ChildEnv for SimEnv {
     }
 
     fn cow_bytes(&mut self) -> u64 {
-        self.pipes.cow_bytes
+        // A simulated child shares no pages.
+        0
     }
 }

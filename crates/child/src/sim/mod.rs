@@ -56,7 +56,6 @@ struct Pipes {
     stop_request: bool,
     ack: bool,
     infos: VecDeque<Info>,
-    cow_bytes: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -150,13 +149,6 @@ impl SimChildren {
             if let Some(signal) = process.signal.take_if(|_| !stuck) {
                 process.take_signal(signal);
             }
-        }
-    }
-
-    /// Sets the copy-on-write memory that a child will measure.
-    pub fn set_cow_bytes(&self, pid: i32, bytes: u64) {
-        if let Some(process) = self.world().children.get_mut(&pid) {
-            process.pipes.cow_bytes = bytes;
         }
     }
 
