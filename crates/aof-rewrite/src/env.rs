@@ -22,7 +22,7 @@ pub enum Mode {
 
 /// What a child may gather of the diff, unless there is a reason for another size: address space, and memory only as far as
 /// it is used.
-pub const CHILD_DIFF_BYTES: usize = 256 * 1024 * 1024;
+pub const CHILD_DIFF_BYTES: usize = 64 * 1024 * 1024;
 
 /// The settings a rewrite works under.
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,14 @@
 //! `cargo xtask tidy`: what no compiler checks.
 //!
 //! `layers.rs` holds the one table of crates, arrows and external dependencies; `metadata.rs` reads what cargo knows and
-//! compares; `sources.rs` looks at every file; `masked.rs` tells code from comments and strings for it; `licences.rs`
+//! compares; `proofs.rs` looks for the tests that docs/durability.md names; `sources.rs` looks at every file; `masked.rs` tells code from comments and strings for it; `licences.rs`
 //! checks where third-party code comes from. Each check is pure over text or a parsed graph, and tested with planted faults.
 
 mod layers;
 mod licences;
 mod masked;
 mod metadata;
+mod proofs;
 mod sources;
 
 use std::fmt;
@@ -58,6 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let graph = metadata::read(&root)?;
     let mut problems = metadata::check(&graph);
     problems.extend(licences::check(&graph));
+    problems.extend(proofs::check_workspace(&root)?);
     problems.extend(check_diagram(&root, options.fix)?);
     problems.extend(check_readmes(&root, &graph)?);
     let files = files(&root)?;

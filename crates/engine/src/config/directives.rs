@@ -19,6 +19,9 @@ pub enum ConfigError {
     /// It can only be given at start.
     #[error("can't set immutable config")]
     Immutable,
+    /// Redis protects it against clients unless `enable-protected-configs` says otherwise, which here it cannot.
+    #[error("can't set protected config")]
+    Protected,
     /// Not a whole number.
     #[error("argument couldn't be parsed into an integer")]
     NotAnInteger,
@@ -125,6 +128,7 @@ impl Directive {
     /// As [`Directive::set`], and if it can only be given at start.
     pub fn set_live(&self, config: &mut Config, value: &str) -> Result<(), ConfigError> {
         match self.access {
+            Access::AtStart(..) if self.name == "dir" => Err(ConfigError::Protected),
             Access::AtStart(..) => Err(ConfigError::Immutable),
             _ => self.set(config, value),
         }

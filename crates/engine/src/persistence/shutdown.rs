@@ -81,6 +81,9 @@ impl Engine {
 
     /// Ends a rewrite, waiting for what cannot be interrupted.
     fn end_rewrite(&mut self) {
+        if self.persistence.rewriter.status(self.now.mono_ms()).child_pid.is_some() {
+            self.log_line(Level::Warning, format_args!("There is a child rewriting the AOF. Killing it!"));
+        }
         loop {
             match self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.shutdown(env)) {
                 Shutdown::Done => break,

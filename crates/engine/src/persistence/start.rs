@@ -222,6 +222,13 @@ impl Engine {
             return self.create_log(&name);
         }
         let (proven, identity) = self.read_state(&name)?;
+        if identity.is_none() && self.stat(&name)?.is_some_and(|m| m.len == 0) {
+            // Nothing vouches for an empty log: it may stand where another one should.
+            self.refuse_beside(
+                &FOREIGN_DATA,
+                "and the append only file beside it is empty: remove the one that is not yours",
+            )?;
+        }
         let options = LoadOptions {
             truncated: self.config.aof_load_truncated,
             ambiguous_tail: if self.config.aof_ambiguous_tail_cut { AmbiguousTail::Cut } else { AmbiguousTail::Refuse },

@@ -1,7 +1,7 @@
 //! The part of a loop turn that belongs to the files: completions in, one flush out, the rewrite a step further.
 
 use aof_buffer::{Health, Turn};
-use aof_rewrite::{ForkSource, Mode, RewriteConfig, RewriteEnv, Rewriter};
+use aof_rewrite::{CHILD_DIFF_BYTES, ForkSource, Mode, RewriteConfig, RewriteEnv, Rewriter};
 use aof_state::{Identity, StateKeeper};
 use bio::Kind;
 use child::Spawner;
@@ -10,9 +10,6 @@ use super::live_log::Live;
 use super::{Persistence, Phase};
 use crate::engine::{Engine, Exit};
 use crate::log::Level;
-
-/// Diff a rewrite child gathers in memory before it stops reading, in bytes.
-const CHILD_DIFF_BYTES: usize = 64 << 20;
 
 impl Engine {
     /// Everything that the files want of this turn.

@@ -34,6 +34,15 @@ fn a_server_without_a_log_does_not_start_beside_one() {
 }
 
 #[test]
+fn an_empty_log_that_nothing_vouches_for_is_none_beside_a_dump() {
+    let disk = SimDisk::new();
+    disk.put(DIR, "dump.rdb", b"REDIS0011");
+    disk.put(DIR, LOG, b"");
+    let error = refused(&disk, config("no"));
+    assert!(matches!(&error, StartError::BesideData { found, .. } if found == "dump.rdb"), "{error}");
+}
+
+#[test]
 fn a_log_beside_a_dump_is_the_dataset() {
     let disk = SimDisk::new();
     disk.put(DIR, "dump.rdb", b"REDIS0011");
