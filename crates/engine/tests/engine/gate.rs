@@ -182,6 +182,24 @@ fn a_client_with_ten_thousand_held_replies_is_not_read_until_they_leave() {
     assert!(rig.take(client).ends_with(":10010|"));
 }
 
+#[test]
+fn a_client_with_more_than_a_megabyte_of_held_replies_is_not_read_until_they_leave() {
+    let mut rig = Rig::new("always");
+    let client = rig.client();
+    let mut request = Vec::new();
+    resp_codec::encode_command(&mut request, [&b"SET"[..], b"k", &[b'v'; 128 << 10]].into_iter());
+    rig.send_bytes(client, &request);
+    rig.send(client, &"GET k\n".repeat(7));
+    assert!(rig.engine.wants_input(client), "seven of them are just under it");
+    rig.send(client, "GET k\n");
+    assert!(!rig.engine.wants_input(client));
+    rig.turn();
+    rig.run_all();
+    rig.turn();
+    assert!(rig.engine.wants_input(client));
+    assert_eq!(rig.engine.sendable(client).len(), 5 + 8 * ((128 << 10) + 11));
+}
+
 /// Nothing is held for a client that wants no replies, so the log's backlog grew without bound behind a slow disk.
 #[test]
 fn a_client_that_wants_no_replies_is_not_read_while_too_much_is_unwritten() {
