@@ -187,7 +187,7 @@ fn a_client_with_more_than_a_megabyte_of_held_replies_is_not_read_until_they_lea
     let mut rig = Rig::new("always");
     let client = rig.client();
     let mut request = Vec::new();
-    resp_codec::encode_command(&mut request, [&b"SET"[..], b"k", &[b'v'; 128 << 10]].into_iter());
+    resp_codec::encode_command(&mut request, [&b"SET"[..], b"k", &vec![b'v'; 128 << 10]].into_iter());
     rig.send_bytes(client, &request);
     rig.send(client, &"GET k\n".repeat(7));
     assert!(rig.engine.wants_input(client), "seven of them are just under it");
