@@ -6,7 +6,8 @@ use aof_state::LogOffset;
 use resp_codec::Args;
 
 use crate::client::Client;
-use crate::engine::{Engine, Memory};
+use crate::engine::Engine;
+use crate::env::Memory;
 use crate::ops::REDIS_VERSION;
 
 /// The sections of INFO without an argument, in order.

@@ -2,7 +2,8 @@
 //!
 //! # Map
 //!
-//! - `engine`: the engine, its turn, and what it reaches the world through.
+//! - `engine`: the engine and its turn; `env`: what it reaches the world through.
+//! - `requests`: from the bytes of an event to requests run, and the bounds of what a client may hold.
 //! - `client`: what is known of a client; its query buffer, and its output buffer with the boundaries of held replies.
 //! - `dispatch`: from a request to a running command: the checks before it, in Redis's order.
 //! - `call`: one command: keyspace, effects into the log, watchers, and what its reply depends on.
@@ -27,10 +28,12 @@ pub mod log;
 mod call;
 mod cron;
 mod dispatch;
+mod env;
 mod gate;
 mod info;
 mod ops;
 mod persistence;
+mod requests;
 mod stats;
 mod transaction;
 
@@ -38,7 +41,8 @@ pub use aof_state::BootId;
 pub use client::{ClientId, Peer};
 pub use clock::Now;
 pub use config::Config;
-pub use engine::{CpuTime, Engine, Env, Exit, Memory, Process, TestHooks};
+pub use engine::Engine;
+pub use env::{CpuTime, Env, Exit, Memory, Process, TestHooks};
 pub use log::{Level, Log, MemoryLog};
 pub use ops::REDIS_VERSION;
 pub use persistence::{LOCK_NAME, StartError};

@@ -12,7 +12,8 @@ use resp_codec::{Args, Effects, Protocol, Reply};
 use super::Phase;
 use crate::clock::Now;
 use crate::config::replay_limits;
-use crate::engine::{Engine, Exit};
+use crate::engine::Engine;
+use crate::env::Exit;
 use crate::info::Lines;
 use crate::log::Level;
 

@@ -22,7 +22,7 @@ use resp_codec::{Args, Effect, Effects};
 use vfs::{Dir, DirLock, File};
 
 use crate::config::Config;
-use crate::engine::Process;
+use crate::env::Process;
 use loading::Loading;
 pub(crate) use shutdown::ShutdownHow;
 pub use start::{LOCK_NAME, StartError};

@@ -6,7 +6,8 @@ use aof_rewrite::{Shutdown, ShutdownRule};
 use aof_state::Durability;
 
 use super::Phase;
-use crate::engine::{Engine, Exit};
+use crate::engine::Engine;
+use crate::env::Exit;
 use crate::log::Level;
 
 /// The options of SHUTDOWN.

@@ -8,7 +8,8 @@ use child::Spawner;
 
 use super::live_log::Live;
 use super::{Persistence, Phase};
-use crate::engine::{Engine, Exit};
+use crate::engine::Engine;
+use crate::env::Exit;
 use crate::log::Level;
 
 impl Engine {

@@ -1,0 +1,90 @@
+//! What the engine reaches the world through, and what its owner tells it of the process. Everything else is behind these.
+
+use std::sync::Arc;
+
+use bio::Bio;
+use child::Spawner;
+use vfs::Dir;
+
+use crate::log::Log;
+
+/// What the engine reaches the world through.
+pub struct Env {
+    /// The directory of the persistence files.
+    pub dir: Arc<dyn Dir>,
+    /// Background I/O.
+    pub bio: Box<dyn Bio>,
+    /// Makes rewrite children.
+    pub spawner: Box<dyn Spawner>,
+    /// Takes log lines.
+    pub log: Box<dyn Log>,
+    /// Facts about the process that INFO shows and the files need.
+    pub process: Process,
+    /// Seed of everything random here; 16 bytes from the system, or fixed in a simulation.
+    pub seed: [u8; 16],
+}
+
+/// Facts about the process.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// Process id: part of temp file names.
+    pub pid: u32,
+    /// Boot id of the machine, as in `/proc/sys/kernel/random/boot_id`: the page cache lives as long.
+    pub boot_id: [u8; 16],
+    /// 40 hexadecimal digits that name this run of the server.
+    pub run_id: String,
+    /// The executable's path.
+    pub executable: String,
+    /// The configuration file's path, empty for none.
+    pub config_file: String,
+    /// Operating system, as `uname` says it.
+    pub os: String,
+    /// Reads memory statistics of the process: used by INFO memory. `None` in simulation.
+    pub memory: Option<fn() -> Memory>,
+    /// Reads the processor time used: used by INFO cpu. `None` in simulation.
+    pub cpu: Option<fn() -> CpuTime>,
+    /// Whether recovery may start a thread of its own; a simulation has none.
+    pub threads: bool,
+    /// Test builds only: see [`TestHooks`].
+    pub hooks: TestHooks,
+}
+
+/// Memory statistics, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// Allocated by the program.
+    pub allocated: u64,
+    /// In active pages of the allocator.
+    pub active: u64,
+    /// Resident, as the allocator counts.
+    pub allocator_resident: u64,
+    /// Resident, as the kernel counts.
+    pub resident: u64,
+}
+
+/// Processor time used, in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuTime {
+    /// In the kernel, by the server.
+    pub system_us: u64,
+    /// In the program, by the server.
+    pub user_us: u64,
+    /// In the kernel, by children that have ended.
+    pub children_system_us: u64,
+    /// In the program, by children that have ended.
+    pub children_user_us: u64,
+}
+
+/// Faults that a test build can be told to have, so that the tests are shown to find them. All off otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TestHooks {
+    /// Replies leave at once, and flushes wait for a running fsync.
+    pub ack_early: bool,
+}
+
+/// How the server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The process's exit status.
+    pub status: i32,
+}
