@@ -84,6 +84,18 @@ pub(crate) fn counted_keys(args: Args<'_>, at: usize) -> Result<Range<usize>, Co
     Ok(at + 1..count.saturating_add(at + 1))
 }
 
+/// The `COUNT count` that may end LMPOP and ZMPOP, at argument `at`; 1 without it.
+pub(crate) fn optional_count(args: Args<'_>, at: usize) -> Result<usize, CommandError> {
+    match (args.get(at), args.get(at + 1)) {
+        (None, _) => Ok(1),
+        (Some(option), Some(count)) if parse::is(option, "COUNT") => {
+            let count = at_least(count, 1, "ERR count should be greater than 0")?;
+            if args.len() > at + 2 { Err(CommandError::Syntax) } else { Ok(count) }
+        }
+        _ => Err(CommandError::Syntax),
+    }
+}
+
 /// The count of SRANDMEMBER, HRANDFIELD and ZRANDMEMBER: negative allows repetition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RandomCount {

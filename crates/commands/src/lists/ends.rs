@@ -4,8 +4,8 @@ use keyspace::{Key, List, Thresholds};
 use resp_codec::{Args, Reply};
 
 use super::End;
-use crate::elems::{at_least, bulk, counted_keys, took_out};
-use crate::parse::{self, is};
+use crate::elems::{bulk, counted_keys, optional_count, took_out};
+use crate::parse;
 use crate::{CommandError, Ctx};
 
 pub(super) fn lpush(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
@@ -118,17 +118,7 @@ fn pop_many(reply: &mut Reply<'_>, list: &mut List, end: End, count: usize) {
 pub(super) fn lmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let keys = counted_keys(args, 1)?;
     let end = End::parse(args.get(keys.end).ok_or(CommandError::Syntax)?)?;
-    let count = match (args.get(keys.end + 1), args.get(keys.end + 2)) {
-        (None, _) => 1,
-        (Some(option), Some(count)) if is(option, "COUNT") => {
-            let count = at_least(count, 1, "ERR count should be greater than 0")?;
-            if args.len() > keys.end + 3 {
-                return Err(CommandError::Syntax);
-            }
-            count
-        }
-        _ => return Err(CommandError::Syntax),
-    };
+    let count = optional_count(args, keys.end + 1)?;
     for name in args.from(keys.start).take(keys.len()) {
         let key = ctx.store.key(name);
         let Some(list) = ctx.store.list_mut(key)? else { continue };

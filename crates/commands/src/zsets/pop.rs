@@ -4,7 +4,7 @@ use keyspace::ZSet;
 use resp_codec::{Args, Protocol, Reply};
 
 use super::scored::{Scored, Shape};
-use crate::elems::{at_least, counted_keys, took_out};
+use crate::elems::{counted_keys, optional_count, took_out};
 use crate::parse::{self, is};
 use crate::{CommandError, Ctx};
 
@@ -74,17 +74,7 @@ fn take(reply: &mut Reply<'_>, zset: &mut ZSet, end: End, count: usize, shape: S
 pub(super) fn zmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let keys = counted_keys(args, 1)?;
     let end = End::parse(args.get(keys.end).ok_or(CommandError::Syntax)?)?;
-    let count = match (args.get(keys.end + 1), args.get(keys.end + 2)) {
-        (None, _) => 1,
-        (Some(option), Some(count)) if is(option, "COUNT") => {
-            let count = at_least(count, 1, "ERR count should be greater than 0")?;
-            if args.len() > keys.end + 3 {
-                return Err(CommandError::Syntax);
-            }
-            count
-        }
-        _ => return Err(CommandError::Syntax),
-    };
+    let count = optional_count(args, keys.end + 1)?;
     for name in args.from(keys.start).take(keys.len()) {
         let key = ctx.store.key(name);
         let Some(zset) = ctx.store.zset_mut(key)? else { continue };

@@ -10,6 +10,7 @@ use keyspace::{Keyspace, UnixMs};
 use resp_codec::{Args, Effects, Protocol, Reply};
 
 use super::Phase;
+use super::shutdown::error_chain;
 use crate::clock::Now;
 use crate::config::replay_limits;
 use crate::engine::Engine;
@@ -82,12 +83,7 @@ impl Engine {
                 }
             }
             Err(error) => {
-                let mut text = error.to_string();
-                let mut source = std::error::Error::source(&error);
-                while let Some(cause) = source {
-                    text += &format!(": {cause}");
-                    source = cause.source();
-                }
+                let text = error_chain(&error);
                 self.log_line(Level::Warning, format_args!("{text}"));
                 self.exit = Some(Exit { status: 1 });
             }
