@@ -28,6 +28,8 @@ pub struct Command {
     pub since: &'static str,
     /// One sentence about it.
     pub summary: &'static str,
+    /// Its arguments, in the notation of [`syntax`](crate::syntax).
+    pub syntax: &'static str,
     /// Its cost.
     pub complexity: &'static str,
     /// Who runs it.
@@ -216,6 +218,7 @@ impl Command {
             group: Group::Generic,
             since: "",
             summary: "",
+            syntax: "",
             complexity: "",
             run,
             id: 0,
@@ -234,6 +237,13 @@ impl Command {
         self.since = since;
         self.complexity = complexity;
         self.summary = summary;
+        self
+    }
+
+    /// Completes a row with the arguments that it takes, in the notation of [`syntax`](crate::syntax).
+    #[expect(dead_code, reason = "rows get their lines next")]
+    pub(crate) const fn takes(mut self, syntax: &'static str) -> Self {
+        self.syntax = syntax;
         self
     }
 

@@ -17,6 +17,7 @@ pub mod keylog;
 pub mod parse;
 pub mod scan;
 pub mod store;
+pub mod syntax;
 pub mod table;
 
 mod elems;

@@ -1,0 +1,283 @@
+//! What a command takes, from one line of text in the notation of Redis's documentation to a tree of arguments.
+//!
+//! A row of the table holds the line; COMMAND DOCS shows the tree, and generators of test requests draw from it, so there is
+//! one place that says which options a command has.
+//!
+//! | notation | meaning |
+//! | --- | --- |
+//! | `key`, `new-key` | an argument, by name |
+//! | `NX` | a word as it stands |
+//! | `EX seconds` | an argument with a word before it |
+//! | `[…]`, `(…)` | may be left out; must be there |
+//! | `a \| b` in brackets | one of these |
+//! | `x…` written `x...` | once or more; behind brackets that begin with a word, that word is repeated too |
+//! | `name:` before brackets | names what they hold |
+//! | `name:integer` | gives the type of an argument that its name does not tell |
+//!
+//! ```
+//! use commands::syntax::{Kind, parse};
+//! let set = parse("key value condition:[NX | XX] [GET] expiration:[EX seconds | KEEPTTL]")?;
+//! assert_eq!(set[0].kind, Kind::Key);
+//! assert!(set[2].optional && matches!(&set[2].kind, Kind::OneOf(choices) if choices.len() == 2));
+//! # Ok::<(), commands::syntax::SyntaxError>(())
+//! ```
+
+use std::borrow::Cow;
+
+/// One argument, or a group of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument<'s> {
+    /// Its name in the documentation.
+    pub name: Cow<'s, str>,
+    /// The word that stands before it.
+    pub token: Option<&'s str>,
+    /// What it is.
+    pub kind: Kind<'s>,
+    /// It may be left out.
+    pub optional: bool,
+    /// It may be repeated.
+    pub multiple: bool,
+    /// Its word is repeated with it.
+    pub multiple_token: bool,
+}
+
+/// What an argument is, under Redis's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind<'s> {
+    /// A key's name.
+    Key,
+    /// Any bytes.
+    String,
+    /// A 64-bit integer.
+    Integer,
+    /// A number.
+    Double,
+    /// A glob pattern, or one for keys.
+    Pattern,
+    /// Seconds or milliseconds since the epoch.
+    UnixTime,
+    /// Nothing but its word.
+    PureToken,
+    /// One of several.
+    OneOf(Vec<Argument<'s>>),
+    /// Several that belong together.
+    Block(Vec<Argument<'s>>),
+}
+
+impl Kind<'_> {
+    /// The name that COMMAND DOCS replies.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Double => "double",
+            Self::Pattern => "pattern",
+            Self::UnixTime => "unix-time",
+            Self::PureToken => "pure-token",
+            Self::OneOf(_) => "oneof",
+            Self::Block(_) => "block",
+        }
+    }
+
+    /// The type of an argument by its name, unless its line says otherwise.
+    fn of(name: &str) -> Self {
+        match name {
+            "key" | "key1" | "key2" | "newkey" | "source" | "destination" | "sourcekey" | "destkey" => Self::Key,
+            "seconds" | "milliseconds" | "increment" | "decrement" | "offset" | "count" | "index" | "numkeys"
+            | "limit" | "rank" | "len" | "cursor" | "start" | "stop" | "end" | "db" | "destination-db"
+            | "client-id" | "timeout" | "numlocal" | "numreplicas" | "bit" | "value-index" => Self::Integer,
+            "score" | "min-score" | "max-score" => Self::Double,
+            "pattern" => Self::Pattern,
+            "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
+            _ => Self::String,
+        }
+    }
+
+    fn named(kind: &str) -> Option<Self> {
+        [Self::Key, Self::String, Self::Integer, Self::Double, Self::Pattern, Self::UnixTime]
+            .into_iter()
+            .find(|known| known.name() == kind)
+    }
+}
+
+/// A line that does not follow the notation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("at byte {at}: {what}")]
+pub struct SyntaxError {
+    /// Where in the line.
+    pub at: usize,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+/// Reads a line.
+///
+/// # Errors
+/// If it does not follow the notation: a bug of whoever wrote it.
+pub fn parse(line: &str) -> Result<Vec<Argument<'_>>, SyntaxError> {
+    let mut reader = Reader { line, at: 0 };
+    let arguments = reader.sequence()?;
+    if reader.at < line.len() { Err(reader.error("a bracket or bar that nothing opened")) } else { Ok(arguments) }
+}
+
+/// The least number of words that these arguments are, the most if there is one.
+pub fn word_count(arguments: &[Argument<'_>]) -> (usize, Option<usize>) {
+    let both = |(least, most): (usize, Option<usize>), (low, high): (usize, Option<usize>)| {
+        (least + low, most.zip(high).map(|(most, high)| most + high))
+    };
+    arguments.iter().map(Argument::word_count).fold((0, Some(0)), both)
+}
+
+impl Argument<'_> {
+    fn word_count(&self) -> (usize, Option<usize>) {
+        let (least, most) = match &self.kind {
+            Kind::PureToken => (0, Some(0)),
+            Kind::Block(parts) => word_count(parts),
+            Kind::OneOf(choices) => {
+                let counts: Vec<_> = choices.iter().map(Self::word_count).collect();
+                let least = counts.iter().map(|(least, _)| *least).min().unwrap_or(0);
+                let most = counts.iter().map(|(_, most)| *most).collect::<Option<Vec<_>>>();
+                (least, most.and_then(|most| most.into_iter().max()))
+            }
+            _ => (1, Some(1)),
+        };
+        let token = usize::from(self.token.is_some());
+        let least = if self.optional { 0 } else { least + token };
+        (least, most.filter(|_| !self.multiple).map(|most| most + token))
+    }
+}
+
+struct Reader<'s> {
+    line: &'s str,
+    at: usize,
+}
+
+impl<'s> Reader<'s> {
+    fn error(&self, what: &'static str) -> SyntaxError {
+        SyntaxError { at: self.at, what }
+    }
+
+    /// What is left, behind blanks.
+    fn rest(&mut self) -> &'s str {
+        let rest = self.line[self.at..].trim_start_matches(' ');
+        self.at = self.line.len() - rest.len();
+        rest
+    }
+
+    fn take(&mut self, text: &str) -> bool {
+        let found = self.rest().starts_with(text);
+        if found {
+            self.at += text.len();
+        }
+        found
+    }
+
+    fn word(&mut self) -> &'s str {
+        let rest = self.rest();
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+
+    /// Arguments up to a bar, a closing bracket or the end.
+    fn sequence(&mut self) -> Result<Vec<Argument<'s>>, SyntaxError> {
+        let mut arguments = Vec::new();
+        while !self.rest().is_empty() && !self.rest().starts_with([']', ')', '|']) {
+            arguments.push(self.argument()?);
+        }
+        Ok(arguments)
+    }
+
+    fn argument(&mut self) -> Result<Argument<'s>, SyntaxError> {
+        let mut argument = match self.rest().as_bytes().first() {
+            Some(b'[' | b'(') => self.group(None)?,
+            _ => self.named_or_token()?,
+        };
+        if self.take("...") {
+            argument.multiple = true;
+            argument.multiple_token = argument.token.is_some() && argument.optional;
+        }
+        Ok(argument)
+    }
+
+    fn named_or_token(&mut self) -> Result<Argument<'s>, SyntaxError> {
+        let word = self.word();
+        if word.is_empty() {
+            return Err(self.error("neither a word nor a bracket"));
+        }
+        if is_token(word) {
+            return self.after_token(word);
+        }
+        if !self.take(":") {
+            return Ok(plain(word, Kind::of(word)));
+        }
+        if self.rest().starts_with(['[', '(']) {
+            return self.group(Some(word));
+        }
+        let kind = Kind::named(self.word()).ok_or(self.error("no type of an argument"))?;
+        Ok(plain(word, kind))
+    }
+
+    /// A word as it stands takes what follows it as its argument: a name, or brackets that must be there.
+    fn after_token(&mut self, token: &'s str) -> Result<Argument<'s>, SyntaxError> {
+        let rest = self.rest();
+        let follows = rest.starts_with('(') || rest.starts_with(|c: char| c.is_ascii_lowercase());
+        if !follows {
+            let name = token.to_ascii_lowercase().into();
+            return Ok(Argument { name, token: Some(token), ..plain("", Kind::PureToken) });
+        }
+        let argument = self.argument()?;
+        if argument.token.is_some() {
+            return Err(self.error("two words before one argument"));
+        }
+        Ok(Argument { token: Some(token), ..argument })
+    }
+
+    fn group(&mut self, name: Option<&'s str>) -> Result<Argument<'s>, SyntaxError> {
+        let optional = self.take("[");
+        let closing = if optional { "]" } else { ")" };
+        if !optional {
+            self.take("(");
+        }
+        let mut choices = vec![one(self.sequence()?).ok_or(self.error("nothing between brackets"))?];
+        while self.take("|") {
+            choices.push(one(self.sequence()?).ok_or(self.error("nothing beside a bar"))?);
+        }
+        if !self.take(closing) {
+            return Err(self.error("a bracket that is not closed"));
+        }
+        let mut argument = if choices.len() == 1 { choices.swap_remove(0) } else { plain("", Kind::OneOf(choices)) };
+        if let Some(name) = name {
+            argument.name = name.into();
+        }
+        argument.optional |= optional;
+        Ok(argument)
+    }
+}
+
+/// Whether a word stands for itself.
+fn is_token(word: &str) -> bool {
+    !word.bytes().any(|b| b.is_ascii_lowercase())
+}
+
+fn plain<'s>(name: &'s str, kind: Kind<'s>) -> Argument<'s> {
+    Argument { name: name.into(), token: None, kind, optional: false, multiple: false, multiple_token: false }
+}
+
+/// A sequence as one argument: a word before several arguments becomes the word of their block.
+fn one(mut sequence: Vec<Argument<'_>>) -> Option<Argument<'_>> {
+    if sequence.len() < 2 {
+        return sequence.pop();
+    }
+    let first = sequence.first_mut()?;
+    let token = first.token.take();
+    let name = token.map_or_else(|| first.name.clone(), |token| token.to_ascii_lowercase().into());
+    if first.kind == Kind::PureToken {
+        sequence.remove(0);
+    }
+    Some(Argument { name, token, ..plain("", Kind::Block(sequence)) })
+}
+
+#[cfg(test)]
+mod tests;
