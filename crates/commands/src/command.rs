@@ -69,6 +69,10 @@ pub enum EngineOp {
     /// CONFIG with its subcommands, likewise.
     Config,
     Info,
+    /// LATENCY with its subcommands, likewise.
+    Latency,
+    /// SLOWLOG with its subcommands, likewise.
+    SlowLog,
     Debug,
     Shutdown,
     BgRewriteAof,

@@ -11,7 +11,7 @@
 //! ```
 //! A line `> …` is a command (quotes and `\xHH` as in redis-cli), the next line its reply, each `~ …` an effect (`~n …`
 //! in database n ≠ 0). Directives: `> @at 5000` sets the clock (it starts at 1,000,000 ms), `> @db 1` selects,
-//! `> @resp 3`, `> @replay on`, `> @max_string 10`; they have no output. Lines that are empty or start with `#` are
+//! `> @resp 3`, `> @replay on`, `> @keep_expired on`, `> @max_string 10`; they have no output. Lines that are empty or start with `#` are
 //! copied. The transcript is compared as a whole, without blanks around
 //! lines, so a failure shows all of it.
 
@@ -29,6 +29,7 @@ pub(crate) struct Bench {
     pub(crate) db: u32,
     pub(crate) now: UnixMs,
     pub(crate) replay: bool,
+    pub(crate) keep_expired: bool,
     pub(crate) protocol: Protocol,
     pub(crate) limits: CommandLimits,
     pub(crate) rng: fastrand::Rng,
@@ -52,6 +53,7 @@ impl Bench {
             db: 0,
             now: UnixMs(1_000_000),
             replay: false,
+            keep_expired: false,
             protocol: Protocol::Resp2,
             limits: CommandLimits::default(),
             rng: fastrand::Rng::with_seed(1),
@@ -84,6 +86,7 @@ impl Bench {
                         keys: &mut self.keys,
                         trash: &mut self.trash,
                         replay: self.replay,
+                        keep_expired: self.keep_expired,
                     },
                     reply: Reply::new(&mut reply, self.protocol),
                     rng: &mut self.rng,
@@ -126,6 +129,7 @@ impl Bench {
             "db" => self.db = value.parse().unwrap(),
             "resp" => self.protocol = Protocol::from_version(value.parse().unwrap()).unwrap(),
             "replay" => self.replay = value == "on",
+            "keep_expired" => self.keep_expired = value == "on",
             "max_string" => self.limits.max_string_bytes = value.parse().unwrap(),
             other => panic!("no directive @{other}"),
         }

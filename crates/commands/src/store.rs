@@ -41,6 +41,9 @@ pub struct Store<'a> {
     pub trash: &'a mut Vec<Garbage>,
     /// Whether a log is being loaded: nothing expires, and no effect is recorded.
     pub replay: bool,
+    /// Whether a key past its deadline stays where it is, though no look-up shows it (CLIENT PAUSE). To be set only while
+    /// nothing is changed.
+    pub keep_expired: bool,
 }
 
 /// Functions `$read` and `$write` for one type: `None` without such a key, an error for another type; `$or_new` makes an
@@ -111,13 +114,16 @@ impl<'a> Store<'a> {
         self.keyspace.db_mut(self.db)
     }
 
-    /// Removes the key if its deadline has passed, with a DEL effect. True if it did.
+    /// Removes the key if its deadline has passed, with a DEL effect. True if it has: the key then counts as missing, removed
+    /// or not.
     #[inline]
     pub fn expire_if_due(&mut self, key: Key<'_>) -> bool {
         if !self.is_due(key) {
             return false;
         }
-        self.expire(key);
+        if !self.keep_expired {
+            self.expire(key);
+        }
         true
     }
 
@@ -144,9 +150,9 @@ impl<'a> Store<'a> {
     /// Looks up a key to be read.
     #[inline]
     pub fn read(&mut self, key: Key<'_>) -> Option<ValueRef<'_>> {
-        self.expire_if_due(key);
+        let due = self.expire_if_due(key);
         // Not through `db()`: the value borrows the keyspace alone while the look-up is counted.
-        let found = self.keyspace.db(self.db).get(key);
+        let found = self.keyspace.db(self.db).get(key).filter(|_| !due);
         self.keys.count_read(found.is_some());
         found
     }
@@ -175,8 +181,7 @@ impl<'a> Store<'a> {
     /// Whether the key exists.
     #[inline]
     pub fn exists(&mut self, key: Key<'_>) -> bool {
-        self.expire_if_due(key);
-        self.db().contains(key)
+        !self.expire_if_due(key) && self.db().contains(key)
     }
 
     /// Looks up a string to be read.

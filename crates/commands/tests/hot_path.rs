@@ -65,6 +65,7 @@ impl Server {
                 keys: &mut self.keys,
                 trash: &mut self.trash,
                 replay: false,
+                keep_expired: false,
             },
             reply: Reply::new(&mut self.out, Protocol::Resp2),
             rng: &mut self.rng,

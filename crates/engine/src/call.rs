@@ -1,17 +1,17 @@
 //! Running one command: keyspace change, effects into the log, watchers, and what its reply depends on.
 
 use aof_state::LogOffset;
-use commands::{Command, Ctx, Run, Store};
+use commands::{Command, Ctx, Flags, Run, Store};
 use resp_codec::{Args, Reply};
 
 use crate::client::Client;
 use crate::engine::Engine;
+use crate::slowlog;
 
 impl Engine {
     /// Runs one command for a client and ends its reply.
     pub(crate) fn call(&mut self, client: &mut Client, command: &'static Command, args: Args<'_>) {
-        self.stats.commands_processed += 1;
-        self.stats.command(command).calls += 1;
+        let started_ns = self.stopwatch.last_ns();
         let errors = self.stats.error_replies;
         match command.run {
             Run::Data(_) => {
@@ -21,7 +21,33 @@ impl Engine {
             }
             Run::Engine(op) => self.operate(client, op, args),
         }
-        self.stats.note_failure(command, errors);
+        let took_ns = self.stopwatch.since(started_ns);
+        self.stats.note_call(command, took_ns, errors);
+        if self.config.latency_tracking && self.stopwatch.runs() {
+            self.stats.note_latency(command, took_ns);
+        }
+        if took_ns >= self.slow_after_ns {
+            self.note_slow(client, command, args, took_ns);
+        }
+    }
+
+    /// Keeps a command that took long, for whoever asks for such.
+    #[cold]
+    fn note_slow(&mut self, client: &Client, command: &Command, args: Args<'_>, took_ns: u64) {
+        let took_us = took_ns / 1_000;
+        self.note_latency(if command.flags.has(Flags::FAST) { "fast-command" } else { "command" }, took_us / 1_000);
+        let threshold_us = u64::try_from(self.config.slowlog_log_slower_than_us);
+        if threshold_us.is_ok_and(|us| took_us >= us) && !command.flags.has(Flags::SKIP_SLOWLOG) {
+            let entry = slowlog::Entry {
+                id: 0,
+                unix_s: self.now.unix_s(),
+                took_us,
+                arguments: slowlog::kept_arguments(args),
+                addr: client.peer.addr.clone(),
+                client_name: client.name.clone(),
+            };
+            self.slowlog.push(entry, self.config.slowlog_max_len);
+        }
     }
 
     /// Runs a data command: its reply in the client's buffer, its effects and keys in the engine's logs.
@@ -37,6 +63,7 @@ impl Engine {
                 keys: &mut self.keylog,
                 trash: &mut self.trash,
                 replay: false,
+                keep_expired: self.pause.is_some(),
             },
             reply: Reply::new(client.out.buffer(), client.proto),
             rng: &mut self.rng,

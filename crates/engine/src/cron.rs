@@ -24,8 +24,16 @@ impl Engine {
         if self.exit.is_some() {
             return;
         }
-        if self.active_expire && !self.persistence.is_loading() && self.now.mono_us >= self.next_expire_us {
+        if self.active_expire
+            && self.pause.is_none()
+            && !self.persistence.is_loading()
+            && self.now.mono_us >= self.next_expire_us
+        {
+            self.stopwatch.start();
+            let started_ns = self.stopwatch.last_ns();
             let more = self.expire_keys();
+            let took_ns = self.stopwatch.since(started_ns);
+            self.note_latency("expire-cycle", took_ns / 1_000_000);
             self.next_expire_us = self.now.mono_us + if more { EXPIRE_AGAIN_US } else { EXPIRE_EVERY_US };
         }
         if self.now.mono_us < self.next_cron_us {
@@ -43,8 +51,10 @@ impl Engine {
         if self.exit.is_some() || self.turn_wanted || self.persistence.is_loading() {
             return 0;
         }
-        let expire_us = if self.active_expire { self.next_expire_us } else { u64::MAX };
-        let cron_ms = self.next_cron_us.min(expire_us).saturating_sub(self.now.mono_us).div_ceil(1000);
+        let expires = self.active_expire && self.pause.is_none();
+        let expire_us = if expires { self.next_expire_us } else { u64::MAX };
+        let pause_us = self.pause.map_or(u64::MAX, |pause| pause.until_us);
+        let cron_ms = self.next_cron_us.min(expire_us).min(pause_us).saturating_sub(self.now.mono_us).div_ceil(1000);
         cron_ms.min(self.persistence.sleep_ms(self.now.mono_ms()))
     }
 
@@ -61,8 +71,12 @@ impl Engine {
         }
         let limit_ms = u64::from(self.config.timeout_s) * 1000;
         let now_ms = self.now.mono_ms();
-        let idle: Vec<ClientId> =
-            self.clients.iter().filter(|c| now_ms.saturating_sub(c.active_ms) > limit_ms).map(|c| c.id).collect();
+        let idle: Vec<ClientId> = self
+            .clients
+            .iter()
+            .filter(|c| !c.postponed && now_ms.saturating_sub(c.active_ms) > limit_ms)
+            .map(|c| c.id)
+            .collect();
         for id in idle {
             self.log_line(Level::Verbose, format_args!("Closing idle client"));
             self.close(id, Closing::Now);

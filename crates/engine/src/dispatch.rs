@@ -32,7 +32,7 @@ impl Engine {
     }
 
     /// Why the command may not run now, if so.
-    fn refusal(&self, client: &Client, command: &Command) -> Option<String> {
+    pub(crate) fn refusal(&self, client: &Client, command: &Command) -> Option<String> {
         if matches!(command.run, Run::Engine(EngineOp::Debug)) && !self.may_debug(client) {
             return Some(DEBUG_NOT_ALLOWED.to_owned());
         }

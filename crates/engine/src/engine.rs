@@ -10,14 +10,18 @@ use commands::{CommandLimits, Garbage, KeyLog};
 use keyspace::Keyspace;
 use resp_codec::Effects;
 
-use crate::client::{ClientId, Clients, Closing, Peer, query};
+use crate::client::{Client, ClientId, Clients, Closing, Peer, query};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::env::{Env, Exit, Process};
 use crate::gate::LastWrites;
+use crate::latency::{LatencyMonitor, Sample};
 use crate::log::{Level, Log};
+use crate::pause::Pause;
 use crate::persistence::Persistence;
+use crate::slowlog::SlowLog;
 use crate::stats::Stats;
+use crate::stopwatch::Stopwatch;
 use crate::transaction::{Unit, WatchTable};
 
 /// The server without its sockets.
@@ -38,6 +42,11 @@ pub struct Engine {
     pub(crate) now: Now,
     pub(crate) started: Now,
     pub(crate) stats: Stats,
+    pub(crate) stopwatch: Stopwatch,
+    pub(crate) slowlog: SlowLog,
+    pub(crate) latency: LatencyMonitor,
+    /// A command that takes so long is looked at for the slow log and the latency monitor, in nanoseconds.
+    pub(crate) slow_after_ns: u64,
     pub(crate) log: Box<dyn Log>,
     pub(crate) process: Process,
     pub(crate) exit: Option<Exit>,
@@ -47,6 +56,10 @@ pub struct Engine {
     pub(crate) attack_logged_ms: Option<u64>,
     /// DEBUG SLEEP: how long the owner is to do nothing, in microseconds.
     pub(crate) stall_us: u64,
+    /// CLIENT PAUSE.
+    pub(crate) pause: Option<Pause>,
+    /// Clients whose next request waits for the end of a pause, in the order in which it came.
+    pub(crate) postponed: Vec<ClientId>,
     /// Whether table growth is held back because a child shares the memory.
     pub(crate) growth_frozen: bool,
     /// Something waits for the next turn that nothing from outside will bring.
@@ -66,6 +79,7 @@ impl Engine {
     /// An engine that has touched no file yet; [`Engine::start`] does.
     pub fn new(config: Config, env: Env, now: Now) -> Self {
         let Env { dir, bio, spawner, log, process, seed } = env;
+        let stopwatch = Stopwatch::new(process.nanos);
         let rng_seed = u64::from_le_bytes(*seed.first_chunk().expect("16 bytes hold 8"));
         Self {
             keyspace: Keyspace::new(config.databases, keyspace::HashSeed(seed)),
@@ -82,6 +96,10 @@ impl Engine {
             now,
             started: now,
             stats: Stats::default(),
+            stopwatch,
+            slowlog: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            slow_after_ns: crate::config::slow_after_ns(&config),
             log,
             process,
             exit: None,
@@ -89,6 +107,8 @@ impl Engine {
             active_expire: true,
             attack_logged_ms: None,
             stall_us: 0,
+            pause: None,
+            postponed: Vec::new(),
             growth_frozen: false,
             turn_wanted: false,
             next_expire_us: 0,
@@ -141,7 +161,7 @@ impl Engine {
     /// Where to read the client's bytes into; `None` when it must not be read now. [`Engine::filled`] follows.
     pub fn query_spare(&mut self, id: ClientId) -> Option<&mut [u8]> {
         let client = self.clients.find(id)?;
-        if client.paused || client.closing != Closing::No {
+        if !client.may_be_read() {
             return None;
         }
         if client.query.is_empty() { Some(&mut self.shared_query) } else { Some(client.query.spare()) }
@@ -149,7 +169,7 @@ impl Engine {
 
     /// Whether the client's socket should be watched for input.
     pub fn wants_input(&self, id: ClientId) -> bool {
-        self.clients.get(id).is_some_and(|c| !c.paused && c.closing == Closing::No)
+        self.clients.get(id).is_some_and(Client::may_be_read)
     }
 
     /// How long the owner is to do nothing before it goes on, in microseconds (DEBUG SLEEP); 0 as a rule. Asked after every
@@ -160,6 +180,7 @@ impl Engine {
 
     /// Ends a turn: flushes the log, drives the rewrite, and releases the replies whose marks have passed.
     pub fn end_turn(&mut self) {
+        self.settle_pause();
         self.drive_persistence();
         self.release_held();
         self.drop_trash();
@@ -176,17 +197,24 @@ impl Engine {
             client.in_holders = false;
             client.out.release(|need| need <= mark);
             if client.paused && !self.must_pause(&mut client) {
-                self.run_requests(&mut client, 0);
-                // It is to be read again, whether it has anything to send or not.
-                if !client.in_ready {
-                    client.in_ready = true;
-                    self.ready.push(client.id);
-                }
+                self.resume(&mut client);
+            } else {
+                self.after_requests(&mut client);
             }
-            self.after_requests(&mut client);
             self.clients.check_in(client);
         }
         self.turn_scratch = holders;
+    }
+
+    /// Goes on with a client whose requests had to wait.
+    pub(crate) fn resume(&mut self, client: &mut Client) {
+        self.run_requests(client, 0);
+        // It is to be read again, whether it has anything to send or not.
+        if !client.in_ready {
+            client.in_ready = true;
+            self.ready.push(client.id);
+        }
+        self.after_requests(client);
     }
 
     /// Turns the held replies that depend on the bytes of a failed flush, which ends at `upto`, into errors.
@@ -246,6 +274,12 @@ impl Engine {
                 self.ready.push(id);
             }
         }
+    }
+
+    /// Notes that something took `ms`, for LATENCY.
+    pub(crate) fn note_latency(&mut self, event: &'static str, ms: u64) {
+        let sample = Sample { unix_s: self.now.unix_s(), ms };
+        self.latency.add(event, sample, self.config.latency_monitor_threshold_ms);
     }
 
     /// Drops large values in the background.

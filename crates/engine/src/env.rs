@@ -43,6 +43,9 @@ pub struct Process {
     pub memory: Option<fn() -> Memory>,
     /// Reads the processor time used: used by INFO cpu. `None` in simulation.
     pub cpu: Option<fn() -> CpuTime>,
+    /// Reads a clock that never goes back, in nanoseconds: used to tell how long commands take, and for nothing else. `None`
+    /// in simulation, where everything takes no time.
+    pub nanos: Option<fn() -> u64>,
     /// Whether recovery may start a thread of its own; a simulation has none.
     pub threads: bool,
     /// Test builds only: see [`TestHooks`].

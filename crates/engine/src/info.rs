@@ -78,7 +78,7 @@ impl Engine {
                     lines.put(&format!("errorstat_{}", safe(code)), format_args!("count={count}"));
                 }
             }
-            "latencystats" => lines.title("Latencystats"),
+            "latencystats" => self.info_latencystats(&mut lines),
             "cluster" => {
                 lines.title("Cluster");
                 lines.put("cluster_enabled", 0);
@@ -124,8 +124,8 @@ impl Engine {
         out.put("maxclients", self.config.maxclients);
         out.put("client_recent_max_input_buffer", all().map(|c| c.query.memory_bytes()).max().unwrap_or(0));
         out.put("client_recent_max_output_buffer", all().map(|c| c.out.memory_bytes()).max().unwrap_or(0));
+        out.put("blocked_clients", self.postponed().len());
         out.zeros(&[
-            "blocked_clients",
             "tracking_clients",
             "clients_in_timeout_table",
             "total_blocking_keys",
@@ -208,17 +208,34 @@ impl Engine {
         out.put("client_output_buffer_limit_disconnections", s.output_buffer_limit_disconnections);
     }
 
-    /// The time that commands take is not measured: `usec` is there because tools read the line by its fields.
     fn info_commandstats(&self, out: &mut Lines<'_>) {
         out.title("Commandstats");
         for (command, s) in self.stats.by_command() {
             out.put(
                 &format!("cmdstat_{}", command.name),
                 format_args!(
-                    "calls={},usec=0,usec_per_call=0.00,rejected_calls={},failed_calls={}",
-                    s.calls, s.rejected_calls, s.failed_calls
+                    "calls={},usec={},usec_per_call={:.2},rejected_calls={},failed_calls={}",
+                    s.calls,
+                    s.took_ns / 1_000,
+                    micros(s.took_ns) / s.calls.max(1) as f64,
+                    s.rejected_calls,
+                    s.failed_calls
                 ),
             );
+        }
+    }
+
+    fn info_latencystats(&self, out: &mut Lines<'_>) {
+        out.title("Latencystats");
+        for (command, s) in self.stats.by_command() {
+            let Some(latencies) = &s.latencies else { continue };
+            let shown: Vec<String> = self
+                .config
+                .latency_percentiles
+                .iter()
+                .map(|p| format!("p{p}={:.3}", micros(latencies.value_at_percentile(*p))))
+                .collect();
+            out.put(&format!("latency_percentiles_usec_{}", command.name), shown.join(","));
         }
     }
 
@@ -300,6 +317,12 @@ impl Lines<'_> {
 /// Bytes that would break the format become underscores. Source: getSafeInfoString of Redis.
 fn safe(text: &str) -> String {
     text.replace(['#', ':', '\n', '\r'], "_")
+}
+
+/// Nanoseconds as microseconds.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+fn micros(ns: u64) -> f64 {
+    ns as f64 / 1_000.0
 }
 
 /// A size for people, as Redis's bytesToHuman prints it.

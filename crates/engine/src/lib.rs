@@ -13,8 +13,10 @@
 //! - `persistence`: start and recovery, the turn of the log, its rewrite and switches, shutdown, INFO persistence. The only
 //!   place where `aof-buffer`, `aof-rewrite`, `aof-load` and `aof-state` meet.
 //! - `config`: every directive, typed; redis.conf syntax.
+//! - `pause`: CLIENT PAUSE: requests that wait for a time.
 //! - `cron`: what happens by the clock: expiry, idle clients, statistics.
 //! - `info`, `stats`: what INFO says, and the counters behind it.
+//! - `stopwatch`, `slowlog`, `latency`: how long commands take, and what is kept of those that take long.
 //! - `clock`, `log`: time as an argument, and where log lines go.
 //!
 //! Invariant: nothing here opens a socket, reads a clock, starts a thread or makes a system call but through [`Env`].
@@ -31,10 +33,14 @@ mod dispatch;
 mod env;
 mod gate;
 mod info;
+mod latency;
 mod ops;
+mod pause;
 mod persistence;
 mod requests;
+mod slowlog;
 mod stats;
+mod stopwatch;
 mod transaction;
 
 pub use aof_state::BootId;

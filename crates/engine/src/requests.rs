@@ -39,6 +39,7 @@ impl Engine {
             if shared { (std::mem::take(&mut self.shared_query), added) } else { client.query.take(added) };
         let mut decoder = std::mem::replace(&mut client.query.decoder, RequestDecoder::new(Limits::default()));
         let mut at = 0;
+        self.stopwatch.start();
         while self.exit.is_none() && client.closing == Closing::No && !self.must_pause(client) {
             decoder.set_limits(self.request_limits(client));
             match decoder.decode(&bytes[at..filled]) {
@@ -50,7 +51,11 @@ impl Engine {
                     at += consumed;
                 }
                 Ok(Decoded::Request { consumed }) => {
-                    self.process(client, decoder.args(&bytes[at..filled]));
+                    let args = decoder.args(&bytes[at..filled]);
+                    if self.pause.is_some() && self.postpones(client, args) {
+                        break;
+                    }
+                    self.process(client, args);
                     at += consumed;
                 }
                 Err(error) => {

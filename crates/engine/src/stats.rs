@@ -3,21 +3,41 @@
 use std::collections::BTreeMap;
 
 use commands::Command;
+use hdrhistogram::Histogram;
 
 /// Different error codes counted apart; a client can make up codes only by DEBUG ERROR.
 const ERROR_CODES: usize = 128;
 /// Bytes of an error among which its code is looked for. Source: afterErrorReply of Redis.
 const CODE_BYTES: usize = 32;
 
+/// The longest duration told from longer ones, in nanoseconds, and the digits kept of one.
+/// Source: LATENCY_HISTOGRAM_MAX_VALUE and LATENCY_HISTOGRAM_PRECISION of Redis 7.2.
+const MAX_LATENCY_NS: u64 = 1_000_000_000;
+const LATENCY_DIGITS: u8 = 2;
+
 /// What is counted of one command.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CommandStats {
     /// Times it ran.
     pub calls: u64,
+    /// How long it ran in all, in nanoseconds.
+    pub took_ns: u64,
     /// Times it was refused before it ran.
     pub rejected_calls: u64,
     /// Times it ran and answered an error.
     pub failed_calls: u64,
+    /// How long it ran each time, in nanoseconds; made when it first runs with `latency-tracking`.
+    pub latencies: Option<Box<Histogram<u64>>>,
+}
+
+/// The counters of every command of the table, in its order.
+#[derive(Clone, Debug)]
+struct ByCommand(Box<[CommandStats]>);
+
+impl Default for ByCommand {
+    fn default() -> Self {
+        Self(vec![CommandStats::default(); commands::TABLE.len()].into_boxed_slice())
+    }
 }
 
 /// Counters since the start, or since CONFIG RESETSTAT.
@@ -54,7 +74,7 @@ pub(crate) struct Stats {
     /// Error replies by code.
     pub errors: BTreeMap<String, u64>,
     /// By [`Command::id`].
-    commands: Vec<CommandStats>,
+    commands: ByCommand,
     /// The error replies that have been put down to a command: those inside EXEC are not EXEC's own.
     errors_noted: u64,
     /// Operations a second, averaged over the last samples.
@@ -68,16 +88,13 @@ pub(crate) struct Stats {
 impl Stats {
     /// The counters of a command, to be changed.
     pub(crate) fn command(&mut self, command: &Command) -> &mut CommandStats {
-        if self.commands.is_empty() {
-            self.commands = vec![CommandStats::default(); commands::TABLE.len()];
-        }
-        &mut self.commands[usize::from(command.id)]
+        &mut self.commands.0[usize::from(command.id)]
     }
 
     /// The commands that were called or refused, in the order of the table.
-    pub(crate) fn by_command(&self) -> impl Iterator<Item = (&'static Command, CommandStats)> + '_ {
+    pub(crate) fn by_command(&self) -> impl Iterator<Item = (&'static Command, &CommandStats)> + '_ {
         let used = |s: &CommandStats| s.calls + s.rejected_calls > 0;
-        commands::TABLE.iter().zip(self.commands.iter().copied()).filter(move |(_, s)| used(s))
+        commands::TABLE.iter().zip(&self.commands.0).filter(move |(_, s)| used(s))
     }
 
     /// Counts the reply if it is an error.
@@ -101,12 +118,27 @@ impl Stats {
         }
     }
 
-    /// Counts a failure of the command if it answered an error; `before` is what `error_replies` was when it began.
-    pub(crate) fn note_failure(&mut self, command: &Command, before: u64) {
-        if self.error_replies > before.max(self.errors_noted) {
-            self.command(command).failed_calls += 1;
-        }
+    /// Counts a command that ran, and its failure if it answered an error; `errors_before` is what `error_replies` was when
+    /// it began.
+    #[inline]
+    pub(crate) fn note_call(&mut self, command: &Command, took_ns: u64, errors_before: u64) {
+        let failed = self.error_replies > errors_before.max(self.errors_noted);
         self.errors_noted = self.error_replies;
+        self.commands_processed += 1;
+        let stats = self.command(command);
+        stats.calls += 1;
+        stats.took_ns += took_ns;
+        stats.failed_calls += u64::from(failed);
+    }
+
+    /// Notes how long one run of a command took.
+    #[inline]
+    pub(crate) fn note_latency(&mut self, command: &Command, took_ns: u64) {
+        let latencies = self.command(command).latencies.get_or_insert_with(|| {
+            let made = Histogram::new_with_max(MAX_LATENCY_NS, LATENCY_DIGITS);
+            Box::new(made.expect("the bounds are constants that a histogram takes"))
+        });
+        latencies.saturating_record(took_ns.max(1));
     }
 
     /// CONFIG RESETSTAT: everything but what the log has not saved is forgotten.

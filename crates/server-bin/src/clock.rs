@@ -1,25 +1,22 @@
 //! The clocks: the only place of the server that reads them.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the seam to the clocks")]
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use engine::Now;
+use nix::time::{ClockId, clock_gettime};
 
-/// Reads both clocks.
-pub(crate) struct Clock {
-    start: Instant,
+/// Monotonic time in nanoseconds since the machine started.
+#[inline]
+pub(crate) fn mono_ns() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("Linux always has this clock");
+    let (s, ns) = (now.tv_sec().unsigned_abs(), now.tv_nsec().unsigned_abs());
+    s * 1_000_000_000 + ns
 }
 
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self { start: Instant::now() }
-    }
-
-    /// The time now. The monotonic part starts at one second, so that 0 can mean "never".
-    pub(crate) fn now(&self) -> Now {
-        let mono = self.start.elapsed() + Duration::from_secs(1);
-        Now { mono_us: u64::try_from(mono.as_micros()).unwrap_or(u64::MAX), unix_us: unix_us() }
-    }
+/// The time now, for a loop turn.
+pub(crate) fn now() -> Now {
+    Now { mono_us: mono_ns() / 1_000, unix_us: unix_us() }
 }
 
 /// Wall time in microseconds since the epoch; negative before it.

@@ -14,13 +14,12 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use vfs::Dir;
 
-use crate::clock::Clock;
 use crate::connections::{Connection, Connections, Interest, Stream};
 use crate::listen::Listener;
 use crate::logger::Logger;
 use crate::settings::Settings;
 use crate::signals::Signals;
-use crate::{hooks, listen, process, title};
+use crate::{clock, hooks, listen, process, title};
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 1024;
@@ -47,7 +46,6 @@ pub(crate) struct EventLoop {
     connections: Connections,
     signals: Signals,
     wake: Arc<EventFd>,
-    clock: Clock,
     engine: Engine,
     unix_socket: String,
     stops_asked: u32,
@@ -67,7 +65,6 @@ impl EventLoop {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("epoll_create")?;
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC).context("eventfd")?);
         let listeners = listen::open(&config, &mut log)?;
-        let clock = Clock::start();
         if config.set_proc_title {
             title::set(&format!("ledgerstone-server {}:{}", config.bind.join(","), config.port));
         }
@@ -85,14 +82,13 @@ impl EventLoop {
             process: process::facts(settings.config_file),
             seed: process::random_bytes()?,
         };
-        let engine = Engine::new(config, env, clock.now());
+        let engine = Engine::new(config, env, clock::now());
         let new = Self {
             epoll,
             listeners,
             connections: Connections::default(),
             signals,
             wake,
-            clock,
             engine,
             unix_socket,
             stops_asked: 0,
@@ -149,7 +145,7 @@ impl EventLoop {
             Err(Errno::EINTR) => 0,
             Err(error) => return Err(error).context("epoll_wait"),
         };
-        let now = self.clock.now();
+        let now = clock::now();
         self.engine.begin_turn(now);
         if self.accept_again_us.is_some_and(|at_us| now.mono_us >= at_us) {
             self.accept_again();
@@ -227,7 +223,7 @@ impl EventLoop {
             // One that is not watched needs nothing.
             let _unwatched = self.epoll.delete(listener.as_fd());
         }
-        self.accept_again_us = Some(self.clock.now().mono_us + 1_000_000);
+        self.accept_again_us = Some(clock::now().mono_us + 1_000_000);
     }
 
     fn accept_again(&mut self) {

@@ -13,8 +13,8 @@ use tikv_jemalloc_ctl::{epoch, stats};
 use vfs::{Dir, RealDir};
 
 use crate::connections::Stream;
-use crate::hooks;
 use crate::logger::Logger;
+use crate::{clock, hooks};
 
 /// Descriptors the server needs besides its clients. Source: CONFIG_MIN_RESERVED_FDS of Redis.
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -111,6 +111,7 @@ pub(crate) fn facts(config_file: String) -> Process {
         os: os_line(),
         memory: Some(memory),
         cpu: Some(cpu),
+        nanos: Some(clock::mono_ns),
         threads: true,
         hooks: hooks::from_env(),
     }

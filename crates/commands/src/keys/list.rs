@@ -45,12 +45,19 @@ pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError
 
 pub(super) fn randomkey(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Result<(), CommandError> {
     ctx.store.sees_all();
-    // Each turn removes a key that is past its deadline, so there is an end.
+    // Each turn removes a key that is past its deadline, so there is an end; unless all must stay.
+    const TRIES_AMONG_KEPT: usize = 100;
+    let mut tries = 0;
     loop {
-        let Some(name) = ctx.store.db().random_key(ctx.rng) else {
-            ctx.reply.null();
+        let Some(name) = ctx.store.db().random_key(ctx.rng).filter(|_| tries < TRIES_AMONG_KEPT) else {
+            let shown = ctx.store.db().iter().find(|entry| ctx.store.shows(entry));
+            match shown {
+                Some(entry) => ctx.reply.bulk(entry.key),
+                None => ctx.reply.null(),
+            }
             return Ok(());
         };
+        tries += usize::from(ctx.store.keep_expired);
         let key = ctx.store.keyspace.key(name);
         if !ctx.store.is_due(key) {
             ctx.reply.bulk(name);

@@ -159,6 +159,8 @@ pub struct Client {
     pub(crate) in_holders: bool,
     /// Its requests wait until held replies leave.
     pub(crate) paused: bool,
+    /// Its next request waits for the end of CLIENT PAUSE.
+    pub(crate) postponed: bool,
     /// Where the effects of its last write end in the log.
     pub(crate) fed_upto: aof_state::LogOffset,
     /// When it passed the soft limit of its output buffer, monotonic milliseconds.
@@ -190,9 +192,15 @@ impl Client {
             in_ready: false,
             in_holders: false,
             paused: false,
+            postponed: false,
             fed_upto: aof_state::LogOffset(0),
             soft_limit_since_ms: None,
         }
+    }
+
+    /// Whether its socket is to be read.
+    pub(crate) fn may_be_read(&self) -> bool {
+        !self.paused && !self.postponed && self.closing == Closing::No
     }
 
     /// Memory it holds, in bytes, the struct included.

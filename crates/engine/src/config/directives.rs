@@ -36,6 +36,14 @@ pub enum ConfigError {
         /// The largest accepted value.
         max: u64,
     },
+    /// Out of a range that begins below zero.
+    #[error("argument must be between {min} and {max} inclusive")]
+    OutOfSignedRange {
+        /// The smallest accepted value.
+        min: i64,
+        /// The largest accepted value.
+        max: i64,
+    },
     /// Neither yes nor no.
     #[error("argument must be 'yes' or 'no'")]
     NotYesNo,

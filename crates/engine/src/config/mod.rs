@@ -110,6 +110,16 @@ pub struct Config {
     pub output_limit_replica: OutputLimit,
     /// `client-output-buffer-limit pubsub`.
     pub output_limit_pubsub: OutputLimit,
+    /// `slowlog-log-slower-than`, microseconds; negative for off.
+    pub slowlog_log_slower_than_us: i64,
+    /// `slowlog-max-len`, entries.
+    pub slowlog_max_len: usize,
+    /// `latency-monitor-threshold`, milliseconds; 0 for off.
+    pub latency_monitor_threshold_ms: u64,
+    /// `latency-tracking`.
+    pub latency_tracking: bool,
+    /// `latency-tracking-info-percentiles`, each from 0 to 100.
+    pub latency_percentiles: Vec<f64>,
     /// The thresholds of the compact encodings.
     pub thresholds: Thresholds,
 }
@@ -150,6 +160,11 @@ impl Default for Config {
             output_limit_normal: OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 },
             output_limit_replica: OutputLimit { hard_bytes: 256 << 20, soft_bytes: 64 << 20, soft_seconds: 60 },
             output_limit_pubsub: OutputLimit { hard_bytes: 32 << 20, soft_bytes: 8 << 20, soft_seconds: 60 },
+            slowlog_log_slower_than_us: 10_000,
+            slowlog_max_len: 128,
+            latency_monitor_threshold_ms: 0,
+            latency_tracking: true,
+            latency_percentiles: vec![50.0, 99.0, 99.9],
             thresholds: Thresholds::default(),
         }
     }
@@ -163,6 +178,17 @@ const MAX_STRING_BYTES: u64 = 2 << 30;
 /// Source: mustObeyClient of Redis 7.2.
 pub(crate) fn replay_limits(limits: &commands::CommandLimits) -> commands::CommandLimits {
     commands::CommandLimits { max_string_bytes: usize::try_from(MAX_STRING_BYTES).unwrap_or(usize::MAX), ..*limits }
+}
+
+/// From what duration on a command is worth a second look, in nanoseconds: the lesser of what the slow log and the latency
+/// monitor are set to.
+pub(crate) fn slow_after_ns(config: &Config) -> u64 {
+    let slowlog_ns = u64::try_from(config.slowlog_log_slower_than_us).map_or(u64::MAX, |us| us.saturating_mul(1_000));
+    let monitor_ns = match config.latency_monitor_threshold_ms {
+        0 => u64::MAX,
+        ms => ms.saturating_mul(1_000_000),
+    };
+    slowlog_ns.min(monitor_ns)
 }
 
 /// The settings that data commands obey.

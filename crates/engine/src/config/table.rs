@@ -3,8 +3,9 @@
 use super::MAX_STRING_BYTES;
 use super::directives::{ConfigError, Directive, aliased, at_start, live};
 use super::values::{
-    FSYNC_NAMES, debug_command, file_name, integer, integer_u32, level, memory, memory_between, set_output_limits,
-    show_bool, show_debug_command, show_level, show_output_limits, yes_no,
+    FSYNC_NAMES, debug_command, file_name, integer, integer_from, integer_u32, level, memory, memory_between,
+    percentiles, set_output_limits, show_bool, show_debug_command, show_level, show_output_limits, show_percentiles,
+    yes_no,
 };
 
 macro_rules! yes_no_directive {
@@ -153,7 +154,43 @@ pub(super) static IN_EFFECT: &[Directive] = &[
         },
     ),
     yes_no_directive!(live "aof-rewrite-incremental-fsync" aof_rewrite_incremental_fsync),
+    // What takes long.
+    live(
+        "slowlog-log-slower-than",
+        |c| c.slowlog_log_slower_than_us.to_string(),
+        |c, v| integer_from(v, -1, i64::MAX).map(|v| c.slowlog_log_slower_than_us = v),
+    ),
+    live(
+        "slowlog-max-len",
+        |c| c.slowlog_max_len.to_string(),
+        |c, v| {
+            integer(v, 0, i64::MAX.unsigned_abs()).map(|v| c.slowlog_max_len = usize::try_from(v).unwrap_or(usize::MAX))
+        },
+    ),
+    live(
+        "latency-monitor-threshold",
+        |c| c.latency_monitor_threshold_ms.to_string(),
+        |c, v| integer(v, 0, i64::MAX.unsigned_abs()).map(|v| c.latency_monitor_threshold_ms = v),
+    ),
+    yes_no_directive!(live "latency-tracking" latency_tracking),
+    live(
+        "latency-tracking-info-percentiles",
+        |c| show_percentiles(&c.latency_percentiles),
+        |c, v| percentiles(v).map(|v| c.latency_percentiles = v),
+    ),
     // Compact encodings.
+    aliased(
+        "list-max-ziplist-size",
+        live(
+            "list-max-listpack-size",
+            |c| c.thresholds.list_max_listpack_size.to_string(),
+            |c, v| {
+                let size = integer_from(v, i32::MIN.into(), i32::MAX.into())?;
+                c.thresholds.list_max_listpack_size = i32::try_from(size).expect("bounded by an i32");
+                Ok(())
+            },
+        ),
+    ),
     aliased("hash-max-ziplist-entries", threshold!("hash-max-listpack-entries" hash_max_listpack_entries)),
     aliased("hash-max-ziplist-value", threshold!("hash-max-listpack-value" hash_max_listpack_value)),
     aliased("zset-max-ziplist-entries", threshold!("zset-max-listpack-entries" zset_max_listpack_entries)),

@@ -21,6 +21,12 @@ pub(super) fn integer(value: &str, min: u64, max: u64) -> Result<u64, ConfigErro
     u64::try_from(n).ok().filter(|n| (min..=max).contains(n)).ok_or(ConfigError::OutOfRange { min, max })
 }
 
+/// An integer that may be negative.
+pub(super) fn integer_from(value: &str, min: i64, max: i64) -> Result<i64, ConfigError> {
+    let n = numeric::parse_i64(value.as_bytes()).ok_or(ConfigError::NotAnInteger)?;
+    if (min..=max).contains(&n) { Ok(n) } else { Err(ConfigError::OutOfSignedRange { min, max }) }
+}
+
 pub(super) fn integer_u32(value: &str, min: u32, max: u32) -> Result<u32, ConfigError> {
     integer(value, min.into(), max.into()).map(|n| u32::try_from(n).expect("bounded by a u32"))
 }
@@ -44,6 +50,18 @@ pub(super) fn memory(value: &str) -> Result<u64, ConfigError> {
 pub(super) fn memory_between(value: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
     let n = memory(value)?;
     if (min..=max).contains(&n) { Ok(n) } else { Err(ConfigError::OutOfRange { min, max }) }
+}
+
+/// Percentiles, separated by spaces. Source of the error: setConfigLatencyTrackingInfoPercentilesOutputOption of Redis 7.2.
+pub(super) fn percentiles(value: &str) -> Result<Vec<f64>, ConfigError> {
+    const REASON: &str =
+        "latency-tracking-info-percentiles should consist of non-negative values between 0.0 and 100.0";
+    let percentile = |word: &str| numeric::parse_f64(word.as_bytes()).filter(|p| (0.0..=100.0).contains(p));
+    value.split_whitespace().map(percentile).collect::<Option<_>>().ok_or(ConfigError::Malformed { reason: REASON })
+}
+
+pub(super) fn show_percentiles(percentiles: &[f64]) -> String {
+    percentiles.iter().map(f64::to_string).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) const FSYNC_NAMES: &str = "everysec, always, no";

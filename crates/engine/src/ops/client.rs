@@ -38,6 +38,10 @@ const HELP: &[&str] = &[
     "    Return information about client connections. Options:",
     "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
     "      Return clients of specified type.",
+    "UNPAUSE",
+    "    Stop the current client pause, resuming traffic.",
+    "PAUSE <timeout> [WRITE|ALL]",
+    "    Suspend all, or just write, clients for <timeout> milliseconds.",
     "REPLY (ON|OFF|SKIP)",
     "    Control the replies sent to the current connection.",
     "SETNAME <name>",
@@ -121,11 +125,17 @@ impl Engine {
             }
             ("list", _) => self.client_list(client, args),
             ("kill", 3..) => self.client_kill(client, args),
+            ("pause", 3 | 4) => self.client_pause(client, args),
+            ("unpause", 2) => {
+                self.pause = None;
+                self.answer_ok(client);
+            }
             ("reply", 3) => self.client_reply(client, args.at(2)),
             ("no-evict" | "no-touch", 3) => self.client_switch(client, &sub, args.at(2)),
             ("help", 2) => self.help(client, HELP),
             (
-                "id" | "getname" | "setname" | "setinfo" | "info" | "kill" | "reply" | "no-evict" | "no-touch" | "help",
+                "id" | "getname" | "setname" | "setinfo" | "info" | "kill" | "pause" | "unpause" | "reply" | "no-evict"
+                | "no-touch" | "help",
                 _,
             ) => {
                 self.wrong_arity(client, args);
@@ -165,6 +175,25 @@ impl Engine {
         let switch = if sub == "no-evict" { &mut client.no_evict } else { &mut client.no_touch };
         *switch = on;
         self.answer_ok(client);
+    }
+
+    fn client_pause(&mut self, client: &mut Client, args: Args<'_>) {
+        let writes_only = match args.get(3) {
+            None => false,
+            Some(mode) if mode.eq_ignore_ascii_case(b"all") => false,
+            Some(mode) if mode.eq_ignore_ascii_case(b"write") => true,
+            Some(_) => return self.answer_error(client, "ERR CLIENT PAUSE mode must be WRITE or ALL"),
+        };
+        let now_ms = self.now.unix().0;
+        match numeric::parse_i64(args.at(2)) {
+            None => self.answer_error(client, "ERR timeout is not an integer or out of range"),
+            Some(ms) if ms < 0 => self.answer_error(client, "ERR timeout is negative"),
+            Some(ms) if ms.checked_add(now_ms).is_none() => self.answer_error(client, "ERR timeout is out of range"),
+            Some(ms) => {
+                self.pause(ms.unsigned_abs(), writes_only);
+                self.answer_ok(client);
+            }
+        }
     }
 
     fn client_reply(&mut self, client: &mut Client, mode: &[u8]) {
@@ -246,6 +275,7 @@ impl Engine {
         let flags: String = [
             ('x', c.transaction.is_some()),
             ('d', c.watch_broken),
+            ('b', c.postponed),
             ('c', c.closing == Closing::AfterReplies),
             ('A', c.closing == Closing::Now),
             ('U', c.peer.unix_socket),

@@ -116,6 +116,8 @@ impl Engine {
         }
         self.log.set_level(new.loglevel);
         self.limits = crate::config::command_limits(&new);
+        self.slow_after_ns = crate::config::slow_after_ns(&new);
+        self.slowlog.keep(new.slowlog_max_len);
         self.config = new;
         self.persistence.configure(&self.config);
         if password_changed {

@@ -5,8 +5,10 @@
 mod client;
 mod config;
 mod debug;
+mod latency;
 mod server;
 mod session;
+mod slowlog;
 
 pub use session::REDIS_VERSION;
 
@@ -40,6 +42,8 @@ impl Engine {
             EngineOp::Reset => self.reset(client),
             EngineOp::Client => self.client_command(client, args),
             EngineOp::Config => self.config_command(client, args),
+            EngineOp::Latency => self.latency_command(client, args),
+            EngineOp::SlowLog => self.slowlog_command(client, args),
             EngineOp::Info => self.info_command(client, args),
             EngineOp::Debug => self.debug_command(client, args),
             EngineOp::Shutdown => self.shutdown_command(client, args),

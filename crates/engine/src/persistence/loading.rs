@@ -174,6 +174,7 @@ impl Replay<'_> {
                 keys: self.keys,
                 trash: self.trash,
                 replay: true,
+                keep_expired: false,
             },
             reply: Reply::new(&mut self.scratch, Protocol::Resp2),
             rng: self.rng,

@@ -127,8 +127,9 @@ impl Engine {
         for notice in self.persistence.rewriter.take_notices() {
             self.log.line(notice.level().into(), format_args!("{notice}"));
         }
-        // Nobody asks for them before there is a LATENCY command; left alone they would gather for ever.
-        drop(self.persistence.rewriter.take_latencies());
+        for latency in self.persistence.rewriter.take_latencies() {
+            self.note_latency(latency.event, latency.ms);
+        }
     }
 
     /// The part of the cron that belongs to the files.

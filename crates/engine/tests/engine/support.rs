@@ -1,6 +1,6 @@
 //! A server whose disk, clock, background and children do nothing until a test says so.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -38,6 +38,21 @@ impl Bio for Threads {
     }
 }
 
+thread_local! {
+    static NANOS: Cell<u64> = const { Cell::new(0) };
+    static STEP_NS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// From now on every reading of the stopwatch's clock is so much later than the one before: so long takes every command.
+pub(crate) fn commands_take_ms(ms: u64) {
+    STEP_NS.set(ms * 1_000_000);
+}
+
+fn nanos() -> u64 {
+    NANOS.set(NANOS.get() + STEP_NS.get());
+    NANOS.get()
+}
+
 /// A server under test. Replies are read as text in which `|` stands for CRLF.
 pub(crate) struct Rig {
     pub(crate) engine: Engine,
@@ -70,7 +85,7 @@ impl Rig {
             bio: Box::new(threads.clone()),
             spawner: Box::new(children.spawner()),
             log: Box::new(MemoryLog(Arc::clone(&log.0))),
-            process: Process { pid: 42, boot_id: [boot; 16], ..Process::default() },
+            process: Process { pid: 42, boot_id: [boot; 16], nanos: Some(nanos), ..Process::default() },
             seed: [9; 16],
         };
         let mut rig = Self { engine: Engine::new(config, env, now), disk: disk.clone(), children, threads, now, log };

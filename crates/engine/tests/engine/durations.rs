@@ -1,0 +1,116 @@
+//! What is kept of how long commands take: the slow log, the latency monitor, statistics.
+
+use crate::support::{Rig, commands_take_ms};
+
+/// The field of INFO that begins so, if it is there.
+fn info_line(rig: &mut Rig, prefix: &str) -> Option<String> {
+    let client = rig.client();
+    let text = rig.ask(client, "INFO everything");
+    text.split('|').find(|line| line.starts_with(prefix)).map(str::to_owned)
+}
+
+#[test]
+fn a_command_that_takes_too_long_stands_in_the_slow_log_with_its_arguments() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "CLIENT SETNAME me");
+    commands_take_ms(9);
+    rig.ask(client, "SET quick v");
+    commands_take_ms(20);
+    rig.ask(client, "SET slow v");
+    commands_take_ms(0);
+    assert_eq!(rig.ask(client, "SLOWLOG LEN"), ":1|");
+    let entry = "*6|:0|:1790000000|:20000|*3|$3|SET|$4|slow|$1|v|$0||$2|me|";
+    assert_eq!(rig.ask(client, "SLOWLOG GET"), format!("*1|{entry}"));
+    assert_eq!(rig.ask(client, "SLOWLOG GET 0"), "*0|");
+    assert_eq!(rig.ask(client, "SLOWLOG GET -2"), "-ERR count should be greater than or equal to -1|");
+    assert_eq!(rig.ask(client, "SLOWLOG RESET\nSLOWLOG GET -1"), "+OK|*0|");
+}
+
+#[test]
+fn the_slow_log_can_be_turned_off_and_shortened() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    commands_take_ms(20);
+    rig.ask(client, "CONFIG SET slowlog-log-slower-than -1\nGET a");
+    commands_take_ms(0);
+    assert_eq!(rig.ask(client, "SLOWLOG LEN"), ":0|");
+    rig.ask(client, "CONFIG SET slowlog-log-slower-than 0\nGET a\nGET b\nGET c");
+    // CONFIG SET itself ended after it was turned on.
+    assert_eq!(rig.ask(client, "SLOWLOG LEN"), ":4|");
+    rig.ask(client, "CONFIG SET slowlog-max-len 2");
+    assert_eq!(rig.ask(client, "SLOWLOG LEN"), ":2|");
+}
+
+#[test]
+fn the_commands_of_a_transaction_are_slow_by_themselves() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "MULTI\nSET a 1\nGET a");
+    commands_take_ms(20);
+    rig.ask(client, "EXEC");
+    commands_take_ms(0);
+    assert_eq!(rig.ask(client, "SLOWLOG LEN"), ":2|");
+    assert_eq!(info_line(&mut rig, "cmdstat_exec:").unwrap().split(',').nth(1), Some("usec=60000"));
+}
+
+#[test]
+fn a_password_does_not_stand_in_the_slow_log() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    commands_take_ms(20);
+    rig.ask(client, "CONFIG SET requirepass secret-word\nAUTH secret-word\nHELLO 2 AUTH default secret-word");
+    commands_take_ms(0);
+    let log = rig.ask(client, "SLOWLOG GET");
+    assert!(log.starts_with("*3|") && log.contains("(redacted)") && !log.contains("secret-word"), "{log}");
+}
+
+#[test]
+fn the_latency_monitor_keeps_what_takes_as_long_as_its_threshold() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    commands_take_ms(50);
+    rig.ask(client, "GET a");
+    commands_take_ms(0);
+    assert_eq!(rig.ask(client, "LATENCY LATEST"), "*0|");
+    rig.ask(client, "CONFIG SET latency-monitor-threshold 30");
+    commands_take_ms(50);
+    rig.ask(client, "GET a");
+    commands_take_ms(40);
+    rig.ask(client, "GET a");
+    rig.ask(client, "KEYS *");
+    commands_take_ms(0);
+    assert_eq!(
+        rig.ask(client, "LATENCY LATEST"),
+        "*2|*4|$7|command|:1790000000|:40|:40|*4|$12|fast-command|:1790000000|:50|:50|"
+    );
+    assert_eq!(rig.ask(client, "LATENCY HISTORY fast-command"), "*1|*2|:1790000000|:50|");
+    assert_eq!(rig.ask(client, "LATENCY HISTORY nothing"), "*0|");
+    assert_eq!(rig.ask(client, "LATENCY RESET command nothing\nLATENCY RESET"), ":1|:1|");
+}
+
+#[test]
+fn statistics_say_how_often_commands_took_how_long() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "CONFIG SET slowlog-log-slower-than -1");
+    commands_take_ms(1);
+    rig.ask(client, "GET a\nGET a\nGET a");
+    commands_take_ms(3);
+    rig.ask(client, "GET a");
+    commands_take_ms(0);
+    let stats = "cmdstat_get:calls=4,usec=6000,usec_per_call=1500.00,rejected_calls=0,failed_calls=0";
+    assert_eq!(info_line(&mut rig, "cmdstat_get:").as_deref(), Some(stats));
+    let percentiles = info_line(&mut rig, "latency_percentiles_usec_get:").unwrap();
+    assert_eq!(percentiles, "latency_percentiles_usec_get:p50=1003.519,p99=3014.655,p99.9=3014.655");
+    assert_eq!(
+        rig.ask(client, "LATENCY HISTOGRAM get nothing"),
+        "*2|$3|get|*4|$5|calls|:4|$14|histogram_usec|*4|:1056|:3|:4227|:4|"
+    );
+    rig.ask(client, "CONFIG SET latency-tracking-info-percentiles 0");
+    assert!(info_line(&mut rig, "latency_percentiles_usec_get:p0=").is_some());
+    rig.ask(client, "CONFIG RESETSTAT");
+    assert_eq!(info_line(&mut rig, "cmdstat_get:"), None);
+    rig.ask(client, "CONFIG SET latency-tracking no\nGET a");
+    assert_eq!(info_line(&mut rig, "latency_percentiles_usec_get:"), None);
+}
