@@ -79,7 +79,7 @@ impl Engine {
     /// Feeds the effects of the command that just ran and notes what it changed. Returns what its reply depends on.
     ///
     /// Inside EXEC nothing is noted yet: the unit ends later, and no earlier offset is any promise.
-    fn feed_effects(&mut self, client: &mut Client, args: Args<'_>) -> LogOffset {
+    pub(crate) fn feed_effects(&mut self, client: &mut Client, args: Args<'_>) -> LogOffset {
         let need = self.dependencies();
         if self.effects.is_empty() {
             return need;

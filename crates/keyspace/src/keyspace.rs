@@ -3,6 +3,7 @@
 use crate::db::Db;
 use crate::digest::{self, Digest};
 use crate::hashing::{HashSeed, Key, Made};
+use crate::redis_digest;
 
 /// A set of numbered databases.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ impl Keyspace {
     /// Digests all databases; [`Keyspace::digest_value`] says what counts of a value.
     ///
     /// Keys, values, deadlines and database numbers count; the order of keys, encodings, thresholds and the seed do
-    /// not. All zeros: there is no key. The definition is our own, for tests and `DEBUG DIGEST`.
+    /// not. All zeros: there is no key. The definition is our own, for tests: it sees more than [`Keyspace::redis_digest`].
     pub fn digest(&self) -> [u8; 20] {
         let mut sum = Digest::default();
         for (number, db) in self.dbs.iter().enumerate() {
@@ -66,12 +67,26 @@ impl Keyspace {
         sum.to_bytes()
     }
 
-    /// Digests one value, without its key and deadline (`DEBUG DIGEST-VALUE`); `None` without such a key.
+    /// Digests one value, without its key and deadline; `None` without such a key.
     ///
     /// Types and elements count, the order of a list's elements, and scores bit for bit (`-0` is not `0`). The order
     /// of other collections and how anything is encoded do not.
     pub fn digest_value(&self, db: u32, key: Key<'_>) -> Option<[u8; 20]> {
         self.db(db).get(key).map(|value| digest::value(value).to_bytes())
+    }
+
+    /// Digests all databases as `DEBUG DIGEST` of Redis 7.2 does.
+    ///
+    /// Keys, values, database numbers and whether a key has a deadline count; when the deadline is does not. All zeros:
+    /// there is no key.
+    pub fn redis_digest(&self) -> [u8; 20] {
+        redis_digest::databases(self.dbs.iter())
+    }
+
+    /// Digests one value as `DEBUG DIGEST-VALUE` of Redis 7.2 does; `None` without such a key.
+    pub fn redis_digest_value(&self, db: u32, key: Key<'_>) -> Option<[u8; 20]> {
+        let entry = self.db(db).entry(key)?;
+        Some(redis_digest::value(entry.value, entry.deadline.is_some()))
     }
 
     /// Holds back every resize that can wait while a forked child shares the memory (R4).

@@ -8,6 +8,7 @@ mod db;
 mod digest;
 mod hashing;
 mod keyspace;
+mod redis_digest;
 mod table;
 mod time;
 mod types;

@@ -1,6 +1,9 @@
 //! Values of any type: owned, borrowed, and borrowed to be changed.
 
+use numeric::DoubleBuf;
+
 use crate::db::StrMut;
+use crate::types::elem::Elem;
 use crate::types::hash::Hash;
 use crate::types::list::List;
 use crate::types::set::Set;
@@ -111,6 +114,19 @@ impl<'a> ValueRef<'a> {
             Self::Set(value) => value.free_effort(),
             Self::Hash(value) => value.free_effort(),
             Self::ZSet(value) => value.free_effort(),
+        }
+    }
+
+    /// Length of all its elements as text, fields and scores included.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Str(value) => value.len(),
+            Self::List(value) => value.iter().map(Elem::len).sum(),
+            Self::Set(value) => value.iter().map(Elem::len).sum(),
+            Self::Hash(value) => value.iter().map(|(field, value)| field.len() + value.len()).sum(),
+            Self::ZSet(value) => {
+                value.iter().map(|(member, score)| member.len() + DoubleBuf::new().format(score).len()).sum()
+            }
         }
     }
 

@@ -51,6 +51,19 @@ impl DoubleBuf {
         &self.bytes[..self.len]
     }
 
+    /// Prints `value` with the shortest digits and Redis 7.2's layout for them alone: a large integer gets an exponent
+    /// (`1e+8`) where [`DoubleBuf::format`] writes it out.
+    ///
+    /// Source: `fpconv_dtoa` of Redis 7.2, which `DEBUG DIGEST` uses directly.
+    pub fn format_shortest(&mut self, value: f64) -> &[u8] {
+        if value.is_nan() || value.is_infinite() || value == 0.0 {
+            return self.format(value);
+        }
+        self.len = 0;
+        self.shortest(value);
+        &self.bytes[..self.len]
+    }
+
     fn shortest(&mut self, value: f64) {
         let digits = Digits::of(value.abs());
         let negative = value < 0.0;

@@ -42,7 +42,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(0, "numeric",    &[], &["dashu-int", "itoa", "thiserror", "zmij"]),
     row(1, "resp-codec", &["numeric"], &["memchr", "smallvec", "thiserror"]),
     row(1, "vfs",        &[], &["fastrand", "libc", "nix", "parking_lot", "thiserror"]),
-    row(1, "keyspace",   &["numeric"], &["fastrand", "hashbrown", "siphasher"]),
+    row(1, "keyspace",   &["numeric"], &["fastrand", "hashbrown", "sha1", "siphasher"]),
     row(2, "bio",        &[], &["fastrand", "nix", "parking_lot", "thiserror"]),
     row(2, "child",      &[], &["libc", "nix"]),
     row(2, "rio",        &["vfs"], &["crc-fast", "thiserror"]),

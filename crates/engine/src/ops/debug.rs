@@ -1,7 +1,9 @@
 //! DEBUG: what helps to test the server and its clients. Nothing here can crash it or lose data.
 
 use aof_state::LogOffset;
+use commands::Store;
 use commands::glob::Pattern;
+use keyspace::Deadline;
 use resp_codec::{Args, Protocol};
 
 use crate::client::Client;
@@ -17,8 +19,15 @@ const HELP: &[&str] = &[
     "ERROR <string>",
     "    Return a protocol error with <string> as message. Useful for clients",
     "    unit tests to simulate errors.",
+    "LOADAOF",
+    "    Flush the AOF buffers on disk and reload the AOF in memory.",
     "LOG <message>",
     "    Write <message> to the server log.",
+    "OBJECT <key>",
+    "    Show low level info about `key` and associated value.",
+    "POPULATE <count> [<prefix>] [<size>]",
+    "    Create <count> string keys named key:<num>. If <prefix> is specified then",
+    "    it is used instead of the 'key' prefix.",
     "PROTOCOL <type>",
     "    Reply with a test value of the specified type. <type> can be: string,",
     "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
@@ -37,6 +46,8 @@ const HELP: &[&str] = &[
 
 /// The longest DEBUG SLEEP, in microseconds: a day.
 const LONGEST_SLEEP_US: f64 = 86_400e6;
+/// Keys that DEBUG POPULATE sets and logs as one unit.
+const POPULATE_BATCH: usize = 1_000;
 /// The longest string of DEBUG STRINGMATCH-LEN, in bytes.
 const LONGEST_TEXT_BYTES: u64 = 1 << 20;
 
@@ -45,7 +56,7 @@ impl Engine {
         match (Self::subcommand(args).as_str(), args.len()) {
             ("digest", 2) => {
                 let need = self.last_writes.of_everything();
-                let digest = hex(&self.keyspace.digest());
+                let digest = hex(&self.keyspace.redis_digest());
                 self.reply(client).status(&digest);
                 self.end_reply(client, need);
             }
@@ -59,6 +70,9 @@ impl Engine {
                 self.log_line(Level::Warning, format_args!("DEBUG LOG: {text}"));
                 self.answer_ok(client);
             }
+            ("loadaof", 2) => self.debug_loadaof(client),
+            ("object", 3) => self.debug_object(client, args.at(2)),
+            ("populate", 3..=5) => self.debug_populate(client, args),
             ("protocol", 3) => self.debug_protocol(client, args.at(2)),
             ("set-active-expire", 3) => {
                 self.active_expire = args.at(2) != b"0";
@@ -83,6 +97,85 @@ impl Engine {
         }
     }
 
+    fn debug_loadaof(&mut self, client: &mut Client) {
+        match self.reload_log() {
+            Ok(()) => {
+                client.watch_broken |= !client.watched.is_empty();
+                self.log_line(Level::Notice, format_args!("Append Only File loaded by DEBUG LOADAOF"));
+                self.answer_ok(client);
+            }
+            Err(reason) => self.answer_error(client, &format!("ERR {reason}")),
+        }
+    }
+
+    fn debug_object(&mut self, client: &mut Client, name: &[u8]) {
+        let key = self.keyspace.key(name);
+        let need = self.last_writes.of(key.hash);
+        match self.keyspace.db(client.db).entry(key) {
+            None => self.reply(client).err("no such key"),
+            Some(entry) => {
+                let text = format!(
+                    "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:0 lru_seconds_idle:0",
+                    entry.key.as_ptr(),
+                    entry.value.encoding(),
+                    entry.value.text_bytes()
+                );
+                self.reply(client).status(&text);
+            }
+        }
+        self.end_reply(client, need);
+    }
+
+    /// Unlike Redis, which keeps them in memory only, the keys are logged.
+    fn debug_populate(&mut self, client: &mut Client, args: Args<'_>) {
+        if let Some(error) = self.log_error() {
+            return self.answer_error(client, &error);
+        }
+        let number = |arg: &[u8]| numeric::parse_i64(arg).and_then(|n| usize::try_from(n).ok());
+        let most = self.limits.max_string_bytes;
+        let (Some(keys), Some(size)) =
+            (number(args.at(2)), args.get(4).map_or(Some(0), number).filter(|size| *size <= most))
+        else {
+            return self.answer_error(client, "ERR value is out of range, must be positive");
+        };
+        let prefix = args.get(3).unwrap_or(b"key");
+        let mut need = LogOffset(0);
+        for start in (0..keys).step_by(POPULATE_BATCH) {
+            self.populate(client.db, prefix, start..keys.min(start + POPULATE_BATCH), size);
+            need = need.max(self.feed_effects(client, args));
+        }
+        self.reply(client).ok();
+        self.end_reply(client, need);
+    }
+
+    /// Sets the keys of these numbers that are not there.
+    fn populate(&mut self, db: u32, prefix: &[u8], numbers: std::ops::Range<usize>, size: usize) {
+        self.effects.clear();
+        self.keylog.clear();
+        let mut store = Store {
+            keyspace: &mut self.keyspace,
+            db,
+            now: self.now.unix(),
+            effects: &mut self.effects,
+            keys: &mut self.keylog,
+            trash: &mut self.trash,
+            replay: false,
+            keep_expired: false,
+        };
+        for number in numbers {
+            let name = [prefix, b":", number.to_string().as_bytes()].concat();
+            let mut value = format!("value:{number}").into_bytes();
+            if size > 0 {
+                value.resize(size, 0);
+            }
+            let key = store.key(&name);
+            if !store.exists(key) {
+                store.set_str(key, &value, Deadline::Clear);
+                store.effect(&[b"SET", &name, &value]);
+            }
+        }
+    }
+
     fn debug_digest_value(&mut self, client: &mut Client, args: Args<'_>) {
         let mut need = LogOffset(0);
         let mut digests = Vec::new();
@@ -90,7 +183,7 @@ impl Engine {
             let key = self.keyspace.key(name);
             need = need.max(self.last_writes.of(key.hash));
             let alive = !self.keyspace.db(client.db).is_expired(key, self.now.unix());
-            let digest = self.keyspace.digest_value(client.db, key).filter(|_| alive);
+            let digest = self.keyspace.redis_digest_value(client.db, key).filter(|_| alive);
             digests.push(hex(&digest.unwrap_or_default()));
         }
         let mut reply = self.reply(client);

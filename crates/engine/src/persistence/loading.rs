@@ -121,7 +121,6 @@ impl Engine {
                 elapsed_us % 1_000_000 / 1000
             ),
         );
-        self.announce_ready();
     }
 }
 

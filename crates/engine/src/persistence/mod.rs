@@ -4,6 +4,7 @@
 
 mod live_log;
 mod loading;
+mod reload;
 mod report;
 mod shutdown;
 mod start;

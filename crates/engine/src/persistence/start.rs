@@ -208,7 +208,7 @@ impl Engine {
         Ok(())
     }
 
-    fn open_log(&mut self) -> Result<(), StartError> {
+    pub(super) fn open_log(&mut self) -> Result<(), StartError> {
         let name = self.config.appendfilename.clone();
         if self.stat(&name)?.is_none() {
             self.refuse_beside(

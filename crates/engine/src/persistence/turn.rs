@@ -18,7 +18,11 @@ impl Engine {
         if self.exit.is_some() {
             return;
         }
+        let loading = self.persistence.is_loading();
         self.load_step();
+        if loading && !self.persistence.is_loading() && self.exit.is_none() {
+            self.announce_ready();
+        }
         self.take_completions();
         self.flush();
         self.drive_rewrite();

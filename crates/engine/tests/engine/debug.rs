@@ -1,0 +1,69 @@
+//! DEBUG where it reaches the log.
+
+use bio::Kind;
+use vfs::sim::{Call, Fault, Rule};
+
+use crate::support::{BOOT, Rig, config};
+
+#[test]
+fn a_reload_reads_the_same_dataset_back_and_the_log_goes_on() {
+    for policy in ["always", "everysec", "no"] {
+        let mut rig = Rig::new(policy);
+        let client = rig.client();
+        rig.send(client, "SET a 1 EX 1000\nRPUSH l x y\nSELECT 3\nHSET h f v\nSELECT 0\nDEBUG DIGEST");
+        rig.settle();
+        let before = rig.take(client);
+        let digest = before.rsplit('+').next().unwrap().to_owned();
+        rig.send(client, "DEBUG LOADAOF\nDEBUG DIGEST\nSET b 2");
+        rig.settle();
+        assert_eq!(rig.take(client), format!("+OK|+{digest}+OK|"), "{policy}");
+        assert_eq!(rig.info("aof_state"), "on");
+        let mut next = Rig::on(&rig.killed(), config(policy), BOOT).unwrap();
+        let client = next.client();
+        assert_eq!(next.ask(client, "GET b\nLRANGE l 0 -1\nTTL a"), "$1|2|*2|$1|x|$1|y|:1000|", "{policy}");
+    }
+}
+
+#[test]
+fn a_reload_breaks_every_watch() {
+    let mut rig = Rig::new("no");
+    let (client, other) = (rig.client(), rig.client());
+    rig.ask(client, "SET a 1\nWATCH a");
+    assert_eq!(rig.ask(other, "WATCH a\nDEBUG LOADAOF\nMULTI\nEXEC"), "+OK|+OK|+OK|*-1|");
+    assert_eq!(rig.ask(client, "MULTI\nGET a\nEXEC"), "+OK|+QUEUED|*-1|");
+}
+
+#[test]
+fn a_reload_that_cannot_write_the_log_out_drops_nothing() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.disk.inject(Rule::nth(Call::Fdatasync, 1, Fault::FSYNC_EIO));
+    assert!(rig.ask(client, "DEBUG LOADAOF").starts_with("-ERR "));
+    assert_eq!(rig.ask(client, "GET a"), "$1|1|");
+}
+
+#[test]
+fn what_populate_makes_is_logged() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET pre:1 mine");
+    assert_eq!(rig.ask(client, "DEBUG POPULATE 2001 pre 9"), "+OK|");
+    assert_eq!(rig.ask(client, "DBSIZE\nGET pre:1\nGET pre:2000\nSTRLEN pre:7"), ":2001|$4|mine|$9|value:200|:9|");
+    assert_eq!(rig.ask(client, "DEBUG POPULATE -1"), "-ERR value is out of range, must be positive|");
+    let digest = rig.ask(client, "DEBUG DIGEST");
+    assert_eq!(rig.queued(Kind::Write), 0);
+    let mut next = Rig::on(&rig.killed(), config("no"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "DEBUG DIGEST"), digest);
+}
+
+#[test]
+fn an_object_is_described() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "RPUSH l abc 12");
+    let text = rig.ask(client, "DEBUG OBJECT l");
+    assert!(text.starts_with("+Value at:0x") && text.contains(" encoding:listpack serializedlength:5 "), "{text}");
+    assert_eq!(rig.ask(client, "DEBUG OBJECT nothing"), "-ERR no such key|");
+}
