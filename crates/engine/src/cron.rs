@@ -33,6 +33,8 @@ impl Engine {
             let started_ns = self.stopwatch.last_ns();
             let more = self.expire_keys();
             let took_ns = self.stopwatch.since(started_ns);
+            self.stats.expire_ns += took_ns;
+            self.stats.expire_caps += u64::from(more);
             self.note_latency("expire-cycle", took_ns / 1_000_000);
             self.next_expire_us = self.now.mono_us + if more { EXPIRE_AGAIN_US } else { EXPIRE_EVERY_US };
         }
@@ -41,6 +43,7 @@ impl Engine {
         }
         self.next_cron_us = self.now.mono_us + 1_000_000 / u64::from(self.config.hz.max(1));
         self.sample_rates();
+        self.sample_memory();
         self.close_idle_clients();
         self.close_slow_clients();
         self.persistence_cron();
@@ -63,6 +66,8 @@ impl Engine {
         s.ops_per_second.sample(s.commands_processed, self.now.mono_us);
         s.input_per_second.sample(s.net_input_bytes, self.now.mono_us);
         s.output_per_second.sample(s.net_output_bytes, self.now.mono_us);
+        s.turns_per_second.sample(s.turns, self.now.mono_us);
+        s.turns_ns_per_second.sample(s.turns_ns, self.now.mono_us);
     }
 
     fn close_idle_clients(&mut self) {

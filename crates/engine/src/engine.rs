@@ -56,6 +56,12 @@ pub struct Engine {
     pub(crate) attack_logged_ms: Option<u64>,
     /// DEBUG SLEEP: how long the owner is to do nothing, in microseconds.
     pub(crate) stall_us: u64,
+    /// The most memory used so far, and what was used when the server began to serve, in bytes.
+    pub(crate) memory_peak_bytes: u64,
+    /// See `memory_peak_bytes`.
+    pub(crate) memory_startup_bytes: Option<u64>,
+    /// When the turn began, by the stopwatch.
+    turn_started_ns: u64,
     /// CLIENT PAUSE.
     pub(crate) pause: Option<Pause>,
     /// Clients whose next request waits for the end of a pause, in the order in which it came.
@@ -107,6 +113,9 @@ impl Engine {
             active_expire: true,
             attack_logged_ms: None,
             stall_us: 0,
+            memory_peak_bytes: 0,
+            memory_startup_bytes: None,
+            turn_started_ns: 0,
             pause: None,
             postponed: Vec::new(),
             growth_frozen: false,
@@ -136,6 +145,8 @@ impl Engine {
         assert!(now.mono_us >= self.now.mono_us, "the monotonic clock never goes back");
         self.now = now;
         self.turn_wanted = false;
+        self.stopwatch.start();
+        self.turn_started_ns = self.stopwatch.last_ns();
     }
 
     /// Admits a client.
@@ -184,6 +195,8 @@ impl Engine {
         self.drive_persistence();
         self.release_held();
         self.drop_trash();
+        self.stats.turns += 1;
+        self.stats.turns_ns += self.stopwatch.since(self.turn_started_ns);
     }
 
     fn release_held(&mut self) {
@@ -285,6 +298,7 @@ impl Engine {
     /// Drops large values in the background.
     fn drop_trash(&mut self) {
         for garbage in self.trash.drain(..) {
+            self.stats.lazyfrees += 1;
             self.persistence.free_in_background(garbage);
         }
     }

@@ -46,6 +46,8 @@ pub struct Process {
     /// Reads a clock that never goes back, in nanoseconds: used to tell how long commands take, and for nothing else. `None`
     /// in simulation, where everything takes no time.
     pub nanos: Option<fn() -> u64>,
+    /// Memory of the machine, in bytes.
+    pub system_memory_bytes: u64,
     /// Whether recovery may start a thread of its own; a simulation has none.
     pub threads: bool,
     /// Test builds only: see [`TestHooks`].
@@ -76,6 +78,10 @@ pub struct CpuTime {
     pub children_system_us: u64,
     /// In the program, by children that have ended.
     pub children_user_us: u64,
+    /// In the kernel, by the thread of the event loop.
+    pub main_system_us: u64,
+    /// In the program, by the thread of the event loop.
+    pub main_user_us: u64,
 }
 
 /// Faults that a test build can be told to have, so that the tests are shown to find them. All off otherwise.

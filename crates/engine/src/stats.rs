@@ -69,6 +69,18 @@ pub(crate) struct Stats {
     pub query_buffer_limit_disconnections: u64,
     /// Clients closed for their output buffer.
     pub output_buffer_limit_disconnections: u64,
+    /// Values given to the background to be freed.
+    pub lazyfrees: u64,
+    /// Turns of the event loop.
+    pub turns: u64,
+    /// How long they took in all, waiting aside, in nanoseconds.
+    pub turns_ns: u64,
+    /// How long the active expiry took in all, in nanoseconds.
+    pub expire_ns: u64,
+    /// How often the active expiry left some for the next turn.
+    pub expire_caps: u64,
+    /// Wrong passwords.
+    pub auth_failures: u64,
     /// Changes of keys.
     pub dirty: u64,
     /// Error replies by code.
@@ -77,6 +89,10 @@ pub(crate) struct Stats {
     commands: ByCommand,
     /// The error replies that have been put down to a command: those inside EXEC are not EXEC's own.
     errors_noted: u64,
+    /// Turns a second.
+    pub turns_per_second: Rate,
+    /// Nanoseconds of turns a second.
+    pub turns_ns_per_second: Rate,
     /// Operations a second, averaged over the last samples.
     pub ops_per_second: Rate,
     /// Input bytes a second.
@@ -95,6 +111,11 @@ impl Stats {
     pub(crate) fn by_command(&self) -> impl Iterator<Item = (&'static Command, &CommandStats)> + '_ {
         let used = |s: &CommandStats| s.calls + s.rejected_calls > 0;
         commands::TABLE.iter().zip(&self.commands.0).filter(move |(_, s)| used(s))
+    }
+
+    /// How long commands took in all, in nanoseconds. EXEC's own time is that of the commands in it.
+    pub(crate) fn commands_ns(&self) -> u64 {
+        self.by_command().filter(|(command, _)| command.name != "exec").map(|(_, s)| s.took_ns).sum()
     }
 
     /// Counts the reply if it is an error.

@@ -112,6 +112,7 @@ pub(crate) fn facts(config_file: String) -> Process {
         memory: Some(memory),
         cpu: Some(cpu),
         nanos: Some(clock::mono_ns),
+        system_memory_bytes: system_memory_bytes(),
         threads: true,
         hooks: hooks::from_env(),
     }
@@ -146,6 +147,13 @@ fn memory() -> Memory {
     }
 }
 
+/// Memory of the machine, from /proc/meminfo, where it stands in kilobytes.
+fn system_memory_bytes() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    total.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
+}
+
 /// Resident memory, from /proc/self/statm: pages in its second field.
 fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string(Path::new("/proc/self/statm")).unwrap_or_default();
@@ -159,5 +167,7 @@ fn cpu() -> CpuTime {
     let usage = |who| getrusage(who).map_or((0, 0), |u| (us(u.system_time()), us(u.user_time())));
     let (system_us, user_us) = usage(UsageWho::RUSAGE_SELF);
     let (children_system_us, children_user_us) = usage(UsageWho::RUSAGE_CHILDREN);
-    CpuTime { system_us, user_us, children_system_us, children_user_us }
+    // INFO is answered by the thread of the event loop.
+    let (main_system_us, main_user_us) = usage(UsageWho::RUSAGE_THREAD);
+    CpuTime { system_us, user_us, children_system_us, children_user_us, main_system_us, main_user_us }
 }

@@ -56,6 +56,7 @@ impl Engine {
             client.authenticated = true;
             self.answer_ok(client);
         } else {
+            self.stats.auth_failures += 1;
             self.answer_error(client, WRONG_PASSWORD);
         }
     }
@@ -101,6 +102,7 @@ impl Engine {
         }
         if let Some((user, password)) = credentials {
             if !self.accepts(user, password) {
+                self.stats.auth_failures += 1;
                 return self.answer_error(client, WRONG_PASSWORD);
             }
             client.authenticated = true;

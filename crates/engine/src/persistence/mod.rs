@@ -66,6 +66,9 @@ pub(crate) struct Persistence {
     incremental_fsync: bool,
     no_fsync_on_rewrite: bool,
     forks: u64,
+    /// Keys there were when the last child was forked.
+    child_keys: u64,
+    child_cow: report::ChildCow,
     completions: Vec<Completion>,
     /// A transaction is being fed.
     unit_open: bool,
@@ -101,6 +104,8 @@ impl Persistence {
             incremental_fsync: config.aof_rewrite_incremental_fsync,
             no_fsync_on_rewrite: config.no_appendfsync_on_rewrite,
             forks: 0,
+            child_keys: 0,
+            child_cow: report::ChildCow::default(),
             completions: Vec::new(),
             unit_open: false,
         }

@@ -4,7 +4,16 @@ use bio::Kind;
 
 use super::{Persistence, Phase};
 use crate::clock::Now;
-use crate::info::Lines;
+use crate::info::{Lines, percent};
+
+/// The copy-on-write memory of the child that runs, as last told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ChildCow {
+    bytes: u64,
+    peak_bytes: u64,
+    /// When it last changed, monotonic.
+    changed_ms: Option<u64>,
+}
 
 impl Persistence {
     pub(crate) fn latest_fork_us(&self) -> u64 {
@@ -36,6 +45,31 @@ impl Persistence {
         }
     }
 
+    /// The fields of the child that rewrites, if there is one.
+    pub(crate) fn info_child(&self, now: Now, out: &mut Lines<'_>) {
+        let s = self.rewriter.status(now.mono_ms());
+        let child = s.child_pid.is_some();
+        let (cow, total) = if child { (self.child_cow, self.child_keys) } else { (ChildCow::default(), 0) };
+        let processed = if child { s.keys_processed } else { 0 };
+        out.put("current_cow_peak", cow.peak_bytes.max(s.current_cow_bytes));
+        out.put("current_cow_size", s.current_cow_bytes);
+        out.put("current_cow_size_age", cow.changed_ms.map_or(0, |at_ms| (now.mono_ms() - at_ms) / 1_000));
+        out.put("current_fork_perc", format_args!("{:.2}", percent(processed, total)));
+        out.put("current_save_keys_processed", processed);
+        out.put("current_save_keys_total", total);
+    }
+
+    /// Follows the copy-on-write memory of a child.
+    pub(super) fn watch_child(&mut self, mono_ms: u64) {
+        let bytes = self.rewriter.status(mono_ms).current_cow_bytes;
+        if bytes == 0 {
+            self.child_cow = ChildCow::default();
+        } else if bytes != self.child_cow.bytes {
+            let peak_bytes = self.child_cow.peak_bytes.max(bytes);
+            self.child_cow = ChildCow { bytes, peak_bytes, changed_ms: Some(mono_ms) };
+        }
+    }
+
     /// The fields of the log and its rewrite.
     pub(crate) fn info_aof(&self, now: Now, out: &mut Lines<'_>) {
         let s = self.rewriter.status(now.mono_ms());
@@ -52,8 +86,7 @@ impl Persistence {
         out.put("aof_last_write_status", if self.aof.health().is_ok() { "ok" } else { "err" });
         out.put("aof_last_cow_size", s.last_cow_bytes);
         out.put("module_fork_in_progress", 0);
-        out.put("current_cow_size", s.current_cow_bytes);
-        out.put("current_save_keys_processed", s.keys_processed);
+        out.put("module_fork_last_cow_size", 0);
         out.put("aof_rewrite_phase", self.rewrite_phase());
         out.put(
             "aof_state",

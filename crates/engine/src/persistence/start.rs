@@ -113,6 +113,7 @@ impl Engine {
     /// # Errors
     /// Whatever keeps the server from starting; it must exit then.
     pub fn start(&mut self) -> Result<(), StartError> {
+        self.sample_memory();
         let lock = self.lock_directory()?;
         self.persistence.lock = Some(lock);
         self.clean_leftovers()?;

@@ -85,6 +85,8 @@ impl Engine {
         });
         if started.is_ok() {
             self.persistence.forks += 1;
+            let databases = 0..self.keyspace.databases();
+            self.persistence.child_keys = databases.map(|db| self.keyspace.db(db).len() as u64).sum();
         }
         started
     }
@@ -138,6 +140,7 @@ impl Engine {
 
     /// The part of the cron that belongs to the files.
     pub(crate) fn persistence_cron(&mut self) {
+        self.persistence.watch_child(self.now.mono_ms());
         if self.persistence.is_on() {
             self.refresh_state();
             self.trigger_rewrite();

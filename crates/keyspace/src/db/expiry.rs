@@ -15,6 +15,8 @@ pub(super) struct Expiry {
     lines: BTreeSet<(UnixMs, KeyHash)>,
     /// Number of keys with a deadline.
     keys: usize,
+    /// The sum of their deadlines, in milliseconds.
+    sum_ms: i128,
 }
 
 impl Expiry {
@@ -25,11 +27,13 @@ impl Expiry {
     pub(super) fn add(&mut self, at: UnixMs, hash: KeyHash) {
         self.lines.insert((at, hash));
         self.keys += 1;
+        self.sum_ms += i128::from(at.0);
     }
 
     /// Forgets a key; `shared` says whether another key of this hash has the same deadline.
     pub(super) fn forget(&mut self, at: UnixMs, hash: KeyHash, shared: bool) {
         self.keys -= 1;
+        self.sum_ms -= i128::from(at.0);
         if !shared {
             self.lines.remove(&(at, hash));
         }
@@ -42,6 +46,12 @@ impl Expiry {
 
     pub(super) fn next(&self) -> Option<UnixMs> {
         self.lines.first().map(|(at, _)| *at)
+    }
+
+    /// The average of all deadlines.
+    pub(super) fn average(&self) -> Option<UnixMs> {
+        let average = self.sum_ms.checked_div(i128::try_from(self.keys).ok()?)?;
+        i64::try_from(average).ok().map(UnixMs)
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -62,6 +72,16 @@ mod tests {
         expiry.forget(at, hash, true);
         assert_eq!((expiry.keys(), expiry.next()), (1, Some(at)));
         expiry.forget(at, hash, false);
-        assert_eq!((expiry.keys(), expiry.next()), (0, None));
+        assert_eq!((expiry.keys(), expiry.next(), expiry.average()), (0, None, None));
+    }
+
+    #[test]
+    fn the_average_follows_what_is_added_and_forgotten() {
+        let mut expiry = Expiry::default();
+        for (at, hash) in [(10, 1), (20, 2), (i64::MAX, 3)] {
+            expiry.add(UnixMs(at), KeyHash(hash));
+        }
+        expiry.forget(UnixMs(i64::MAX), KeyHash(3), false);
+        assert_eq!(expiry.average(), Some(UnixMs(15)));
     }
 }

@@ -96,6 +96,11 @@ impl Db {
         self.expiry.next()
     }
 
+    /// The average deadline of the keys that have one.
+    pub fn average_deadline(&self) -> Option<UnixMs> {
+        self.expiry.average()
+    }
+
     /// The value of a key; ignores expiry, which is the caller's decision.
     pub fn get(&self, key: Key<'_>) -> Option<ValueRef<'_>> {
         self.table.get(key.hash, key.bytes).map(Entry::value)

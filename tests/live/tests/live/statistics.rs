@@ -141,3 +141,35 @@ fn config_answers_names_as_asked_and_sets_all_or_nothing() -> Result<()> {
     ensure!(shown.contains("\"appendonly\", \"yes\""), "{shown}");
     Ok(())
 }
+
+#[test]
+fn info_has_every_field_of_redis() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let info = Info::fetch(&mut server.client()?, "everything")?;
+    let recorded = include_str!("redis-7.2.4-info-fields.txt").lines().filter(|line| !line.starts_with('#'));
+    let missing: Vec<&str> = recorded.filter(|field| info.text(field).is_none()).collect();
+    ensure!(missing.is_empty(), "{missing:?}");
+    Ok(())
+}
+
+#[test]
+fn info_tells_the_average_time_to_live_and_the_memory() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let mut client = server.client()?;
+    for words in ["SET a 1 PX 1000000", "SET b 1 PX 3000000", "SET c 1"] {
+        call(&mut client, words)?;
+    }
+    let db = Info::fetch(&mut client, "keyspace")?.text("db0").unwrap_or_default().to_owned();
+    let avg_ttl = db.rsplit('=').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    ensure!(db.starts_with("keys=3,expires=2,avg_ttl=") && (1_900_000..=2_000_000).contains(&avg_ttl), "{db}");
+    call(&mut client, "DEBUG POPULATE 1000 big 10000")?;
+    let memory = Info::fetch(&mut client, "memory")?;
+    let number = |field: &str| memory.number(field).unwrap_or(-1);
+    ensure!(number("used_memory_dataset") > 10_000_000, "{memory:?}");
+    ensure!(number("used_memory_peak") >= number("used_memory") && number("used_memory") > 10_000_000, "{memory:?}");
+    ensure!(number("used_memory_startup") > 0 && number("used_memory_overhead") > number("used_memory_startup"));
+    ensure!(number("total_system_memory") > number("used_memory_rss") && number("used_memory_rss") > 0);
+    Ok(())
+}
