@@ -54,6 +54,10 @@ impl Engine {
     pub(crate) fn run_data(&mut self, client: &mut Client, command: &'static Command, args: Args<'_>) {
         self.effects.clear();
         self.keylog.clear();
+        let counts_as_use = !client.no_touch || command.name == "touch";
+        if !counts_as_use {
+            self.keyspace.set_clock(None);
+        }
         let mut ctx = Ctx {
             store: Store {
                 keyspace: &mut self.keyspace,
@@ -70,6 +74,9 @@ impl Engine {
             limits: &self.limits,
         };
         commands::execute(command, &mut ctx, args);
+        if !counts_as_use {
+            self.keyspace.set_clock(self.use_clock());
+        }
         if !self.keylog.only_writes {
             self.stats.keyspace_hits += u64::from(self.keylog.hits);
             self.stats.keyspace_misses += u64::from(self.keylog.misses);

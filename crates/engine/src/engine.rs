@@ -7,7 +7,7 @@
 
 use aof_state::LogOffset;
 use commands::{CommandLimits, Garbage, KeyLog};
-use keyspace::Keyspace;
+use keyspace::{Keyspace, LruClock};
 use resp_codec::Effects;
 
 use crate::client::{Client, ClientId, Clients, Closing, Peer, query};
@@ -87,8 +87,10 @@ impl Engine {
         let Env { dir, bio, spawner, log, process, seed } = env;
         let stopwatch = Stopwatch::new(process.nanos);
         let rng_seed = u64::from_le_bytes(*seed.first_chunk().expect("16 bytes hold 8"));
+        let mut keyspace = Keyspace::new(config.databases, keyspace::HashSeed(seed));
+        keyspace.set_clock(Some(now.unix().into()));
         Self {
-            keyspace: Keyspace::new(config.databases, keyspace::HashSeed(seed)),
+            keyspace,
             clients: Clients::default(),
             persistence: Persistence::new(&config, dir, bio, spawner, &process, &seed),
             last_writes: LastWrites::default(),
@@ -145,8 +147,14 @@ impl Engine {
         assert!(now.mono_us >= self.now.mono_us, "the monotonic clock never goes back");
         self.now = now;
         self.turn_wanted = false;
+        self.keyspace.set_clock(self.use_clock());
         self.stopwatch.start();
         self.turn_started_ns = self.stopwatch.last_ns();
+    }
+
+    /// What a use of a key is noted with: nothing while a child shares the memory, which every note would copy a page of.
+    pub(crate) fn use_clock(&self) -> Option<LruClock> {
+        (!self.growth_frozen).then(|| self.now.unix().into())
     }
 
     /// Admits a client.

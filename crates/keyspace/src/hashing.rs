@@ -4,6 +4,8 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
+use crate::time::LruClock;
+
 /// The secret key of the hash function: 16 random bytes, chosen once per server.
 #[derive(Clone, Copy)]
 pub struct HashSeed(pub [u8; 16]);
@@ -35,8 +37,18 @@ pub struct Key<'k> {
     pub bytes: &'k [u8],
     /// The seeded hash of `bytes`.
     pub hash: KeyHash,
+    /// When a look-up through this key counts as a use of it; `None`: it does not count.
+    pub clock: Option<LruClock>,
     /// Only `Keyspace::key` makes keys: a wrong hash would make a key unfindable.
     pub(crate) _made: Made,
+}
+
+impl Key<'_> {
+    /// The same key, whose look-ups do not count as a use of it.
+    #[must_use]
+    pub fn unused(self) -> Self {
+        Self { clock: None, ..self }
+    }
 }
 
 /// Private proof that a [`Key`] was made by this crate.

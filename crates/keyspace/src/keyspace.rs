@@ -4,23 +4,31 @@ use crate::db::Db;
 use crate::digest::{self, Digest};
 use crate::hashing::{HashSeed, Key, Made};
 use crate::redis_digest;
+use crate::time::LruClock;
 
 /// A set of numbered databases.
 #[derive(Clone, Debug)]
 pub struct Keyspace {
     seed: HashSeed,
     dbs: Vec<Db>,
+    /// Given to every key that is made.
+    clock: Option<LruClock>,
 }
 
 impl Keyspace {
     /// Makes `databases` empty databases that hash keys with `seed`.
     pub fn new(databases: u32, seed: HashSeed) -> Self {
-        Self { seed, dbs: (0..databases).map(|_| Db::new(seed)).collect() }
+        Self { seed, dbs: (0..databases).map(|_| Db::new(seed)).collect(), clock: None }
     }
 
     /// Hashes `bytes`: once per key and command.
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
-        Key { bytes, hash: self.seed.hash(bytes), _made: Made }
+        Key { bytes, hash: self.seed.hash(bytes), clock: self.clock, _made: Made }
+    }
+
+    /// Says when look-ups through the keys made from now on count as a use; `None`, as at first: they do not count.
+    pub fn set_clock(&mut self, now: Option<LruClock>) {
+        self.clock = now;
     }
 
     /// Number of databases.

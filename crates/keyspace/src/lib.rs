@@ -18,7 +18,7 @@ pub use db::{Db, EntryRef, Removed, StrMut};
 pub use hashing::{HashSeed, Key, KeyHash};
 pub use keyspace::Keyspace;
 pub use numeric::IntBuf;
-pub use time::{Deadline, UnixMs};
+pub use time::{Deadline, LruClock, UnixMs};
 pub use types::elem::Elem;
 pub use types::hash::Hash;
 pub use types::list::List;

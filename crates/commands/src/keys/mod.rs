@@ -51,7 +51,7 @@ pub(crate) const ROWS: &[Command] = &[
     row!("rename" 3 Flags::WRITE, Keys::range(1, 2, 1), relocate::rename; "1.0.0" "O(1)" "Gives a key another name, replacing the key of that name."),
     row!("renamenx" 3 WRITE_FAST, Keys::range(1, 2, 1), relocate::renamenx; "1.0.0" "O(1)" "Gives a key another name, if no key has it."),
     row!("scan" -2 READ, Keys::None, list::scan; "2.8.0" "O(1) a call, O(N) for a whole iteration" "Iterates over the keys of a database."),
-    row!("touch" -2 READ_FAST, Keys::ALL, whole::exists; "3.2.1" "O(N) by the keys" "Counts how many of the keys exist, and notes that they were used."),
+    row!("touch" -2 READ_FAST, Keys::ALL, whole::touch; "3.2.1" "O(N) by the keys" "Counts how many of the keys exist, and notes that they were used."),
     row!("ttl" 2 READ_FAST, Keys::FIRST, expire::ttl; "1.0.0" "O(1)" "Answers the time to live of a key, in seconds."),
     row!("type" 2 READ_FAST, Keys::FIRST, whole::type_; "1.0.0" "O(1)" "Answers the type of the value of a key."),
     row!("unlink" -2 WRITE_FAST, Keys::ALL, whole::del; "4.0.0" "O(N) by the keys" "Deletes keys; large values are freed in the background."),

@@ -1,12 +1,13 @@
 //! OBJECT: how a value is represented, as far as that means anything here.
 
+use keyspace::LruClock;
 use resp_codec::Args;
 
 use crate::{CommandError, Ctx};
 
 pub(super) fn encoding(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let key = ctx.store.key(args.at(2));
-    match ctx.store.read(key).map(|value| value.encoding()) {
+    match ctx.store.read(key.unused()).map(|value| value.encoding()) {
         None => ctx.reply.null(),
         Some(name) => ctx.reply.bulk(name.as_bytes()),
     }
@@ -15,20 +16,20 @@ pub(super) fn encoding(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandE
 
 /// Values are not shared between keys.
 pub(super) fn refcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    answer(ctx, args, 1)
+    answer(ctx, args, |_, _| 1)
 }
 
-/// The last use of a value is not recorded as long as no eviction policy needs it: it counts as used just now.
 pub(super) fn idletime(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    answer(ctx, args, 0)
+    answer(ctx, args, |used, now| used.idle_s(now).into())
 }
 
-fn answer(ctx: &mut Ctx<'_>, args: Args<'_>, answer: i64) -> Result<(), CommandError> {
+/// Answers something about when the key was last used and what time it is.
+fn answer(ctx: &mut Ctx<'_>, args: Args<'_>, about: fn(LruClock, LruClock) -> i64) -> Result<(), CommandError> {
     let key = ctx.store.key(args.at(2));
-    if ctx.store.found(key) {
-        ctx.reply.integer(answer);
-    } else {
-        ctx.reply.null();
+    let entry = if ctx.store.found(key) { ctx.store.db().entry(key) } else { None };
+    match entry.map(|entry| about(entry.used, ctx.store.now.into())) {
+        Some(answer) => ctx.reply.integer(answer),
+        None => ctx.reply.null(),
     }
     Ok(())
 }

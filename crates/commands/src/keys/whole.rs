@@ -19,7 +19,7 @@ pub(super) fn del(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError>
     Ok(())
 }
 
-/// EXISTS and TOUCH: a key given twice counts twice.
+/// EXISTS: a key given twice counts twice.
 pub(super) fn exists(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let mut found = 0;
     for name in args.from(1) {
@@ -30,9 +30,20 @@ pub(super) fn exists(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandErr
     Ok(())
 }
 
+/// TOUCH: as EXISTS, but the keys count as used.
+pub(super) fn touch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    let mut found = 0;
+    for name in args.from(1) {
+        let key = ctx.store.key(name);
+        found += usize::from(ctx.store.read(key).is_some());
+    }
+    ctx.reply.count(found);
+    Ok(())
+}
+
 pub(super) fn type_(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let key = ctx.store.key(args.at(1));
-    let name = ctx.store.read(key).map_or("none", |value| value.type_name());
+    let name = ctx.store.read(key.unused()).map_or("none", |value| value.type_name());
     ctx.reply.status(name);
     Ok(())
 }

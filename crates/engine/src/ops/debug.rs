@@ -115,10 +115,12 @@ impl Engine {
             None => self.reply(client).err("no such key"),
             Some(entry) => {
                 let text = format!(
-                    "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:0 lru_seconds_idle:0",
+                    "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
                     entry.key.as_ptr(),
                     entry.value.encoding(),
-                    entry.value.text_bytes()
+                    entry.value.text_bytes(),
+                    entry.used.reading(),
+                    entry.used.idle_s(self.now.unix().into())
                 );
                 self.reply(client).status(&text);
             }

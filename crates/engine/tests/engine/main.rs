@@ -10,3 +10,4 @@ mod persistence;
 mod support;
 mod switches;
 mod transactions;
+mod uses;

@@ -1,45 +1,64 @@
-//! One key with its value and deadline, as the table holds it: 16 bytes and one allocation if both are small.
+//! One key with its value and deadline, as the table holds it: 16 bytes, and one allocation for all but large values.
+//!
+//! Decides which form a string takes; where the bytes lie is `node`'s business.
 
-use super::packed::Packed;
+use super::node::{Kind, MAX_PACKED_KEY_BYTES, Node};
 use super::str_mut::StrMut;
-use crate::time::UnixMs;
+use crate::time::{LruClock, UnixMs};
+use crate::types::elem::Elem;
 use crate::types::string::{Str, StrRef};
-use crate::value::{Value, ValueMut, ValueRef};
+use crate::value::{LAZY_FREE_THRESHOLD, Value, ValueMut, ValueRef};
+
+/// Longest text that is packed with its key. A longer one is worth an allocation of its own: it is then moved, not
+/// copied, when it is replaced or renamed.
+const MAX_PACKED_TEXT_BYTES: usize = 1024;
 
 /// One key with its value and deadline.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry(Form);
+#[derive(Clone)]
+pub(crate) struct Entry(Node);
 
-#[derive(Clone, Debug)]
-enum Form {
-    Packed(Packed),
-    Apart(Box<Apart>),
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let key = self.key().escape_ascii().to_string();
+        f.debug_struct("Entry").field("key", &key).field("value", &self.value()).finish()
+    }
 }
 
-/// A large or growing string, or a collection.
-#[derive(Clone, Debug)]
-struct Apart {
-    key: Box<[u8]>,
-    value: Value,
-    deadline: Option<UnixMs>,
+/// A text as it is packed: its kind, and the bytes that stand for it.
+fn packed_kind(text: StrRef<'_>) -> (Kind, Option<[u8; 8]>) {
+    match text.elem() {
+        Elem::Int(value) => (Kind::PackedInt, Some(value.to_le_bytes())),
+        Elem::Bytes(_) if text.is_raw() => (Kind::PackedRaw, None),
+        Elem::Bytes(_) => (Kind::PackedText, None),
+    }
+}
+
+fn plain_bytes(text: StrRef<'_>) -> &[u8] {
+    match text.elem() {
+        Elem::Int(_) => &[],
+        Elem::Bytes(bytes) => bytes,
+    }
 }
 
 impl Entry {
     pub(super) fn new(key: &[u8], value: Value, deadline: Option<UnixMs>) -> Self {
-        if let Value::Str(text) = &value
-            && let Some(packed) = Packed::new(key, text.as_ref(), deadline)
-        {
-            return Self(Form::Packed(packed));
-        }
-        Self(Form::Apart(Box::new(Apart { key: key.into(), value, deadline })))
+        Self(match value {
+            Value::Str(text) if fits_packed(key, text.as_ref()) => packed(key, text.as_ref(), deadline),
+            Value::Str(text) => Node::apart(key, text, deadline),
+            Value::List(list) => Node::apart(key, list, deadline),
+            Value::Set(set) => Node::apart(key, set, deadline),
+            Value::Hash(hash) => Node::apart(key, hash, deadline),
+            Value::ZSet(zset) => Node::apart(key, zset, deadline),
+        })
     }
 
     /// An entry with a string, without making a [`Str`] first if it is small.
     pub(super) fn with_str(key: &[u8], text: StrRef<'_>, deadline: Option<UnixMs>) -> Self {
-        match Packed::new(key, text, deadline) {
-            Some(packed) => Self(Form::Packed(packed)),
-            None => Self(Form::Apart(Box::new(Apart { key: key.into(), value: Value::Str(text.to_str()), deadline }))),
-        }
+        Self(if fits_packed(key, text) {
+            packed(key, text, deadline)
+        } else {
+            Node::apart(key, text.to_str(), deadline)
+        })
     }
 
     #[cfg(test)]
@@ -47,66 +66,99 @@ impl Entry {
         Self::new(key, value, None)
     }
 
+    #[inline]
     pub(crate) fn key(&self) -> &[u8] {
-        match &self.0 {
-            Form::Packed(packed) => packed.key(),
-            Form::Apart(apart) => &apart.key,
-        }
+        self.0.key()
     }
 
     pub(crate) fn value(&self) -> ValueRef<'_> {
-        match &self.0 {
-            Form::Packed(packed) => ValueRef::Str(packed.value()),
-            Form::Apart(apart) => apart.value.as_ref(),
+        match self.0.kind() {
+            Kind::PackedText => ValueRef::Str(StrRef::new(Elem::Bytes(self.0.text()), false)),
+            Kind::PackedRaw => ValueRef::Str(StrRef::new(Elem::Bytes(self.0.text()), true)),
+            Kind::PackedInt => {
+                let bytes = self.0.text().try_into().expect("an integer is packed as eight bytes");
+                ValueRef::Str(StrRef::new(Elem::Int(i64::from_le_bytes(bytes)), false))
+            }
+            Kind::Str => ValueRef::Str(self.0.value::<Str>().as_ref()),
+            Kind::List => ValueRef::List(self.0.value()),
+            Kind::Set => ValueRef::Set(self.0.value()),
+            Kind::Hash => ValueRef::Hash(self.0.value()),
+            Kind::ZSet => ValueRef::ZSet(self.0.value()),
         }
     }
 
     pub(crate) fn deadline(&self) -> Option<UnixMs> {
-        match &self.0 {
-            Form::Packed(packed) => packed.deadline(),
-            Form::Apart(apart) => apart.deadline,
+        self.0.deadline()
+    }
+
+    /// When it was last used.
+    pub(super) fn used(&self) -> LruClock {
+        self.0.used()
+    }
+
+    /// Notes that it is used now, if use counts.
+    #[inline]
+    pub(super) fn touch(&self, now: Option<LruClock>) {
+        if let Some(now) = now {
+            self.0.set_used(now);
         }
     }
 
     pub(super) fn value_mut(&mut self) -> ValueMut<'_> {
-        let is_str = matches!(self.value(), ValueRef::Str(_));
-        if is_str {
-            return ValueMut::Str(StrMut::new(self));
-        }
-        let Form::Apart(apart) = &mut self.0 else { unreachable!("only strings are packed") };
-        match &mut apart.value {
-            Value::Str(_) => unreachable!("strings were dealt with above"),
-            Value::List(value) => ValueMut::List(value),
-            Value::Set(value) => ValueMut::Set(value),
-            Value::Hash(value) => ValueMut::Hash(value),
-            Value::ZSet(value) => ValueMut::ZSet(value),
+        match self.0.kind() {
+            Kind::PackedText | Kind::PackedRaw | Kind::PackedInt | Kind::Str => ValueMut::Str(StrMut::new(self)),
+            Kind::List => ValueMut::List(self.0.value_mut()),
+            Kind::Set => ValueMut::Set(self.0.value_mut()),
+            Kind::Hash => ValueMut::Hash(self.0.value_mut()),
+            Kind::ZSet => ValueMut::ZSet(self.0.value_mut()),
         }
     }
 
     pub(super) fn set_deadline(&mut self, at: Option<UnixMs>) {
-        match &mut self.0 {
-            Form::Apart(apart) => apart.deadline = at,
-            Form::Packed(packed) => {
-                let text = packed.value();
-                *self = Self::with_str(packed.key(), text, at);
-            }
+        if self.0.write_deadline(at) {
+            return;
         }
+        let used = self.used();
+        let moved = match self.0.kind() {
+            Kind::PackedText | Kind::PackedRaw | Kind::PackedInt => {
+                Self(Node::packed(self.0.kind(), self.key(), self.0.text(), at))
+            }
+            _ => {
+                let key: Box<[u8]> = self.key().into();
+                // Nothing is left behind: the empty string takes the place of what moves.
+                let old = std::mem::replace(self, Self(Node::packed(Kind::PackedText, &[], &[], None)));
+                Self::new(&key, old.into_value(), at)
+            }
+        };
+        *self = moved;
+        self.0.set_used(used);
     }
 
     /// Replaces value and deadline by a string; returns the old value if it takes long to free.
     pub(super) fn set_str(&mut self, text: StrRef<'_>, deadline: Option<UnixMs>) -> Option<Value> {
-        match &mut self.0 {
-            Form::Packed(packed) => {
-                if !packed.overwrite(text, deadline) {
-                    *self = Self::with_str(packed.key(), text, deadline);
-                }
-                None
-            }
-            Form::Apart(apart) => {
-                let new = Self::with_str(&apart.key, text, deadline);
-                std::mem::replace(self, new).into_large_value()
-            }
+        if self.overwrite(text, deadline) {
+            return None;
         }
+        let used = self.used();
+        let new = Self::with_str(self.key(), text, deadline);
+        let old = std::mem::replace(self, new);
+        self.0.set_used(used);
+        old.into_large_value()
+    }
+
+    /// Overwrites a packed string and its deadline where they fit without a new allocation; false where they do not.
+    fn overwrite(&mut self, text: StrRef<'_>, deadline: Option<UnixMs>) -> bool {
+        if matches!(self.0.kind(), Kind::Str | Kind::List | Kind::Set | Kind::Hash | Kind::ZSet) {
+            return false;
+        }
+        let (kind, int) = packed_kind(text);
+        let bytes = int.as_ref().map_or(plain_bytes(text), |int| int);
+        if bytes.len() != self.0.text().len() || !self.0.write_deadline(deadline) {
+            return false;
+        }
+        self.0.set_packed_kind(kind);
+        self.0.text_mut().copy_from_slice(bytes);
+        true
     }
 
     /// Replaces value and deadline; returns the old value.
@@ -116,50 +168,72 @@ impl Entry {
     }
 
     pub(super) fn into_value(self) -> Value {
-        match self.0 {
-            Form::Packed(packed) => Value::Str(packed.value().to_str()),
-            Form::Apart(apart) => apart.value,
+        match (self.0.kind(), self.value()) {
+            (Kind::PackedText | Kind::PackedRaw | Kind::PackedInt, ValueRef::Str(text)) => Value::Str(text.to_str()),
+            (Kind::Str, _) => Value::Str(self.0.into_value()),
+            (Kind::List, _) => Value::List(self.0.into_value()),
+            (Kind::Set, _) => Value::Set(self.0.into_value()),
+            (Kind::Hash, _) => Value::Hash(self.0.into_value()),
+            (Kind::ZSet, _) => Value::ZSet(self.0.into_value()),
+            (kind, _) => unreachable!("{kind:?} is a string"),
         }
     }
 
     /// The value, if it takes long to free.
     pub(super) fn into_large_value(self) -> Option<Value> {
-        match self.0 {
-            Form::Packed(_) => None,
-            Form::Apart(apart) => Some(apart.value).filter(Value::is_large),
-        }
+        let large = self.value().free_effort() > LAZY_FREE_THRESHOLD;
+        large.then(|| self.into_value())
     }
 
     /// The string as a value of its own, so that it can grow; it must be a string.
     pub(super) fn str_apart(&mut self) -> &mut Str {
-        if let Form::Packed(packed) = &self.0 {
-            let (value, deadline) = (Value::Str(packed.value().to_str()), packed.deadline());
-            self.0 = Form::Apart(Box::new(Apart { key: packed.key().into(), value, deadline }));
+        if let (Kind::PackedText | Kind::PackedRaw | Kind::PackedInt, ValueRef::Str(text)) =
+            (self.0.kind(), self.value())
+        {
+            let apart = Node::apart(self.key(), text.to_str(), self.deadline());
+            apart.set_used(self.used());
+            self.0 = apart;
         }
-        match &mut self.0 {
-            Form::Apart(apart) => match &mut apart.value {
-                Value::Str(text) => text,
-                _ => unreachable!("asked only of strings"),
-            },
-            Form::Packed(_) => unreachable!("taken apart above"),
-        }
+        self.0.value_mut()
     }
 
     /// Bytes of memory allocated for key, value and deadline.
     pub(super) fn heap_bytes(&self) -> usize {
-        match &self.0 {
-            Form::Packed(packed) => packed.heap_bytes(),
-            Form::Apart(apart) => size_of::<Apart>() + apart.key.len() + apart.value.as_ref().heap_bytes(),
-        }
+        let beside = match self.0.kind() {
+            Kind::PackedText | Kind::PackedRaw | Kind::PackedInt => 0,
+            _ => self.value().heap_bytes(),
+        };
+        self.0.heap_bytes() + beside
     }
+}
+
+fn fits_packed(key: &[u8], text: StrRef<'_>) -> bool {
+    key.len() <= MAX_PACKED_KEY_BYTES && plain_bytes(text).len() <= MAX_PACKED_TEXT_BYTES
+}
+
+/// A node for a key and a text that fit.
+fn packed(key: &[u8], text: StrRef<'_>, deadline: Option<UnixMs>) -> Node {
+    let (kind, int) = packed_kind(text);
+    let bytes = int.as_ref().map_or(plain_bytes(text), |int| int);
+    Node::packed(kind, key, bytes, deadline)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::hash::Hash;
+    use crate::types::list::List;
+    use crate::types::set::Set;
+    use crate::types::zset::ZSet;
 
     #[test]
     fn an_entry_takes_sixteen_bytes_in_the_table() {
         assert_eq!(size_of::<Entry>(), 16);
+    }
+
+    #[test]
+    fn a_collection_takes_little_room_beside_its_key() {
+        assert_eq!((size_of::<Str>(), size_of::<List>(), size_of::<Hash>(), size_of::<ZSet>()), (24, 24, 24, 24));
+        assert_eq!(size_of::<Set>(), 32);
     }
 }

@@ -5,7 +5,7 @@
 
 mod entry;
 mod expiry;
-mod packed;
+mod node;
 mod str_mut;
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,7 @@ pub use str_mut::StrMut;
 
 use crate::hashing::{HashSeed, Key, KeyHash};
 use crate::table::Table;
-use crate::time::{Deadline, UnixMs};
+use crate::time::{Deadline, LruClock, UnixMs};
 use crate::types::elem::Elem;
 use crate::types::string::StrRef;
 use crate::value::{Value, ValueMut, ValueRef};
@@ -37,11 +37,13 @@ pub struct EntryRef<'a> {
     pub value: ValueRef<'a>,
     /// When the key expires, if it does.
     pub deadline: Option<UnixMs>,
+    /// When the key was last used.
+    pub used: LruClock,
 }
 
 impl<'a> From<&'a Entry> for EntryRef<'a> {
     fn from(entry: &'a Entry) -> Self {
-        Self { key: entry.key(), value: entry.value(), deadline: entry.deadline() }
+        Self { key: entry.key(), value: entry.value(), deadline: entry.deadline(), used: entry.used() }
     }
 }
 
@@ -103,15 +105,19 @@ impl Db {
 
     /// The value of a key; ignores expiry, which is the caller's decision.
     pub fn get(&self, key: Key<'_>) -> Option<ValueRef<'_>> {
-        self.table.get(key.hash, key.bytes).map(Entry::value)
+        let entry = self.table.get(key.hash, key.bytes)?;
+        entry.touch(key.clock);
+        Some(entry.value())
     }
 
     /// The value of a key, to be changed. The caller removes a collection that became empty.
     pub fn get_mut(&mut self, key: Key<'_>) -> Option<ValueMut<'_>> {
-        self.table.get_mut(key.hash, key.bytes).map(Entry::value_mut)
+        let entry = self.table.get_mut(key.hash, key.bytes)?;
+        entry.touch(key.clock);
+        Some(entry.value_mut())
     }
 
-    /// The key with its value and deadline, for one lookup instead of two.
+    /// The key with its value and deadline, for one lookup instead of two. Does not count as a use.
     pub fn entry(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
         self.table.get(key.hash, key.bytes).map(EntryRef::from)
     }
@@ -137,6 +143,7 @@ impl Db {
     /// Sets or removes the deadline; false without such a key.
     pub fn set_deadline(&mut self, key: Key<'_>, at: Option<UnixMs>) -> bool {
         let Some(entry) = self.table.get_mut(key.hash, key.bytes) else { return false };
+        entry.touch(key.clock);
         let old = entry.deadline();
         if old != at {
             entry.set_deadline(at);
@@ -156,6 +163,7 @@ impl Db {
         let old = entry.deadline();
         let new = deadline.after(old);
         let replaced = entry.set_str(text, new);
+        entry.touch(key.clock);
         self.note_deadline(key.hash, old, new);
         replaced
     }
@@ -170,11 +178,13 @@ impl Db {
         let old = entry.deadline();
         let new = deadline.after(old);
         let replaced = entry.replace(value, new);
+        entry.touch(key.clock);
         self.note_deadline(key.hash, old, new);
         Some(replaced)
     }
 
     fn add(&mut self, key: Key<'_>, entry: Entry, at: Option<UnixMs>) {
+        entry.touch(key.clock);
         self.table.insert_new(key.hash, entry);
         self.note_deadline(key.hash, None, at);
     }

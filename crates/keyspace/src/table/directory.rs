@@ -4,8 +4,8 @@
 //! fills a run of slots: it stands in the first of them and the others point there. So a directory doubles by copying
 //! its slots, and no segment is touched.
 
-use super::segment::{JOIN_MAX, Segment};
-use crate::hashing::{HashSeed, KeyHash};
+use super::segment::{Hashed, JOIN_MAX, Segment};
+use crate::hashing::KeyHash;
 
 /// Depth beyond which a directory does not double: a full slot then gets a directory of its own. Doubling the last
 /// time copies 2^11 slots.
@@ -15,41 +15,46 @@ const MAX_DEPTH: u8 = 12;
 /// random seed, none ever will.
 pub(super) const MAX_PREFIX_BITS: u8 = 44;
 
+/// The last of the hashes that share their first `bits` bits with `hash`.
+pub(super) fn last_hash(hash: u64, bits: u8) -> u64 {
+    hash | u64::MAX.checked_shr(u32::from(bits)).unwrap_or(0)
+}
+
 /// A directory over some bits of the hash.
 #[derive(Clone, Debug)]
-pub(super) struct Directory {
+pub(super) struct Directory<T> {
     /// Bits of the hash that the directories above have used.
     above: u8,
     /// Bits of the hash that this directory uses.
     depth: u8,
     /// Number of segments and directories that share all `depth` bits: without any, the directory may halve.
     deepest: usize,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<T>>,
 }
 
 #[derive(Clone, Debug)]
-enum Slot {
-    Segment(Segment),
+enum Slot<T> {
+    Segment(Segment<T>),
     /// The segment stands in an earlier slot.
     Same(u32),
     /// The next bits of the hash decide; only in a directory of full depth.
-    Below(Box<Directory>),
+    Below(Box<Directory<T>>),
 }
 
 /// What a hash leads to: its segment and the hashes that the segment covers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span<'a> {
-    pub(super) segment: &'a Segment,
+#[derive(Debug)]
+pub(super) struct Span<'a, T> {
+    pub(super) segment: &'a Segment<T>,
     /// Bits of the hash that all of the segment's entries share.
     pub(super) prefix_bits: u8,
 }
 
-impl Directory {
+impl<T: Hashed> Directory<T> {
     pub(super) fn new(above: u8) -> Self {
         Self::with_segment(above, Segment::default())
     }
 
-    fn with_segment(above: u8, segment: Segment) -> Self {
+    fn with_segment(above: u8, segment: Segment<T>) -> Self {
         debug_assert_eq!(segment.depth, 0);
         Self { above, depth: 0, deepest: 1, slots: vec![Slot::Segment(segment)] }
     }
@@ -62,7 +67,7 @@ impl Directory {
         if let Slot::Same(first) = self.slots[at] { first as usize } else { at }
     }
 
-    pub(super) fn span(&self, hash: KeyHash) -> Span<'_> {
+    pub(super) fn span(&self, hash: KeyHash) -> Span<'_, T> {
         let mut directory = self;
         loop {
             match &directory.slots[directory.place(hash)] {
@@ -73,11 +78,11 @@ impl Directory {
         }
     }
 
-    pub(super) fn segment(&self, hash: KeyHash) -> &Segment {
+    pub(super) fn segment(&self, hash: KeyHash) -> &Segment<T> {
         self.span(hash).segment
     }
 
-    pub(super) fn segment_mut(&mut self, hash: KeyHash) -> &mut Segment {
+    pub(super) fn segment_mut(&mut self, hash: KeyHash) -> &mut Segment<T> {
         let mut directory = self;
         loop {
             let place = directory.place(hash);
@@ -89,8 +94,23 @@ impl Directory {
         }
     }
 
+    /// Adds an entry that is not there yet, splitting its segment if it is full.
+    pub(super) fn insert_new(&mut self, hash: KeyHash, entry: T, seed: T::Seed) {
+        while self.segment(hash).is_full() && self.split(hash, seed) {}
+        self.segment_mut(hash).insert_new(hash, entry, seed);
+    }
+
+    /// Gives back memory that the segment of `hash` does not need any more, after something was taken out of it.
+    pub(super) fn give_back(&mut self, hash: KeyHash, seed: T::Seed) {
+        let segment = self.segment_mut(hash);
+        if segment.is_sparse() {
+            segment.shrink(seed);
+            self.join(hash, seed);
+        }
+    }
+
     /// Splits the segment of `hash`; false if it cannot be split further.
-    pub(super) fn split(&mut self, hash: KeyHash, seed: HashSeed) -> bool {
+    pub(super) fn split(&mut self, hash: KeyHash, seed: T::Seed) -> bool {
         let place = self.place(hash);
         let segment = match &mut self.slots[place] {
             Slot::Below(below) => return below.split(hash, seed),
@@ -116,7 +136,7 @@ impl Directory {
     }
 
     /// Splits the segment of `hash`, which fills more than one slot.
-    fn split_here(&mut self, hash: KeyHash, seed: HashSeed) {
+    fn split_here(&mut self, hash: KeyHash, seed: T::Seed) {
         let place = self.place(hash);
         let Slot::Segment(segment) = &mut self.slots[place] else { return };
         let segment = std::mem::take(segment);
@@ -161,7 +181,7 @@ impl Directory {
         self.slots = halves.collect();
         self.depth -= 1;
         let full_depth = self.depth;
-        let is_deepest = |slot: &&Slot| match slot {
+        let is_deepest = |slot: &&Slot<T>| match slot {
             Slot::Segment(segment) => segment.depth == full_depth,
             Slot::Same(_) | Slot::Below(_) => false,
         };
@@ -169,7 +189,7 @@ impl Directory {
     }
 
     /// Joins the segment of `hash` with its neighbours as long as both are small, and gives up what that leaves empty.
-    pub(super) fn join(&mut self, hash: KeyHash, seed: HashSeed) {
+    pub(super) fn join(&mut self, hash: KeyHash, seed: T::Seed) {
         let place = self.place(hash);
         if let Slot::Below(below) = &mut self.slots[place] {
             below.join(hash, seed);
@@ -184,14 +204,14 @@ impl Directory {
     }
 
     /// Takes out the only segment of a directory, if it is small.
-    fn take_if_small(&mut self) -> Option<Segment> {
+    fn take_if_small(&mut self) -> Option<Segment<T>> {
         match self.slots.as_mut_slice() {
             [Slot::Segment(only)] if only.len() <= JOIN_MAX => Some(std::mem::take(only)),
             _ => None,
         }
     }
 
-    fn join_once(&mut self, hash: KeyHash, seed: HashSeed) -> bool {
+    fn join_once(&mut self, hash: KeyHash, seed: T::Seed) -> bool {
         let place = self.place(hash);
         let Slot::Segment(segment) = &self.slots[place] else { return false };
         let (len, depth) = (segment.len(), segment.depth);
@@ -215,9 +235,19 @@ impl Directory {
         true
     }
 
+    /// Every segment, from a hash on in the order of their hashes.
+    pub(super) fn segments_from(&self, hash: KeyHash) -> impl Iterator<Item = &Segment<T>> {
+        let mut next = Some(hash.0);
+        std::iter::from_fn(move || {
+            let span = self.span(KeyHash(next?));
+            next = last_hash(next?, span.prefix_bits).checked_add(1);
+            Some(span.segment)
+        })
+    }
+
     /// Checks what the module's documentation says of slots, depths and counts.
     #[cfg(test)]
-    pub(super) fn check(&self, seed: HashSeed) -> usize {
+    pub(super) fn check(&self, seed: T::Seed) -> usize {
         assert_eq!(self.slots.len(), 1 << self.depth);
         let (mut at, mut deepest, mut entries) = (0, 0, 0);
         while at < self.slots.len() {
@@ -226,7 +256,7 @@ impl Directory {
                     deepest += usize::from(segment.depth == self.depth);
                     entries += segment.len();
                     for entry in segment.iter() {
-                        assert_eq!(self.place(seed.hash(entry.key())), at);
+                        assert_eq!(self.place(entry.hash(seed)), at);
                     }
                     1 << (self.depth - segment.depth)
                 }

@@ -10,21 +10,32 @@
 //! meanwhile ([`Table::scan`]).
 
 mod directory;
+mod index;
 mod scan;
 mod segment;
 #[cfg(test)]
 mod tests;
 
 use directory::Directory;
+pub(crate) use index::SegmentedIndex;
+pub(crate) use segment::Hashed;
 
 use crate::db::Entry;
 use crate::hashing::{HashSeed, KeyHash};
+
+impl Hashed for Entry {
+    type Seed = HashSeed;
+
+    fn hash(&self, seed: HashSeed) -> KeyHash {
+        seed.hash(self.key())
+    }
+}
 
 /// A table of entries by key.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     seed: HashSeed,
-    root: Directory,
+    root: Directory<Entry>,
     len: usize,
     /// While a child shares the memory, nothing is moved that need not be.
     frozen: bool,
@@ -53,11 +64,11 @@ impl Table {
     }
 
     pub(crate) fn get(&self, hash: KeyHash, key: &[u8]) -> Option<&Entry> {
-        self.root.segment(hash).find(hash, key)
+        self.root.segment(hash).find(hash, |entry| entry.key() == key)
     }
 
     pub(crate) fn get_mut(&mut self, hash: KeyHash, key: &[u8]) -> Option<&mut Entry> {
-        self.root.segment_mut(hash).find_mut(hash, key)
+        self.root.segment_mut(hash).find_mut(hash, |entry| entry.key() == key)
     }
 
     /// Every entry with this hash: one, but for collisions of all 64 bits.
@@ -68,18 +79,15 @@ impl Table {
 
     /// Adds an entry whose key is not there yet.
     pub(crate) fn insert_new(&mut self, hash: KeyHash, entry: Entry) {
-        while self.root.segment(hash).is_full() && self.root.split(hash, self.seed) {}
-        self.root.segment_mut(hash).insert_new(hash, entry, self.seed);
+        self.root.insert_new(hash, entry, self.seed);
         self.len += 1;
     }
 
     pub(crate) fn remove(&mut self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
-        let segment = self.root.segment_mut(hash);
-        let removed = segment.remove(hash, key)?;
+        let removed = self.root.segment_mut(hash).remove(hash, |entry| entry.key() == key)?;
         self.len -= 1;
-        if !self.frozen && segment.is_sparse() {
-            segment.shrink(self.seed);
-            self.root.join(hash, self.seed);
+        if !self.frozen {
+            self.root.give_back(hash, self.seed);
         }
         Some(removed)
     }

@@ -6,7 +6,7 @@
 use hashbrown::hash_table;
 
 use super::Table;
-use super::directory::{MAX_PREFIX_BITS, Span};
+use super::directory::{MAX_PREFIX_BITS, Span, last_hash};
 use super::segment::Segment;
 use crate::db::Entry;
 use crate::hashing::{HashSeed, KeyHash};
@@ -18,11 +18,6 @@ const CURSOR_SHIFT: u32 = 16;
 const MAX_SLICE_BITS: u8 = 4;
 
 const _: () = assert!(MAX_PREFIX_BITS + MAX_SLICE_BITS <= 64 - 16, "a cursor can name every slice");
-
-/// The last of the hashes that share their first `bits` bits with `hash`.
-fn last_hash(hash: u64, bits: u8) -> u64 {
-    hash | u64::MAX.checked_shr(u32::from(bits)).unwrap_or(0)
-}
 
 impl Table {
     /// Visits about `count` entries from `cursor` on; returns the next cursor, 0 at the end.
@@ -37,7 +32,7 @@ impl Table {
             let span = self.root.span(KeyHash(next));
             let bits = span.prefix_bits + slice_bits(span.segment.len(), left);
             let last = last_hash(next, bits);
-            let visited = visit(span, self.seed, next..=last, f);
+            let visited = visit(&span, self.seed, next..=last, f);
             left = left.saturating_sub(visited);
             match last.checked_add(1) {
                 None => return 0,
@@ -48,13 +43,8 @@ impl Table {
         next >> CURSOR_SHIFT
     }
 
-    pub(super) fn segments_from(&self, hash: KeyHash) -> impl Iterator<Item = &Segment> {
-        let mut next = Some(hash.0);
-        std::iter::from_fn(move || {
-            let span = self.root.span(KeyHash(next?));
-            next = last_hash(next?, span.prefix_bits).checked_add(1);
-            Some(span.segment)
-        })
+    pub(super) fn segments_from(&self, hash: KeyHash) -> impl Iterator<Item = &Segment<Entry>> {
+        self.root.segments_from(hash)
     }
 
     /// Visits every entry.
@@ -70,7 +60,7 @@ fn slice_bits(len: usize, count: usize) -> u8 {
 
 /// Visits the segment's entries with these hashes; returns how many. A whole segment is visited without hashing.
 fn visit<'a>(
-    span: Span<'a>,
+    span: &Span<'a, Entry>,
     seed: HashSeed,
     hashes: std::ops::RangeInclusive<u64>,
     f: &mut dyn FnMut(&'a Entry),

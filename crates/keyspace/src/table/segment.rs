@@ -2,8 +2,16 @@
 
 use hashbrown::{HashTable, hash_table};
 
-use crate::db::Entry;
-use crate::hashing::{HashSeed, KeyHash};
+use crate::hashing::KeyHash;
+
+/// What stands in a segment.
+pub(crate) trait Hashed {
+    /// What it takes to hash it.
+    type Seed: Copy;
+
+    /// Its hash: the same for as long as it stands there.
+    fn hash(&self, seed: Self::Seed) -> KeyHash;
+}
 
 /// Entries a segment holds before it is split: 7/8 of 1024 buckets, the load that `hashbrown` allows.
 ///
@@ -15,9 +23,9 @@ pub(super) const SEGMENT_MAX: usize = 896;
 pub(super) const JOIN_MAX: usize = SEGMENT_MAX / 4;
 
 /// A hash table of bounded size.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Segment {
-    entries: HashTable<Entry>,
+#[derive(Clone, Debug)]
+pub(super) struct Segment<T> {
+    entries: HashTable<T>,
     /// How many bits of the hash, after those of the directories above, all entries share.
     pub(super) depth: u8,
 }
@@ -28,7 +36,13 @@ fn inner(hash: KeyHash) -> u64 {
     hash.0.rotate_left(32)
 }
 
-impl Segment {
+impl<T> Default for Segment<T> {
+    fn default() -> Self {
+        Self { entries: HashTable::new(), depth: 0 }
+    }
+}
+
+impl<T: Hashed> Segment<T> {
     pub(super) fn with_depth(depth: u8, capacity: usize) -> Self {
         Self { entries: HashTable::with_capacity(capacity), depth }
     }
@@ -41,25 +55,27 @@ impl Segment {
         self.entries.len() >= SEGMENT_MAX
     }
 
-    pub(super) fn find(&self, hash: KeyHash, key: &[u8]) -> Option<&Entry> {
-        self.entries.find(inner(hash), |entry| entry.key() == key)
+    #[inline]
+    pub(super) fn find(&self, hash: KeyHash, is_it: impl Fn(&T) -> bool) -> Option<&T> {
+        self.entries.find(inner(hash), is_it)
     }
 
-    pub(super) fn find_mut(&mut self, hash: KeyHash, key: &[u8]) -> Option<&mut Entry> {
-        self.entries.find_mut(inner(hash), |entry| entry.key() == key)
+    #[inline]
+    pub(super) fn find_mut(&mut self, hash: KeyHash, is_it: impl Fn(&T) -> bool) -> Option<&mut T> {
+        self.entries.find_mut(inner(hash), is_it)
     }
 
     /// Every entry with this hash, and maybe others.
-    pub(super) fn with_hash(&self, hash: KeyHash) -> hash_table::IterHash<'_, Entry> {
+    pub(super) fn with_hash(&self, hash: KeyHash) -> hash_table::IterHash<'_, T> {
         self.entries.iter_hash(inner(hash))
     }
 
-    pub(super) fn insert_new(&mut self, hash: KeyHash, entry: Entry, seed: HashSeed) {
-        self.entries.insert_unique(inner(hash), entry, |entry| inner(seed.hash(entry.key())));
+    pub(super) fn insert_new(&mut self, hash: KeyHash, entry: T, seed: T::Seed) {
+        self.entries.insert_unique(inner(hash), entry, |entry| inner(entry.hash(seed)));
     }
 
-    pub(super) fn remove(&mut self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
-        let found = self.entries.find_entry(inner(hash), |entry| entry.key() == key).ok()?;
+    pub(super) fn remove(&mut self, hash: KeyHash, is_it: impl Fn(&T) -> bool) -> Option<T> {
+        let found = self.entries.find_entry(inner(hash), is_it).ok()?;
         Some(found.remove().0)
     }
 
@@ -69,19 +85,19 @@ impl Segment {
     }
 
     /// Gives memory back when an eighth of it would do.
-    pub(super) fn shrink(&mut self, seed: HashSeed) {
+    pub(super) fn shrink(&mut self, seed: T::Seed) {
         if self.entries.len() * 8 < self.entries.capacity() {
-            self.entries.shrink_to(self.entries.len() * 2, |entry| inner(seed.hash(entry.key())));
+            self.entries.shrink_to(self.entries.len() * 2, |entry| inner(entry.hash(seed)));
         }
     }
 
     /// Takes the entries apart by the bit of the hash `bits_above` from the top; both halves are one bit deeper.
-    pub(super) fn split(self, bits_above: u8, seed: HashSeed) -> (Self, Self) {
+    pub(super) fn split(self, bits_above: u8, seed: T::Seed) -> (Self, Self) {
         // Room for a little more than half, as hashes fall; a full segment needs no more than one growth after it.
         let half = self.entries.len() / 2;
         let mut halves = [Self::with_depth(self.depth + 1, half), Self::with_depth(self.depth + 1, half)];
         for entry in self.entries {
-            let hash = seed.hash(entry.key());
+            let hash = entry.hash(seed);
             let side = usize::from(hash.0 << bits_above >> 63 == 1);
             halves[side].insert_new(hash, entry, seed);
         }
@@ -89,16 +105,16 @@ impl Segment {
     }
 
     /// Takes over all entries of the neighbour; the result is one bit less deep.
-    pub(super) fn join(&mut self, neighbour: Self, seed: HashSeed) {
+    pub(super) fn join(&mut self, neighbour: Self, seed: T::Seed) {
         for entry in neighbour.entries {
-            let hash = seed.hash(entry.key());
+            let hash = entry.hash(seed);
             self.insert_new(hash, entry, seed);
         }
         self.depth -= 1;
     }
 
     /// A random entry, evenly distributed.
-    pub(super) fn random(&self, rng: &mut fastrand::Rng) -> Option<&Entry> {
+    pub(super) fn random(&self, rng: &mut fastrand::Rng) -> Option<&T> {
         const TRIES: usize = 64;
         if self.entries.is_empty() {
             return None;
@@ -112,7 +128,7 @@ impl Segment {
         self.entries.iter().nth(rng.usize(..self.entries.len()))
     }
 
-    pub(super) fn iter(&self) -> hash_table::Iter<'_, Entry> {
+    pub(super) fn iter(&self) -> hash_table::Iter<'_, T> {
         self.entries.iter()
     }
 

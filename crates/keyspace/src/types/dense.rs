@@ -7,17 +7,18 @@
 use super::elem::Elem;
 use super::index::Index;
 use super::item::Item;
+use super::steps::Steps;
 
 /// A vector of entries with a hash index over their names.
 #[derive(Clone, Debug)]
 pub(crate) struct Dense<V> {
-    entries: Vec<(Item, V)>,
+    entries: Steps<(Item, V)>,
     index: Index,
 }
 
 impl<V> Default for Dense<V> {
     fn default() -> Self {
-        Self { entries: Vec::new(), index: Index::default() }
+        Self { entries: Steps::default(), index: Index::default() }
     }
 }
 
@@ -35,7 +36,7 @@ impl<V> Dense<V> {
     }
 
     pub(crate) fn value_mut(&mut self, at: usize) -> &mut V {
-        &mut self.entries[at].1
+        &mut self.entries.get_mut(at).1
     }
 
     /// Adds an entry whose name is not there yet.
@@ -51,11 +52,7 @@ impl<V> Dense<V> {
         if at != last {
             self.index.moved(self.entries[last].0.elem(), last, at);
         }
-        let removed = self.entries.swap_remove(at);
-        if self.entries.capacity() > 64 && self.entries.len() < self.entries.capacity() / 8 {
-            self.entries.shrink_to(self.entries.len() * 2);
-        }
-        removed
+        self.entries.swap_remove(at)
     }
 
     /// Visits `count` entries below `cursor` (0: from the end); returns the next cursor, 0 when all were visited.
@@ -63,7 +60,8 @@ impl<V> Dense<V> {
         let len = self.entries.len();
         let end = if cursor == 0 { len } else { usize::try_from(cursor).map_or(len, |cursor| cursor.min(len)) };
         let start = end.saturating_sub(count.max(1));
-        for (name, value) in self.entries[start..end].iter().rev() {
+        for at in (start..end).rev() {
+            let (name, value) = &self.entries[at];
             f(name.elem(), value);
         }
         start as u64
@@ -72,7 +70,7 @@ impl<V> Dense<V> {
     /// Bytes of memory taken by the vector and the index, without what the values own beside themselves.
     pub(crate) fn heap_bytes(&self) -> usize {
         let names: usize = sampled(self.entries.len(), |at| self.entries[at].0.heap_bytes());
-        self.entries.capacity() * size_of::<(Item, V)>() + self.index.heap_bytes() + names
+        self.entries.heap_bytes() + self.index.heap_bytes() + names
     }
 }
 

@@ -3,13 +3,13 @@
 //! SipHash-1-3 with a random key of the process, because clients choose the elements. The key is seen nowhere: the
 //! order of a collection is that of its vector, never that of the index, so a run can be repeated exactly.
 //! 32 bits of each hash are kept, so that growth moves eight bytes an entry and touches no element, and a lookup
-//! follows a pointer only where these agree.
+//! follows a pointer only where these agree. It grows segment by segment, as the main table does.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use hashbrown::HashTable;
-
 use super::elem::Elem;
+use crate::hashing::KeyHash;
+use crate::table::{Hashed, SegmentedIndex};
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -23,16 +23,25 @@ impl Place {
     }
 }
 
+impl Hashed for Place {
+    type Seed = ();
+
+    #[inline]
+    fn hash(&self, (): ()) -> KeyHash {
+        spread(self.hash)
+    }
+}
+
 /// A map from elements to positions; the elements themselves are the owner's, who passes a way to compare.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    places: HashTable<Place>,
+    places: SegmentedIndex<Place>,
     hasher: RandomState,
 }
 
-/// Spreads the kept 32 bits over the 64 that the table takes its bucket and tag from.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+/// Spreads the kept 32 bits over the 64 that the table takes its segment, bucket and tag from.
+fn spread(hash: u32) -> KeyHash {
+    KeyHash(u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 impl Index {
@@ -55,18 +64,13 @@ impl Index {
 
     /// Adds an element that is not in the index.
     pub(crate) fn insert(&mut self, elem: Elem<'_>, at: usize) {
-        let hash = self.hash(elem);
-        self.places.insert_unique(spread(hash), Place::new(at, hash), |place| spread(place.hash));
+        self.places.insert(Place::new(at, self.hash(elem)));
     }
 
     /// Forgets the element at position `at`.
     pub(crate) fn remove(&mut self, elem: Elem<'_>, at: usize) {
-        let hash = self.hash(elem);
-        let entry = self.places.find_entry(spread(hash), |place| place.at as usize == at);
-        entry.expect("an element of the collection is in its index").remove();
-        if self.places.capacity() > 64 && self.places.len() < self.places.capacity() / 8 {
-            self.places.shrink_to(self.places.len() * 2, |place| spread(place.hash));
-        }
+        let removed = self.places.remove(spread(self.hash(elem)), |place| place.at as usize == at);
+        assert!(removed.is_some(), "an element of the collection is in its index");
     }
 
     /// Notes that the element at position `from` is now at `to`.
@@ -78,6 +82,6 @@ impl Index {
 
     /// Bytes of memory that the index takes.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.places.allocation_size()
+        self.places.heap_bytes()
     }
 }

@@ -1,5 +1,6 @@
 //! The value types and the compact forms they are built from.
 
+mod capacity;
 mod dense;
 pub(crate) mod elem;
 pub(crate) mod hash;
@@ -8,6 +9,8 @@ mod item;
 pub(crate) mod list;
 mod pack;
 pub(crate) mod set;
+mod steps;
 pub(crate) mod string;
+mod thin;
 pub(crate) mod thresholds;
 pub(crate) mod zset;

@@ -4,6 +4,9 @@
 //! payload, and a tail that repeats the size of head and payload so that the entry before can be found. The bytes
 //! are ours alone: they never leave the process, so there is nothing to validate.
 //!
+//! A pack is 24 bytes and one allocation, because there may be one for every key. It holds less than 4 GiB: whoever adds asks
+//! [`Pack::takes`] before.
+//!
 //! | head | payload |
 //! | --- | --- |
 //! | `00..=bf` | that many bytes |
@@ -15,6 +18,7 @@
 //! Tail, read backwards: `00..=7f` is the size; `80..=bf` holds its high 6 bits, the byte before the low 8; `c0` is
 //! preceded by a u64.
 
+use super::capacity::{resize, rounded};
 use super::elem::Elem;
 
 const MAX_SHORT_BYTES: usize = 0xbf;
@@ -29,11 +33,17 @@ const MAX_SMALL_INT: i64 = 0xff - HEAD_SMALL_INT as i64;
 const TAIL_U64: u8 = 0xc0;
 
 /// A compact sequence of elements.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Pack {
-    bytes: Vec<u8>,
-    count: usize,
+    /// The entries, and room behind them.
+    buf: Box<[u8]>,
+    /// Bytes of `buf` that entries take.
+    len: u32,
+    count: u32,
 }
+
+/// A pack of several elements does not grow beyond this many bytes. Source: LISTPACK_MAX_SAFETY_LIMIT of Redis.
+const MAX_BYTES: usize = 1 << 30;
 
 /// A few bytes on the stack: a head or a tail.
 #[derive(Clone, Copy)]
@@ -169,7 +179,16 @@ fn first_entry_size(bytes: &[u8]) -> usize {
 impl Pack {
     /// Number of elements.
     pub(crate) fn len(&self) -> usize {
-        self.count
+        self.count as usize
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.buf[..self.len as usize]
+    }
+
+    /// Whether elements of `more_bytes` in all, heads aside, may be added: always to an empty pack.
+    pub(crate) fn takes(&self, more_bytes: usize) -> bool {
+        self.is_empty() || self.size_bytes().saturating_add(more_bytes) < MAX_BYTES
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -178,12 +197,12 @@ impl Pack {
 
     /// Bytes that the elements take.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.bytes.len()
+        self.len as usize
     }
 
     /// Bytes of memory that are reserved.
     pub(crate) fn capacity_bytes(&self) -> usize {
-        self.bytes.capacity()
+        self.buf.len()
     }
 
     /// Bytes that `elem` would take.
@@ -193,39 +212,40 @@ impl Pack {
 
     /// Visits the elements.
     pub(crate) fn iter(&self) -> Iter<'_> {
-        Iter { bytes: &self.bytes, start: 0, end: self.bytes.len(), left: self.count }
+        Iter { bytes: self.bytes(), start: 0, end: self.size_bytes(), left: self.len() }
     }
 
     /// Visits the elements `start..end`; both must be within the pack.
     pub(crate) fn range(&self, start: usize, end: usize) -> Iter<'_> {
         let (from, to) = (self.offset(start), self.offset(end));
-        Iter { bytes: &self.bytes, start: from, end: to, left: end - start }
+        Iter { bytes: self.bytes(), start: from, end: to, left: end - start }
     }
 
     /// The element at `index`.
     pub(crate) fn get(&self, index: usize) -> Option<Elem<'_>> {
-        (index < self.count).then(|| decode(&self.bytes[self.offset(index)..]).0)
+        (index < self.len()).then(|| decode(&self.bytes()[self.offset(index)..]).0)
     }
 
     /// Where the element at `index` (at most `len`) starts, found from the nearer end.
     fn offset(&self, index: usize) -> usize {
-        if index <= self.count / 2 {
+        let (bytes, count) = (self.bytes(), self.len());
+        if index <= count / 2 {
             let mut offset = 0;
             for _ in 0..index {
-                offset += first_entry_size(&self.bytes[offset..]);
+                offset += first_entry_size(&bytes[offset..]);
             }
             offset
         } else {
-            let mut offset = self.bytes.len();
-            for _ in index..self.count {
-                offset -= last_entry_size(&self.bytes[..offset]);
+            let mut offset = bytes.len();
+            for _ in index..count {
+                offset -= last_entry_size(&bytes[..offset]);
             }
             offset
         }
     }
 
     pub(crate) fn push_back(&mut self, elem: Elem<'_>) {
-        let end = self.bytes.len();
+        let end = self.size_bytes();
         self.write_at(end, 0, &Encoded::new(elem));
         self.count += 1;
     }
@@ -245,64 +265,89 @@ impl Pack {
     /// Replaces the element at `index`, which must exist.
     pub(crate) fn replace(&mut self, index: usize, elem: Elem<'_>) {
         let offset = self.offset(index);
-        let old_size = first_entry_size(&self.bytes[offset..]);
+        let old_size = first_entry_size(&self.bytes()[offset..]);
         self.write_at(offset, old_size, &Encoded::new(elem));
     }
 
     /// Removes the elements `start..end`, which must exist.
     pub(crate) fn remove_range(&mut self, start: usize, end: usize) {
         let (from, to) = (self.offset(start), self.offset(end));
-        self.bytes.drain(from..to);
-        self.count -= end - start;
+        self.buf.copy_within(to..self.len as usize, from);
+        self.set_len(self.size_bytes() - (to - from));
+        self.count -= small(end - start);
         self.shrink();
     }
 
     /// Removes the elements from `at` on; returns them.
     pub(crate) fn split_off(&mut self, at: usize) -> Self {
         let offset = self.offset(at);
-        let tail = Self { bytes: self.bytes[offset..].to_vec(), count: self.count - at };
-        self.bytes.truncate(offset);
-        self.count = at;
+        let mut tail = Self::default();
+        tail.append_bytes(&self.bytes()[offset..]);
+        tail.count = self.count - small(at);
+        self.set_len(offset);
+        self.count = small(at);
         self.shrink();
         tail
     }
 
     /// Appends every element of `other`.
     pub(crate) fn append(&mut self, other: &Self) {
-        self.reserve(other.bytes.len());
-        self.bytes.extend_from_slice(&other.bytes);
+        self.append_bytes(other.bytes());
         self.count += other.count;
+    }
+
+    fn append_bytes(&mut self, entries: &[u8]) {
+        let (end, new_end) = (self.size_bytes(), self.size_bytes() + entries.len());
+        self.reserve(new_end);
+        self.buf[end..new_end].copy_from_slice(entries);
+        self.set_len(new_end);
     }
 
     /// Replaces `old_size` bytes at `offset` by the entry.
     fn write_at(&mut self, offset: usize, old_size: usize, entry: &Encoded<'_>) {
-        let (new_size, old_len) = (entry.size(), self.bytes.len());
-        if new_size > old_size {
-            self.reserve(new_size - old_size);
-            self.bytes.resize(old_len + new_size - old_size, 0);
-        }
-        self.bytes.copy_within(offset + old_size..old_len, offset + new_size);
-        self.bytes.truncate(old_len - old_size + new_size);
-        entry.write(&mut self.bytes[offset..offset + new_size]);
+        let (new_size, old_len) = (entry.size(), self.size_bytes());
+        let new_len = old_len - old_size + new_size;
+        self.reserve(new_len);
+        self.buf.copy_within(offset + old_size..old_len, offset + new_size);
+        self.set_len(new_len);
+        entry.write(&mut self.buf[offset..offset + new_size]);
     }
 
-    /// Makes room with little slack: these forms exist to be small, and the allocator rounds up anyway.
-    fn reserve(&mut self, more: usize) {
-        let needed = self.bytes.len() + more;
-        if needed > self.bytes.capacity() {
-            self.bytes.reserve_exact(more + needed / 8);
+    fn set_len(&mut self, len: usize) {
+        self.len = u32::try_from(len).expect("a pack is asked before whether it takes more");
+    }
+
+    /// Makes room for `needed` bytes in all, and for no more than the allocator gives anyway.
+    fn reserve(&mut self, needed: usize) {
+        if needed > self.buf.len() {
+            resize(&mut self.buf, rounded(needed));
         }
     }
 
     fn shrink(&mut self) {
-        if self.bytes.len() < self.bytes.capacity() / 4 {
-            self.bytes.shrink_to(self.bytes.len() * 2);
+        if self.size_bytes() < self.buf.len() / 2 {
+            let capacity = rounded(self.size_bytes());
+            resize(&mut self.buf, capacity);
         }
     }
 }
 
+impl Clone for Pack {
+    /// Copies the entries without the room behind them.
+    fn clone(&self) -> Self {
+        let mut copy = Self::default();
+        copy.append(self);
+        copy
+    }
+}
+
+/// A number of elements of a pack, each of which takes at least two of its bytes.
+fn small(count: usize) -> u32 {
+    u32::try_from(count).expect("a pack has fewer than 2^32 bytes")
+}
+
 /// Visits the elements of a [`Pack`], from both ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Iter<'a> {
     bytes: &'a [u8],
     start: usize,

@@ -16,7 +16,7 @@ pub struct Str(StrForm);
 #[derive(Clone, Debug)]
 enum StrForm {
     Int(i64),
-    Bytes(Vec<u8>),
+    Bytes(Box<[u8]>),
     /// Bytes that were changed in place: Redis calls them raw whatever their length.
     Raw(Vec<u8>),
 }
@@ -26,7 +26,7 @@ impl Str {
     pub fn new(bytes: &[u8]) -> Self {
         match Elem::new(bytes) {
             Elem::Int(value) => Self(StrForm::Int(value)),
-            Elem::Bytes(bytes) => Self(StrForm::Bytes(bytes.to_vec())),
+            Elem::Bytes(bytes) => Self(StrForm::Bytes(bytes.into())),
         }
     }
 
@@ -40,7 +40,8 @@ impl Str {
         if !matches!(self.0, StrForm::Raw(_)) {
             self.0 = StrForm::Raw(match std::mem::replace(&mut self.0, StrForm::Int(0)) {
                 StrForm::Int(value) => Elem::Int(value).to_vec(),
-                StrForm::Bytes(bytes) | StrForm::Raw(bytes) => bytes,
+                StrForm::Bytes(bytes) => bytes.into_vec(),
+                StrForm::Raw(bytes) => bytes,
             });
         }
         match &mut self.0 {
@@ -64,7 +65,7 @@ impl From<Vec<u8>> for Str {
     fn from(bytes: Vec<u8>) -> Self {
         match numeric::parse_i64(&bytes) {
             Some(value) => Self(StrForm::Int(value)),
-            None => Self(StrForm::Bytes(bytes)),
+            None => Self(StrForm::Bytes(bytes.into_boxed_slice())),
         }
     }
 }
@@ -126,7 +127,7 @@ impl<'a> StrRef<'a> {
     pub fn to_str(self) -> Str {
         Str(match (self.elem, self.raw) {
             (Elem::Int(value), _) => StrForm::Int(value),
-            (Elem::Bytes(bytes), false) => StrForm::Bytes(bytes.to_vec()),
+            (Elem::Bytes(bytes), false) => StrForm::Bytes(bytes.into()),
             (Elem::Bytes(bytes), true) => StrForm::Raw(bytes.to_vec()),
         })
     }

@@ -54,7 +54,11 @@ impl Hash {
 
     /// Sets a field; true if the field is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &Thresholds) -> bool {
-        if field.len().max(value.len()) > limits.hash_max_listpack_value {
+        let fits = match &self.0 {
+            Form::Pack(pack) => pack.takes(field.len() + value.len()),
+            Form::Table(_) => true,
+        };
+        if field.len().max(value.len()) > limits.hash_max_listpack_value || !fits {
             self.become_table();
         }
         let (name, value) = (Elem::new(field), Elem::new(value));

@@ -1,44 +1,47 @@
 //! Walks a list from both ends, without allocating.
 //!
 //! The two ends move independently, each with a chunk number and a walk within that chunk; that they do not cross is
-//! the business of `left` alone.
+//! the business of `left` alone. One compact sequence is one walk.
 
-use super::List;
+use super::Form;
+use super::chunks::Chunks;
 use crate::types::elem::Elem;
 use crate::types::pack;
 
-/// Visits elements of a [`List`], from both ends.
+/// Visits elements of a [`List`](crate::List), from both ends.
 #[derive(Clone, Debug)]
-pub struct Iter<'a> {
-    list: &'a List,
-    front: End<'a>,
-    back: End<'a>,
-    left: usize,
+pub struct Iter<'a>(Walk<'a>);
+
+#[derive(Clone, Debug)]
+enum Walk<'a> {
+    One(pack::Iter<'a>),
+    Many { chunks: &'a Chunks, front: End<'a>, back: End<'a>, left: usize },
 }
 
 #[derive(Clone, Debug)]
 struct End<'a> {
     chunk: usize,
-    walk: Option<pack::Iter<'a>>,
+    walk: pack::Iter<'a>,
 }
 
 impl<'a> Iter<'a> {
     /// `start <= end <= len`.
-    pub(super) fn new(list: &'a List, start: usize, end: usize) -> Self {
-        let nowhere = End { chunk: 0, walk: None };
-        if start == end {
-            return Self { list, front: nowhere.clone(), back: nowhere, left: 0 };
-        }
-        let (first, from) = list.locate(start);
-        let (last, to) = list.locate(end - 1);
-        let front = list.chunks[first].range(from, list.chunks[first].len());
-        let back = list.chunks[last].range(0, to + 1);
-        Self {
-            list,
-            front: End { chunk: first, walk: Some(front) },
-            back: End { chunk: last, walk: Some(back) },
-            left: end - start,
-        }
+    pub(super) fn new(form: &'a Form, start: usize, end: usize) -> Self {
+        Self(match form {
+            Form::One(pack) => Walk::One(pack.range(start, end)),
+            Form::Many(_) if start == end => Walk::One(pack::Iter::default()),
+            Form::Many(chunks) => {
+                let (first, from) = chunks.locate(start);
+                let (last, to) = chunks.locate(end - 1);
+                let packs = &chunks.chunks;
+                Walk::Many {
+                    chunks,
+                    front: End { chunk: first, walk: packs[first].range(from, packs[first].len()) },
+                    back: End { chunk: last, walk: packs[last].range(0, to + 1) },
+                    left: end - start,
+                }
+            }
+        })
     }
 }
 
@@ -46,30 +49,41 @@ impl<'a> Iterator for Iter<'a> {
     type Item = Elem<'a>;
 
     fn next(&mut self) -> Option<Elem<'a>> {
-        self.left = self.left.checked_sub(1)?;
+        let (chunks, front, left) = match &mut self.0 {
+            Walk::One(walk) => return walk.next(),
+            Walk::Many { chunks, front, left, .. } => (chunks, front, left),
+        };
+        *left = left.checked_sub(1)?;
         loop {
-            if let Some(elem) = self.front.walk.as_mut()?.next() {
+            if let Some(elem) = front.walk.next() {
                 return Some(elem);
             }
-            self.front.chunk += 1;
-            self.front.walk = Some(self.list.chunks.get(self.front.chunk)?.iter());
+            front.chunk += 1;
+            front.walk = chunks.chunks.get(front.chunk)?.iter();
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        match &self.0 {
+            Walk::One(walk) => walk.size_hint(),
+            Walk::Many { left, .. } => (*left, Some(*left)),
+        }
     }
 }
 
 impl DoubleEndedIterator for Iter<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
+        let (chunks, back, left) = match &mut self.0 {
+            Walk::One(walk) => return walk.next_back(),
+            Walk::Many { chunks, back, left, .. } => (chunks, back, left),
+        };
+        *left = left.checked_sub(1)?;
         loop {
-            if let Some(elem) = self.back.walk.as_mut()?.next_back() {
+            if let Some(elem) = back.walk.next_back() {
                 return Some(elem);
             }
-            self.back.chunk = self.back.chunk.checked_sub(1)?;
-            self.back.walk = Some(self.list.chunks.get(self.back.chunk)?.iter());
+            back.chunk = back.chunk.checked_sub(1)?;
+            back.walk = chunks.chunks.get(back.chunk)?.iter();
         }
     }
 }

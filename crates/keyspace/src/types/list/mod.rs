@@ -1,16 +1,18 @@
-//! Lists: a deque of compact chunks.
+//! Lists: one compact sequence, or a deque of them.
 //!
 //! Both ends are O(1); the middle is found by walking chunks, not elements, and a change there moves the bytes of one
-//! chunk. One chunk within the limits is what Redis calls a listpack, more a quicklist; as in Redis, a list goes back
-//! to a listpack when it has shrunk to one chunk of at most half the limit.
+//! chunk. One chunk within the limits is what Redis calls a listpack, anything more a quicklist; as in Redis, a list goes
+//! back to a listpack when it has shrunk to one chunk of at most half the limit.
 
+mod chunks;
 mod iter;
+mod limit;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-
+use chunks::Chunks;
 pub use iter::Iter;
+use limit::ChunkLimit;
 
 use super::elem::Elem;
 use super::pack::Pack;
@@ -18,44 +20,19 @@ use super::thresholds::Thresholds;
 
 /// A list.
 #[derive(Clone, Debug, Default)]
-pub struct List {
-    /// No chunk is empty.
-    chunks: VecDeque<Pack>,
-    len: usize,
-    limit: ChunkLimit,
-    /// Whether Redis would call it a quicklist.
-    quick: bool,
+pub struct List(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    /// What Redis calls a listpack.
+    One(Pack),
+    /// What Redis calls a quicklist.
+    Many(Box<Chunks>),
 }
 
-/// How large a chunk may grow; one element always fits.
-#[derive(Clone, Copy, Debug)]
-struct ChunkLimit {
-    bytes: usize,
-    count: usize,
-}
-
-impl ChunkLimit {
-    /// Source: `quicklistNodeLimit` of Redis: with a limit of elements, 8 kB are a limit too.
-    fn new(list_max_listpack_size: i32) -> Self {
-        const SAFETY_LIMIT_BYTES: usize = 8192;
-        match list_max_listpack_size {
-            -1 => Self { bytes: 4096, count: usize::MAX },
-            -2 => Self { bytes: 8192, count: usize::MAX },
-            -3 => Self { bytes: 16_384, count: usize::MAX },
-            -4 => Self { bytes: 32_768, count: usize::MAX },
-            ..=-5 => Self { bytes: 65_536, count: usize::MAX },
-            count => Self { bytes: SAFETY_LIMIT_BYTES, count: usize::try_from(count).map_or(1, |count| count.max(1)) },
-        }
-    }
-
-    fn allows(self, bytes: usize, count: usize) -> bool {
-        bytes <= self.bytes && count <= self.count
-    }
-}
-
-impl Default for ChunkLimit {
+impl Default for Form {
     fn default() -> Self {
-        Self::new(Thresholds::default().list_max_listpack_size)
+        Self::One(Pack::default())
     }
 }
 
@@ -67,84 +44,74 @@ impl List {
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.len
+        match &self.0 {
+            Form::One(pack) => pack.len(),
+            Form::Many(chunks) => chunks.len(),
+        }
     }
 
     /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Prepends an element.
     pub fn push_front(&mut self, elem: &[u8], limits: &Thresholds) {
-        self.limit = ChunkLimit::new(limits.list_max_listpack_size);
-        let elem = Elem::new(elem);
-        match self.chunks.front_mut() {
-            Some(chunk) if takes(chunk, elem, self.limit) => chunk.push_front(elem),
-            _ => self.chunks.push_front(single(elem)),
-        }
-        self.len += 1;
-        self.note_growth();
+        self.insert_elem(0, Elem::new(elem), limits);
     }
 
     /// Appends an element.
     pub fn push_back(&mut self, elem: &[u8], limits: &Thresholds) {
-        self.limit = ChunkLimit::new(limits.list_max_listpack_size);
-        let elem = Elem::new(elem);
-        match self.chunks.back_mut() {
-            Some(chunk) if takes(chunk, elem, self.limit) => chunk.push_back(elem),
-            _ => self.chunks.push_back(single(elem)),
-        }
-        self.len += 1;
-        self.note_growth();
+        self.insert_elem(self.len(), Elem::new(elem), limits);
     }
 
     /// Removes and returns the first element.
     pub fn pop_front(&mut self) -> Option<Vec<u8>> {
-        let elem = self.chunks.front()?.iter().next()?.to_vec();
+        let elem = self.iter().next()?.to_vec();
         self.remove_range(0, 1);
         Some(elem)
     }
 
     /// Removes and returns the last element.
     pub fn pop_back(&mut self) -> Option<Vec<u8>> {
-        let elem = self.chunks.back()?.iter().next_back()?.to_vec();
-        self.remove_range(self.len - 1, self.len);
+        let elem = self.iter().next_back()?.to_vec();
+        self.remove_range(self.len() - 1, self.len());
         Some(elem)
     }
 
     /// The element at `index`; negative indices count from the end.
     pub fn get(&self, index: i64) -> Option<Elem<'_>> {
-        let (chunk, at) = self.locate(self.resolve(index)?);
-        self.chunks[chunk].get(at)
+        let index = self.resolve(index)?;
+        match &self.0 {
+            Form::One(pack) => pack.get(index),
+            Form::Many(chunks) => chunks.get(index),
+        }
     }
 
     /// Replaces the element at `index` (negative: from the end); false out of range.
     pub fn set(&mut self, index: i64, elem: &[u8], limits: &Thresholds) -> bool {
         let Some(index) = self.resolve(index) else { return false };
-        self.limit = ChunkLimit::new(limits.list_max_listpack_size);
-        let elem = Elem::new(elem);
-        let (chunk, at) = self.locate(index);
-        let new_size = self.chunks[chunk].size_bytes() + Pack::encoded_size(elem);
-        if self.limit.allows(new_size, 1) || self.chunks[chunk].len() == 1 {
-            self.chunks[chunk].replace(at, elem);
-            self.note_growth();
-        } else {
-            self.remove_range(index, index + 1);
-            self.insert_elem(index, elem);
+        let (elem, limit) = (Elem::new(elem), ChunkLimit::of(limits));
+        if let Form::One(pack) = &mut self.0
+            && limit.allows(pack.size_bytes() + Pack::encoded_size(elem), 1)
+        {
+            pack.replace(index, elem);
+            return true;
         }
+        self.many(limit).set(index, elem);
+        self.become_one_if_small();
         true
     }
 
     /// Visits every element.
     pub fn iter(&self) -> Iter<'_> {
-        self.range(0, self.len)
+        self.range(0, self.len())
     }
 
     /// Visits the elements `start..end`, clamped to the list.
     pub fn range(&self, start: usize, end: usize) -> Iter<'_> {
-        let end = end.min(self.len);
-        Iter::new(self, start.min(end), end)
+        let end = end.min(self.len());
+        Iter::new(&self.0, start.min(end), end)
     }
 
     /// Inserts so that the new element has index `at` (at most `len`).
@@ -153,181 +120,133 @@ impl List {
     ///
     /// When `at` is beyond the end.
     pub fn insert(&mut self, at: usize, elem: &[u8], limits: &Thresholds) {
-        assert!(at <= self.len, "insertion beyond the end of a list");
-        self.limit = ChunkLimit::new(limits.list_max_listpack_size);
-        self.insert_elem(at, Elem::new(elem));
+        assert!(at <= self.len(), "insertion beyond the end of a list");
+        self.insert_elem(at, Elem::new(elem), limits);
     }
 
-    fn insert_elem(&mut self, at: usize, elem: Elem<'_>) {
-        let (chunk, offset) = if at == self.len { (self.chunks.len(), 0) } else { self.locate(at) };
-        self.len += 1;
-        if offset == 0 {
-            self.insert_between(chunk, elem);
-        } else if takes(&self.chunks[chunk], elem, self.limit) {
-            self.chunks[chunk].insert(offset, elem);
-        } else {
-            let tail = self.chunks[chunk].split_off(offset);
-            self.chunks.insert(chunk + 1, tail);
-            self.insert_between(chunk + 1, elem);
+    #[inline]
+    fn insert_elem(&mut self, at: usize, elem: Elem<'_>, limits: &Thresholds) {
+        let limit = ChunkLimit::of(limits);
+        match &mut self.0 {
+            Form::One(pack) if limit.takes(pack, elem) => pack.insert(at, elem),
+            Form::One(_) | Form::Many(_) => self.many(limit).insert(at, elem),
         }
-        self.note_growth();
     }
 
-    /// Inserts at the seam before `chunk`: into a neighbour that has room, else as a chunk of its own.
-    fn insert_between(&mut self, chunk: usize, elem: Elem<'_>) {
-        let limit = self.limit;
-        if self.chunks.get(chunk).is_some_and(|next| takes(next, elem, limit)) {
-            self.chunks[chunk].push_front(elem);
-        } else if chunk > 0 && takes(&self.chunks[chunk - 1], elem, limit) {
-            self.chunks[chunk - 1].push_back(elem);
-        } else {
-            self.chunks.insert(chunk, single(elem));
+    /// The list as chunks, which it is from now on, with this limit.
+    fn many(&mut self, limit: ChunkLimit) -> &mut Chunks {
+        if let Form::One(pack) = &mut self.0 {
+            self.0 = Form::Many(Box::new(Chunks::from_one(std::mem::take(pack), limit)));
+        }
+        match &mut self.0 {
+            Form::Many(chunks) => {
+                chunks.set_limit(limit);
+                chunks
+            }
+            Form::One(_) => unreachable!("made many above"),
+        }
+    }
+
+    fn become_one_if_small(&mut self) {
+        if let Form::Many(chunks) = &mut self.0
+            && let Some(only) = chunks.take_if_small()
+        {
+            self.0 = Form::One(only);
         }
     }
 
     /// Removes the elements `start..end`, clamped to the list; returns how many.
     pub fn remove_range(&mut self, start: usize, end: usize) -> usize {
-        let end = end.min(self.len);
+        let end = end.min(self.len());
         if start >= end {
             return 0;
         }
-        let (first, kept) = self.locate(start);
-        let (mut chunk, mut at) = (first, kept);
-        let mut left = end - start;
-        let mut emptied = 0;
-        while left > 0 {
-            let pack = &mut self.chunks[chunk];
-            let here = left.min(pack.len() - at);
-            if here == pack.len() {
-                emptied += 1;
-            } else {
-                pack.remove_range(at, at + here);
-            }
-            left -= here;
-            at = 0;
-            chunk += 1;
+        match &mut self.0 {
+            Form::One(pack) => pack.remove_range(start, end),
+            Form::Many(chunks) => chunks.remove_range(start, end),
         }
-        // The emptied chunks are neighbours: only the first and the last touched one can have kept elements.
-        let from = if kept > 0 { first + 1 } else { first };
-        self.chunks.drain(from..from + emptied);
-        self.len -= end - start;
-        self.join_around(first);
-        self.note_shrinkage();
+        self.become_one_if_small();
         end - start
-    }
-
-    /// Joins the chunks beside the seam before `chunk` when together they fill at most half of one.
-    fn join_around(&mut self, chunk: usize) {
-        for right in [chunk + 1, chunk] {
-            if right == 0 || right >= self.chunks.len() {
-                continue;
-            }
-            let (left, next) = (&self.chunks[right - 1], &self.chunks[right]);
-            let (bytes, count) = (left.size_bytes() + next.size_bytes(), left.len() + next.len());
-            if self.limit.allows(bytes.saturating_mul(2), count.saturating_mul(2)) {
-                let next = self.chunks.remove(right);
-                self.chunks[right - 1].append(&next.unwrap_or_default());
-            }
-        }
     }
 
     /// Keeps only the elements `start..end`.
     pub fn trim(&mut self, start: usize, end: usize) {
-        self.remove_range(end.max(start), self.len);
+        self.remove_range(end.max(start), self.len());
         self.remove_range(0, start);
     }
 
     /// Removes elements equal to `elem` as LREM: the first `count`, the last `-count`, all for 0; returns how many.
     pub fn remove(&mut self, count: i64, elem: &[u8]) -> usize {
         let elem = Elem::new(elem);
-        let most = if count == 0 { usize::MAX } else { usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX) };
-        let mut removed = 0;
-        let chunks = self.chunks.len();
-        for step in 0..chunks {
-            let chunk = if count < 0 { chunks - 1 - step } else { step };
-            let pack = &mut self.chunks[chunk];
-            let mut cursor = if count < 0 { pack.len() } else { 0 };
-            while removed < most {
-                let found = if count < 0 {
-                    pack.range(0, cursor).rposition(|other| other == elem)
-                } else {
-                    pack.range(cursor, pack.len()).position(|other| other == elem).map(|at| cursor + at)
-                };
-                let Some(at) = found else { break };
-                pack.remove_range(at, at + 1);
-                cursor = at;
-                removed += 1;
-            }
+        let mut budget = Budget::of(count);
+        match &mut self.0 {
+            Form::One(pack) => budget.remove_from(pack, elem),
+            Form::Many(chunks) => chunks.remove_equal(&mut budget, elem),
         }
-        self.chunks.retain(|pack| !pack.is_empty());
-        self.len -= removed;
-        self.note_shrinkage();
-        removed
+        self.become_one_if_small();
+        budget.removed
     }
 
     /// The name that `OBJECT ENCODING` replies.
     pub fn encoding(&self) -> &'static str {
-        if self.quick { "quicklist" } else { "listpack" }
+        match &self.0 {
+            Form::One(_) => "listpack",
+            Form::Many(_) => "quicklist",
+        }
     }
 
     pub(crate) fn free_effort(&self) -> usize {
-        self.chunks.len().max(1)
+        match &self.0 {
+            Form::One(_) => 1,
+            Form::Many(chunks) => chunks.count(),
+        }
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        let packs: usize = self.chunks.iter().map(Pack::capacity_bytes).sum();
-        packs + self.chunks.capacity() * size_of::<Pack>()
+        match &self.0 {
+            Form::One(pack) => pack.capacity_bytes(),
+            Form::Many(chunks) => size_of::<Chunks>() + chunks.heap_bytes(),
+        }
     }
 
     fn resolve(&self, index: i64) -> Option<usize> {
         let from_end = usize::try_from(index.unsigned_abs()).ok()?;
-        let index = if index < 0 { self.len.checked_sub(from_end)? } else { from_end };
-        (index < self.len).then_some(index)
+        let index = if index < 0 { self.len().checked_sub(from_end)? } else { from_end };
+        (index < self.len()).then_some(index)
+    }
+}
+
+/// How many more elements LREM removes, and from which end on.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    from_end: bool,
+    most: usize,
+    removed: usize,
+}
+
+impl Budget {
+    fn of(count: i64) -> Self {
+        let most = if count == 0 { usize::MAX } else { usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX) };
+        Self { from_end: count < 0, most, removed: 0 }
     }
 
-    /// The chunk of the element at `index`, which must exist, and its position there; found from the nearer end.
-    fn locate(&self, index: usize) -> (usize, usize) {
-        if index < self.len / 2 {
-            let mut at = index;
-            for (chunk, pack) in self.chunks.iter().enumerate() {
-                if at < pack.len() {
-                    return (chunk, at);
-                }
-                at -= pack.len();
-            }
-        } else {
-            let mut from_end = self.len - index;
-            for (chunk, pack) in self.chunks.iter().enumerate().rev() {
-                if from_end <= pack.len() {
-                    return (chunk, pack.len() - from_end);
-                }
-                from_end -= pack.len();
-            }
+    fn is_spent(&self) -> bool {
+        self.removed == self.most
+    }
+
+    /// Removes equal elements from one chunk.
+    fn remove_from(&mut self, pack: &mut Pack, elem: Elem<'_>) {
+        let mut cursor = if self.from_end { pack.len() } else { 0 };
+        while !self.is_spent() {
+            let found = if self.from_end {
+                pack.range(0, cursor).rposition(|other| other == elem)
+            } else {
+                pack.range(cursor, pack.len()).position(|other| other == elem).map(|at| cursor + at)
+            };
+            let Some(at) = found else { return };
+            pack.remove_range(at, at + 1);
+            cursor = at;
+            self.removed += 1;
         }
-        unreachable!("the chunks of a list hold {} elements, {index} was asked for", self.len)
     }
-
-    fn note_growth(&mut self) {
-        self.quick |= match (self.chunks.len(), self.chunks.front()) {
-            (1, Some(only)) => !self.limit.allows(only.size_bytes(), only.len()),
-            (chunks, _) => chunks > 1,
-        };
-    }
-
-    fn note_shrinkage(&mut self) {
-        self.quick &= match (self.chunks.len(), self.chunks.front()) {
-            (1, Some(only)) => only.size_bytes() > self.limit.bytes / 2 || only.len() > self.limit.count / 2,
-            (chunks, _) => chunks > 1,
-        };
-    }
-}
-
-fn single(elem: Elem<'_>) -> Pack {
-    let mut pack = Pack::default();
-    pack.push_back(elem);
-    pack
-}
-
-fn takes(chunk: &Pack, elem: Elem<'_>, limit: ChunkLimit) -> bool {
-    limit.allows(chunk.size_bytes() + Pack::encoded_size(elem), chunk.len() + 1)
 }

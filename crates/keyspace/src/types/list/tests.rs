@@ -39,7 +39,9 @@ fn check(list: &List, model: &[Vec<u8>]) {
         model.iter().rev().cloned().collect::<Vec<_>>()
     );
     assert_eq!(list.len(), model.len());
-    assert!(list.chunks.iter().all(|chunk| !chunk.is_empty()));
+    if let Form::Many(chunks) = &list.0 {
+        assert!(chunks.chunks.iter().all(|chunk| !chunk.is_empty()));
+    }
 }
 
 proptest! {

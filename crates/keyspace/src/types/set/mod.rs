@@ -87,7 +87,7 @@ impl Set {
                 self.0 = Form::Pack(pack);
             }
             Form::Ints(_) => self.become_table(),
-            Form::Pack(_) if fits_pack => {}
+            Form::Pack(pack) if fits_pack && pack.takes(text_len) => {}
             Form::Pack(_) => self.become_table(),
             Form::Table(_) => {}
         }

@@ -91,7 +91,11 @@ impl ZSet {
             }
             None => {}
         }
-        if self.len() >= limits.zset_max_listpack_entries || member.len() > limits.zset_max_listpack_value {
+        let fits = match &self.0 {
+            Form::Small(pack) => pack.takes(member.len()),
+            Form::Large(_) => true,
+        };
+        if self.len() >= limits.zset_max_listpack_entries || member.len() > limits.zset_max_listpack_value || !fits {
             self.become_large();
         }
         match &mut self.0 {

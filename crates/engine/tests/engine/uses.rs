@@ -1,0 +1,63 @@
+//! When keys were last used: OBJECT IDLETIME.
+
+use crate::support::Rig;
+
+/// The idle times of keys a, b and c, in seconds.
+fn idle(rig: &mut Rig) -> String {
+    let client = rig.client();
+    let reply = rig.ask(client, "OBJECT IDLETIME a\nOBJECT IDLETIME b\nOBJECT IDLETIME c");
+    rig.engine.disconnect(client);
+    reply
+}
+
+#[test]
+fn a_key_is_idle_since_it_was_last_read_or_written() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1\nRPUSH b 1\nSET c 1 EX 1000");
+    rig.pass_ms(5_000);
+    assert_eq!(idle(&mut rig), ":5|:5|:5|");
+    rig.ask(client, "GET a\nRPUSH b 2\nEXPIRE c 100");
+    rig.pass_ms(2_000);
+    assert_eq!(idle(&mut rig), ":2|:2|:2|");
+    assert_eq!(rig.ask(client, "OBJECT IDLETIME nothing"), "$-1|");
+}
+
+#[test]
+fn looking_at_a_key_does_not_use_it() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1\nSET b 1\nSET c 1");
+    rig.pass_ms(5_000);
+    rig.ask(client, "EXISTS a\nTYPE b\nTTL c\nOBJECT ENCODING a\nSCAN 0\nKEYS *\nRANDOMKEY\nDEBUG OBJECT b");
+    assert_eq!(idle(&mut rig), ":5|:5|:5|");
+    rig.ask(client, "TOUCH a");
+    assert_eq!(idle(&mut rig), ":0|:5|:5|");
+}
+
+#[test]
+fn a_client_that_does_not_touch_uses_no_key_but_by_touch() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1\nSET b 1\nSET c 1");
+    rig.pass_ms(5_000);
+    rig.ask(client, "CLIENT NO-TOUCH ON\nGET a\nTOUCH b\nMULTI\nGET c\nEXEC");
+    assert_eq!(idle(&mut rig), ":5|:0|:5|");
+    rig.ask(client, "CLIENT NO-TOUCH OFF\nGET a");
+    assert_eq!(idle(&mut rig), ":0|:0|:5|");
+}
+
+#[test]
+fn no_use_is_noted_while_a_child_shares_the_memory() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1\nSET b 1\nSET c 1");
+    rig.pass_ms(5_000);
+    rig.ask(client, "BGREWRITEAOF");
+    rig.turn();
+    rig.ask(client, "GET a");
+    assert_eq!(idle(&mut rig), ":5|:5|:5|");
+    rig.settle();
+    rig.ask(client, "GET a");
+    assert!(idle(&mut rig).starts_with(":0|"));
+}
