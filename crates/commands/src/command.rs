@@ -245,7 +245,6 @@ impl Command {
     }
 
     /// Completes a row with the arguments that it takes, in the notation of [`syntax`](crate::syntax).
-    #[expect(dead_code, reason = "rows get their lines next")]
     pub(crate) const fn takes(mut self, syntax: &'static str) -> Self {
         self.syntax = syntax;
         self

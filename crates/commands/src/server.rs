@@ -7,28 +7,44 @@ use crate::docs::{categories, command_docs, command_info, commands};
 use crate::getkeys::{Positions, access, getkeys};
 use crate::glob::Pattern;
 use crate::table::{find, find_subcommand, subcommands};
-use crate::{CommandError, Ctx, Handler, parse};
+use crate::{CommandError, Ctx, parse};
 
 const ANYTIME: u32 = Flags::LOADING | Flags::STALE;
 const COMMAND: u32 = ANYTIME | Flags::CONNECTION_CATEGORY;
 
-/// A row of COMMAND or one of its subcommands.
-const fn row(name: &'static str, arity: i32, run: Handler, since: &'static str, summary: &'static str) -> Command {
-    Command::data(name, arity, COMMAND, Keys::None, run).doc(Group::Server, since, "O(N) by the commands", summary)
+/// A row of this module.
+macro_rules! row {
+    ($group:ident $name:literal $arity:literal $flags:expr, $run:path, $syntax:literal;
+     $since:literal $cost:literal $summary:literal) => {
+        Command::data($name, $arity, $flags, Keys::None, $run)
+            .doc(Group::$group, $since, $cost, $summary)
+            .takes($syntax)
+    };
 }
 
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Command] = &[
-    Command::data("echo", 2, ANYTIME | Flags::FAST, Keys::None, echo).doc(Group::Connection, "1.0.0", "O(1)", "Answers its argument."),
-    Command::data("time", 1, ANYTIME | Flags::FAST, Keys::None, time).doc(Group::Server, "2.6.0", "O(1)", "Answers the server's time."),
-    Command::data("command", -1, COMMAND | Flags::CONTAINER, Keys::None, command).doc(Group::Server, "2.8.13", "O(N) by the commands", "Answers what is known of all commands."),
-    row("command|count", 2, count, "2.8.13", "Counts the commands."),
-    row("command|docs", -2, docs, "7.0.0", "Answers documentation of commands."),
-    row("command|getkeys", -3, getkeys_of_request, "2.8.13", "Answers the keys of a request."),
-    row("command|getkeysandflags", -3, getkeysandflags, "7.0.0", "Answers the keys of a request and how it uses them."),
-    row("command|help", 2, help, "5.0.0", "Answers how COMMAND is used."),
-    row("command|info", -2, info, "2.8.13", "Answers what is known of commands."),
-    row("command|list", -2, list, "7.0.0", "Answers the names of commands."),
+    row!(Connection "echo" 2 ANYTIME | Flags::FAST, echo, "message";
+        "1.0.0" "O(1)" "Answers its argument."),
+    row!(Server "time" 1 ANYTIME | Flags::FAST, time, "";
+        "2.6.0" "O(1)" "Answers the server's time."),
+    row!(Server "command" -1 COMMAND | Flags::CONTAINER, command, "";
+        "2.8.13" "O(N) by the commands" "Answers what is known of all commands."),
+    row!(Server "command|count" 2 COMMAND, count, "";
+        "2.8.13" "O(1)" "Counts the commands."),
+    row!(Server "command|docs" -2 COMMAND, docs, "[command-name...]";
+        "7.0.0" "O(N) by the commands" "Answers documentation of commands."),
+    row!(Server "command|getkeys" -3 COMMAND, getkeys_of_request, "command [arg...]";
+        "2.8.13" "O(N) by the arguments" "Answers the keys of a request."),
+    row!(Server "command|getkeysandflags" -3 COMMAND, getkeysandflags, "command [arg...]";
+        "7.0.0" "O(N) by the arguments" "Answers the keys of a request and how it uses them."),
+    row!(Server "command|help" 2 COMMAND, help, "";
+        "5.0.0" "O(1)" "Answers how COMMAND is used."),
+    row!(Server "command|info" -2 COMMAND, info, "[command-name...]";
+        "2.8.13" "O(N) by the commands" "Answers what is known of commands."),
+    row!(Server "command|list" -2 COMMAND, list,
+        "[FILTERBY (MODULE module-name | ACLCAT category | PATTERN pattern)]";
+        "7.0.0" "O(N) by the commands" "Answers the names of commands."),
 ];
 
 fn echo(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {

@@ -11,8 +11,9 @@
 //! | `[…]`, `(…)` | may be left out; must be there |
 //! | `a \| b` in brackets | one of these |
 //! | `x…` written `x...` | once or more; behind brackets that begin with a word, that word is repeated too |
-//! | `name:` before brackets | names what they hold |
+//! | `name:` before brackets or a word as it stands | names them, where the usual name is another |
 //! | `name:integer` | gives the type of an argument that its name does not tell |
+//! | `name:<text>` | is shown as that text |
 //!
 //! ```
 //! use commands::syntax::{Kind, parse};
@@ -27,8 +28,10 @@ use std::borrow::Cow;
 /// One argument, or a group of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument<'s> {
-    /// Its name in the documentation.
+    /// Its name in the documentation: unless the line gives one, that of an argument itself, or its word in lower case.
     pub name: Cow<'s, str>,
+    /// What a person is shown in its place, where that is not the name.
+    pub shown_as: Option<&'s str>,
     /// The word that stands before it.
     pub token: Option<&'s str>,
     /// What it is.
@@ -83,11 +86,11 @@ impl Kind<'_> {
     /// The type of an argument by its name, unless its line says otherwise.
     fn of(name: &str) -> Self {
         match name {
-            "key" | "key1" | "key2" | "newkey" | "source" | "destination" | "sourcekey" | "destkey" => Self::Key,
-            "seconds" | "milliseconds" | "increment" | "decrement" | "offset" | "count" | "index" | "numkeys"
-            | "limit" | "rank" | "len" | "cursor" | "start" | "stop" | "end" | "db" | "destination-db"
-            | "client-id" | "timeout" | "numlocal" | "numreplicas" | "bit" | "value-index" => Self::Integer,
-            "score" | "min-score" | "max-score" => Self::Double,
+            "key" | "newkey" | "source" | "destination" | "src" | "dst" => Self::Key,
+            "seconds" | "milliseconds" | "timeout" | "increment" | "decrement" | "offset" | "count" | "num-matches"
+            | "limit" | "rank" | "len" | "numkeys" | "cursor" | "start" | "stop" | "end" | "index" | "index1"
+            | "index2" | "db" | "destination-db" | "weight" | "client-id" | "protover" => Self::Integer,
+            "score" => Self::Double,
             "pattern" => Self::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
             _ => Self::String,
@@ -131,20 +134,25 @@ pub fn word_count(arguments: &[Argument<'_>]) -> (usize, Option<usize>) {
 
 impl Argument<'_> {
     fn word_count(&self) -> (usize, Option<usize>) {
+        let (least, most) = self.word_count_once();
+        (if self.optional { 0 } else { least }, most.filter(|_| !self.multiple))
+    }
+
+    /// Of one that is there, and not repeated.
+    fn word_count_once(&self) -> (usize, Option<usize>) {
         let (least, most) = match &self.kind {
             Kind::PureToken => (0, Some(0)),
             Kind::Block(parts) => word_count(parts),
             Kind::OneOf(choices) => {
-                let counts: Vec<_> = choices.iter().map(Self::word_count).collect();
-                let least = counts.iter().map(|(least, _)| *least).min().unwrap_or(0);
-                let most = counts.iter().map(|(_, most)| *most).collect::<Option<Vec<_>>>();
+                // Whichever is chosen is there, even where it is marked as one that may be left out (CLIENT KILL).
+                let least = choices.iter().map(|choice| choice.word_count_once().0).min().unwrap_or(0);
+                let most: Option<Vec<_>> = choices.iter().map(|choice| choice.word_count().1).collect();
                 (least, most.and_then(|most| most.into_iter().max()))
             }
             _ => (1, Some(1)),
         };
         let token = usize::from(self.token.is_some());
-        let least = if self.optional { 0 } else { least + token };
-        (least, most.filter(|_| !self.multiple).map(|most| most + token))
+        (least + token, most.map(|most| most + token))
     }
 }
 
@@ -191,12 +199,13 @@ impl<'s> Reader<'s> {
 
     fn argument(&mut self) -> Result<Argument<'s>, SyntaxError> {
         let mut argument = match self.rest().as_bytes().first() {
-            Some(b'[' | b'(') => self.group(None)?,
+            Some(b'[' | b'(') => self.group()?,
+            Some(b'<') => self.shown("")?,
             _ => self.named_or_token()?,
         };
         if self.take("...") {
             argument.multiple = true;
-            argument.multiple_token = argument.token.is_some() && argument.optional;
+            argument.multiple_token = argument.token.is_some();
         }
         Ok(argument)
     }
@@ -209,32 +218,47 @@ impl<'s> Reader<'s> {
         if is_token(word) {
             return self.after_token(word);
         }
-        if !self.take(":") {
-            return Ok(plain(word, Kind::of(word)));
+        if self.take(":") { self.named(word) } else { Ok(plain(word, Kind::of(word))) }
+    }
+
+    /// What stands behind `name:`.
+    fn named(&mut self, name: &'s str) -> Result<Argument<'s>, SyntaxError> {
+        if self.rest().starts_with('<') {
+            return self.shown(name);
         }
         if self.rest().starts_with(['[', '(']) {
-            return self.group(Some(word));
+            return Ok(Argument { name: name.into(), ..self.group()? });
         }
-        let kind = Kind::named(self.word()).ok_or(self.error("no type of an argument"))?;
-        Ok(plain(word, kind))
+        let word = self.word();
+        if !word.is_empty() && is_token(word) {
+            return Ok(Argument { token: Some(word), ..plain(name, Kind::PureToken) });
+        }
+        let kind = Kind::named(word).ok_or(self.error("no type of an argument"))?;
+        Ok(plain(name, kind))
+    }
+
+    /// What a person is shown.
+    fn shown(&mut self, name: &'s str) -> Result<Argument<'s>, SyntaxError> {
+        self.take("<");
+        let (text, _) = self.rest().split_once('>').ok_or(self.error("a bracket that is not closed"))?;
+        self.at += text.len() + 1;
+        Ok(Argument { shown_as: Some(text), ..plain(name, Kind::of(name)) })
     }
 
     /// A word as it stands takes what follows it as its argument: a name, or brackets that must be there.
     fn after_token(&mut self, token: &'s str) -> Result<Argument<'s>, SyntaxError> {
-        let rest = self.rest();
-        let follows = rest.starts_with('(') || rest.starts_with(|c: char| c.is_ascii_lowercase());
-        if !follows {
-            let name = token.to_ascii_lowercase().into();
-            return Ok(Argument { name, token: Some(token), ..plain("", Kind::PureToken) });
-        }
-        let argument = self.argument()?;
+        let follows = self.rest().starts_with(|c: char| c == '(' || c == '<' || c.is_ascii_lowercase());
+        let mut argument = if follows { self.argument()? } else { plain("", Kind::PureToken) };
         if argument.token.is_some() {
             return Err(self.error("two words before one argument"));
+        }
+        if argument.name.is_empty() {
+            argument.name = token.to_ascii_lowercase().into();
         }
         Ok(Argument { token: Some(token), ..argument })
     }
 
-    fn group(&mut self, name: Option<&'s str>) -> Result<Argument<'s>, SyntaxError> {
+    fn group(&mut self) -> Result<Argument<'s>, SyntaxError> {
         let optional = self.take("[");
         let closing = if optional { "]" } else { ")" };
         if !optional {
@@ -248,9 +272,6 @@ impl<'s> Reader<'s> {
             return Err(self.error("a bracket that is not closed"));
         }
         let mut argument = if choices.len() == 1 { choices.swap_remove(0) } else { plain("", Kind::OneOf(choices)) };
-        if let Some(name) = name {
-            argument.name = name.into();
-        }
         argument.optional |= optional;
         Ok(argument)
     }
@@ -262,7 +283,15 @@ fn is_token(word: &str) -> bool {
 }
 
 fn plain<'s>(name: &'s str, kind: Kind<'s>) -> Argument<'s> {
-    Argument { name: name.into(), token: None, kind, optional: false, multiple: false, multiple_token: false }
+    Argument {
+        name: name.into(),
+        shown_as: None,
+        token: None,
+        kind,
+        optional: false,
+        multiple: false,
+        multiple_token: false,
+    }
 }
 
 /// A sequence as one argument: a word before several arguments becomes the word of their block.
@@ -271,9 +300,9 @@ fn one(mut sequence: Vec<Argument<'_>>) -> Option<Argument<'_>> {
         return sequence.pop();
     }
     let first = sequence.first_mut()?;
-    let token = first.token.take();
+    let token = if first.optional { None } else { first.token.take() };
     let name = token.map_or_else(|| first.name.clone(), |token| token.to_ascii_lowercase().into());
-    if first.kind == Kind::PureToken {
+    if token.is_some() && first.kind == Kind::PureToken {
         sequence.remove(0);
     }
     Some(Argument { name, token, ..plain("", Kind::Block(sequence)) })

@@ -14,34 +14,58 @@ const WRITE_FAST: u32 = Flags::WRITE | Flags::DENYOOM | Flags::FAST;
 
 /// A row of this group.
 macro_rules! row {
-    ($name:literal $arity:literal $flags:expr, $keys:expr, $run:path; $since:literal $cost:literal $summary:literal) => {
-        Command::data($name, $arity, $flags, $keys, $run).doc(Group::String, $since, $cost, $summary)
+    ($name:literal $arity:literal $flags:expr, $keys:expr, $run:path, $syntax:literal;
+     $since:literal $cost:literal $summary:literal) => {
+        Command::data($name, $arity, $flags, $keys, $run).doc(Group::String, $since, $cost, $summary).takes($syntax)
     };
 }
 
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Command] = &[
-    row!("append" 3 WRITE_FAST, Keys::FIRST, parts::append; "2.0.0" "O(1) amortized" "Appends to a string, which is made if there is none."),
-    row!("decr" 2 WRITE_FAST, Keys::FIRST, counters::decr; "1.0.0" "O(1)" "Subtracts one from a counter; a missing one counts as 0."),
-    row!("decrby" 3 WRITE_FAST, Keys::FIRST, counters::decrby; "1.0.0" "O(1)" "Subtracts an integer from a counter; a missing one counts as 0."),
-    row!("get" 2 READ_FAST, Keys::FIRST, read::get; "1.0.0" "O(1)" "Answers a string."),
-    row!("getdel" 2 Flags::WRITE | Flags::FAST, Keys::FIRST, read::getdel; "6.2.0" "O(1)" "Answers a string and deletes its key."),
-    row!("getex" -2 Flags::WRITE | Flags::FAST, Keys::FIRST, read::getex; "6.2.0" "O(1)" "Answers a string and sets or removes its deadline."),
-    row!("getrange" 4 READ, Keys::FIRST, parts::getrange; "2.4.0" "O(N) by the length of the answer" "Answers a part of a string."),
-    row!("getset" 3 WRITE_FAST, Keys::FIRST, set::getset; "1.0.0" "O(1)" "Answers a string and replaces it."),
-    row!("incr" 2 WRITE_FAST, Keys::FIRST, counters::incr; "1.0.0" "O(1)" "Adds one to a counter; a missing one counts as 0."),
-    row!("incrby" 3 WRITE_FAST, Keys::FIRST, counters::incrby; "1.0.0" "O(1)" "Adds an integer to a counter; a missing one counts as 0."),
-    row!("incrbyfloat" 3 WRITE_FAST, Keys::FIRST, counters::incrbyfloat; "2.6.0" "O(1)" "Adds a number to a number stored as a string; a missing one counts as 0."),
-    row!("mget" -2 READ_FAST, Keys::ALL, read::mget; "1.0.0" "O(N) by the keys" "Answers several strings at once."),
-    row!("mset" -3 WRITE, Keys::range(1, -1, 2), set::mset; "1.0.1" "O(N) by the keys" "Sets several strings at once."),
-    row!("msetnx" -3 WRITE, Keys::range(1, -1, 2), set::msetnx; "1.0.1" "O(N) by the keys" "Sets several strings at once, if none of the keys exists."),
-    row!("psetex" 4 WRITE, Keys::FIRST, set::psetex; "2.6.0" "O(1)" "Sets a string with a time to live in milliseconds."),
-    row!("set" -3 WRITE, Keys::FIRST, set::set; "1.0.0" "O(1)" "Sets a string, whatever the key held; options set conditions and a deadline."),
-    row!("setex" 4 WRITE, Keys::FIRST, set::setex; "2.0.0" "O(1)" "Sets a string with a time to live in seconds."),
-    row!("setnx" 3 WRITE_FAST, Keys::FIRST, set::setnx; "1.0.0" "O(1)" "Sets a string if the key does not exist."),
-    row!("setrange" 4 WRITE, Keys::FIRST, parts::setrange; "2.2.0" "O(N) by the length of the value" "Overwrites a part of a string, filling a gap with zero bytes."),
-    row!("strlen" 2 READ_FAST, Keys::FIRST, read::strlen; "2.2.0" "O(1)" "Answers the length of a string."),
-    row!("substr" 4 READ, Keys::FIRST, parts::getrange; "1.0.0" "O(N) by the length of the answer" "Answers a part of a string; an old name of GETRANGE."),
+    row!("append" 3 WRITE_FAST, Keys::FIRST, parts::append, "key value";
+        "2.0.0" "O(1) amortized" "Appends to a string, which is made if there is none."),
+    row!("decr" 2 WRITE_FAST, Keys::FIRST, counters::decr, "key";
+        "1.0.0" "O(1)" "Subtracts one from a counter; a missing one counts as 0."),
+    row!("decrby" 3 WRITE_FAST, Keys::FIRST, counters::decrby, "key decrement";
+        "1.0.0" "O(1)" "Subtracts an integer from a counter; a missing one counts as 0."),
+    row!("get" 2 READ_FAST, Keys::FIRST, read::get, "key";
+        "1.0.0" "O(1)" "Answers a string."),
+    row!("getdel" 2 Flags::WRITE | Flags::FAST, Keys::FIRST, read::getdel, "key";
+        "6.2.0" "O(1)" "Answers a string and deletes its key."),
+    row!("getex" -2 Flags::WRITE | Flags::FAST, Keys::FIRST, read::getex,
+        "key expiration:[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]";
+        "6.2.0" "O(1)" "Answers a string and sets or removes its deadline."),
+    row!("getrange" 4 READ, Keys::FIRST, parts::getrange, "key start end";
+        "2.4.0" "O(N) by the length of the answer" "Answers a part of a string."),
+    row!("getset" 3 WRITE_FAST, Keys::FIRST, set::getset, "key value";
+        "1.0.0" "O(1)" "Answers a string and replaces it."),
+    row!("incr" 2 WRITE_FAST, Keys::FIRST, counters::incr, "key";
+        "1.0.0" "O(1)" "Adds one to a counter; a missing one counts as 0."),
+    row!("incrby" 3 WRITE_FAST, Keys::FIRST, counters::incrby, "key increment";
+        "1.0.0" "O(1)" "Adds an integer to a counter; a missing one counts as 0."),
+    row!("incrbyfloat" 3 WRITE_FAST, Keys::FIRST, counters::incrbyfloat, "key increment:double";
+        "2.6.0" "O(1)" "Adds a number to a number stored as a string; a missing one counts as 0."),
+    row!("mget" -2 READ_FAST, Keys::ALL, read::mget, "key...";
+        "1.0.0" "O(N) by the keys" "Answers several strings at once."),
+    row!("mset" -3 WRITE, Keys::range(1, -1, 2), set::mset, "data:(key value)...";
+        "1.0.1" "O(N) by the keys" "Sets several strings at once."),
+    row!("msetnx" -3 WRITE, Keys::range(1, -1, 2), set::msetnx, "data:(key value)...";
+        "1.0.1" "O(N) by the keys" "Sets several strings at once, if none of the keys exists."),
+    row!("psetex" 4 WRITE, Keys::FIRST, set::psetex, "key milliseconds value";
+        "2.6.0" "O(1)" "Sets a string with a time to live in milliseconds."),
+    row!("set" -3 WRITE, Keys::FIRST, set::set,
+        "key value condition:[NX | XX] [GET] expiration:[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]";
+        "1.0.0" "O(1)" "Sets a string, whatever the key held; options set conditions and a deadline."),
+    row!("setex" 4 WRITE, Keys::FIRST, set::setex, "key seconds value";
+        "2.0.0" "O(1)" "Sets a string with a time to live in seconds."),
+    row!("setnx" 3 WRITE_FAST, Keys::FIRST, set::setnx, "key value";
+        "1.0.0" "O(1)" "Sets a string if the key does not exist."),
+    row!("setrange" 4 WRITE, Keys::FIRST, parts::setrange, "key offset value";
+        "2.2.0" "O(N) by the length of the value" "Overwrites a part of a string, filling a gap with zero bytes."),
+    row!("strlen" 2 READ_FAST, Keys::FIRST, read::strlen, "key";
+        "2.2.0" "O(1)" "Answers the length of a string."),
+    row!("substr" 4 READ, Keys::FIRST, parts::getrange, "key start end";
+        "1.0.0" "O(N) by the length of the answer" "Answers a part of a string; an old name of GETRANGE."),
 ];
 
 #[cfg(test)]

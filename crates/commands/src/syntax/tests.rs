@@ -2,7 +2,7 @@
 
 use super::{Argument, Kind, parse, word_count};
 
-/// A tree on one line: `name/kind`, `TOKEN=` before it, `?` optional, `+` multiple, `++` its word too.
+/// A tree on one line: `name/kind`, `TOKEN=` before it, `~text` shown, `?` optional, `+` multiple, `++` its word too.
 fn show(argument: &Argument<'_>) -> String {
     let inside = |parts: &[Argument<'_>]| parts.iter().map(show).collect::<Vec<_>>().join(" ");
     let kind = match &argument.kind {
@@ -13,7 +13,8 @@ fn show(argument: &Argument<'_>) -> String {
     let token = argument.token.map(|token| format!("{token}=")).unwrap_or_default();
     let marks = [(argument.optional, "?"), (argument.multiple, "+"), (argument.multiple_token, "+")];
     let marks: String = marks.iter().filter(|(set, _)| *set).map(|(_, mark)| *mark).collect();
-    format!("{token}{}/{kind}{marks}", argument.name)
+    let shown = argument.shown_as.map(|text| format!("~{text}")).unwrap_or_default();
+    format!("{token}{}{shown}/{kind}{marks}", argument.name)
 }
 
 #[track_caller]
@@ -34,14 +35,21 @@ fn the_notation_by_example() {
     check("data:(field value)...", "data/block(field/string value/string)+");
     check("[WEIGHTS weight:integer...]", "WEIGHTS=weight/integer?+");
     check("get-pattern:[GET pattern]...", "GET=get-pattern/pattern?++");
-    check("client-type:[TYPE (A | B)]", "TYPE=client-type/oneof(A=a/pure-token B=b/pure-token)?");
+    check("[TYPE (A | B)]", "TYPE=type/oneof(A=a/pure-token B=b/pure-token)?");
+    check("[TYPE client-type:(A | B)]", "TYPE=client-type/oneof(A=a/pure-token B=b/pure-token)?");
+    check("[change:CH]", "CH=change/pure-token?");
+    check("old:<ip:port>", "old~ip:port/string");
+    check("[ADDR <ip:port>]", "ADDR=addr~ip:port/string?");
+    check("x:([A n] [B])", "x/block(A=n/string? B=b/pure-token?)");
     check("[count [WITHVALUES]]", "count/block(count/integer WITHVALUES=withvalues/pure-token?)?");
     check("x:(EX seconds | KEEPTTL)", "x/oneof(EX=seconds/integer KEEPTTL=keepttl/pure-token)");
 }
 
 #[test]
 fn a_line_that_does_not_follow_the_notation_is_refused_with_its_place() {
-    for (line, at) in [("key [", 5), ("key ]", 4), ("[]", 1), ("a:nonsense", 10), ("[a | ]", 5)] {
+    for (line, at) in
+        [("key [", 5), ("key ]", 4), ("[]", 1), ("a:<b", 3), ("A (B c)", 7), ("a:nonsense", 10), ("[a | ]", 5)]
+    {
         assert_eq!(parse(line).map_err(|error| error.at), Err(at), "{line}");
     }
 }
@@ -52,6 +60,7 @@ fn words_are_counted_with_their_options() {
         ("", (0, Some(0))),
         ("key value [NX | XX] [EX seconds]", (2, Some(5))),
         ("key...", (1, None)),
+        ("(a | b c | [D]...)", (1, None)),
         ("[LIMIT offset count]", (0, Some(3))),
         ("numkeys key... (LEFT | RIGHT) [COUNT count]", (3, None)),
     ] {

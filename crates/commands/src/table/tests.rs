@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::{TABLE, find, find_subcommand};
+use crate::Command;
 use crate::docs::{categories, flag_names, key_range};
+use crate::syntax::{parse, word_count};
 
 /// `name arity first last step flags categories` by name, as recorded.
 fn recorded() -> HashMap<&'static str, &'static str> {
@@ -75,6 +77,28 @@ fn every_subcommand_has_a_parent_that_is_a_container() {
             let parent = find(parent.as_bytes()).unwrap();
             assert!(parent.flags.has(crate::Flags::CONTAINER), "{}", command.name);
         }
+    }
+}
+
+/// Rows that Redis documents with no arguments though they take some: containers, whose subcommands have rows of their own;
+/// DEBUG, whose subcommands are for those who read its source; QUIT, which ignores what it is given.
+fn is_documented_without_arguments(command: &Command) -> bool {
+    command.flags.has(crate::Flags::CONTAINER) || matches!(command.name, "debug" | "quit")
+}
+
+#[test]
+fn the_line_of_every_row_follows_the_notation_and_agrees_with_its_arity() {
+    for command in &TABLE {
+        let arguments = parse(command.syntax).unwrap_or_else(|error| panic!("{}: {error}", command.name));
+        if is_documented_without_arguments(command) {
+            assert!(arguments.is_empty() && command.arity < 0, "{}", command.name);
+            continue;
+        }
+        let name_words = command.name.split('|').count();
+        let (least, most) = word_count(&arguments);
+        let least_in_all = i32::try_from(name_words + least).unwrap();
+        let arity = if most == Some(least) { least_in_all } else { -least_in_all };
+        assert_eq!(arity, command.arity, "{} {:?}", command.name, command.syntax);
     }
 }
 
