@@ -1,17 +1,20 @@
 //! What the table knows about a command: its row.
 //!
 //! Rows are built in `const` code by the modules of the commands; facts that COMMAND INFO shows (arity, flags, first key,
-//! last key, step) equal those of Redis 7.2.
+//! last key, step) equal those of Redis 7.2. A row falls in two: what every request of the command needs fits one cache
+//! line, and what is only told about it stands apart.
 
 use resp_codec::Args;
 
+use crate::table::DOCS;
 use crate::{CommandError, Ctx};
 
 /// Runs a data command. Returns an error only before it has changed anything; the error becomes the reply.
 pub type Handler = fn(&mut Ctx<'_>, Args<'_>) -> Result<(), CommandError>;
 
-/// One row of the table.
+/// One row of the table: what a request of the command looks like, and how it runs.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub struct Command {
     /// The full name in lower case; a subcommand's is `parent|name`.
     pub name: &'static str,
@@ -22,20 +25,34 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys stand.
     pub keys: Keys,
-    /// The group in the documentation, which is an ACL category too.
-    pub group: Group,
-    /// The version of Redis that introduced it.
-    pub since: &'static str,
-    /// One sentence about it.
-    pub summary: &'static str,
     /// Its arguments, in the notation of [`syntax`](crate::syntax).
     pub syntax: &'static str,
-    /// Its cost.
-    pub complexity: &'static str,
     /// Who runs it.
     pub run: Run,
     /// Its position in [`TABLE`](crate::TABLE): dense, for statistics by command.
     pub id: u16,
+}
+
+const _: () = assert!(size_of::<Command>() == 64, "a row is one cache line");
+
+/// What is told about a command.
+#[derive(Clone, Copy, Debug)]
+pub struct Docs {
+    /// The group in the documentation, which is an ACL category too.
+    pub group: Group,
+    /// The version of Redis that introduced it.
+    pub since: &'static str,
+    /// Its cost.
+    pub complexity: &'static str,
+    /// One sentence about it.
+    pub summary: &'static str,
+}
+
+/// A row as its module writes it, before the table takes it apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) command: Command,
+    pub(crate) docs: Docs,
 }
 
 /// Who runs a command.
@@ -107,6 +124,8 @@ impl Flags {
     pub const ALLOW_BUSY: u32 = 1 << 19;
     pub const NO_ASYNC_LOADING: u32 = 1 << 20;
     pub const NO_MULTI: u32 = 1 << 21;
+    /// Ours, not shown: a subcommand. Every row's name tells; the flag spares requests to look.
+    pub const SUBCOMMAND: u32 = 1 << 26;
     /// Ours, not shown: in the ACL category `connection`, whatever the group (COMMAND).
     pub const CONNECTION_CATEGORY: u32 = 1 << 27;
     /// Ours, not shown: in the ACL category `admin` without being an admin command (LASTSAVE).
@@ -198,34 +217,24 @@ impl Keys {
     }
 }
 
-impl Command {
-    /// Starts a row that a handler of this crate runs; [`Self::doc`] completes it.
+impl Row {
+    /// Starts a row that a handler of this crate runs; [`Self::doc`] and [`Self::takes`] complete it.
     pub(crate) const fn data(name: &'static str, arity: i32, flags: u32, keys: Keys, run: Handler) -> Self {
-        Self::row(name, arity, flags, keys, Run::Data(run))
+        Self::new(name, arity, flags, keys, Run::Data(run))
     }
 
-    /// Starts a row that the engine runs; [`Self::doc`] completes it.
+    /// Starts a row that the engine runs; [`Self::doc`] and [`Self::takes`] complete it.
     pub(crate) const fn engine(name: &'static str, arity: i32, flags: u32, keys: Keys, op: EngineOp) -> Self {
-        Self::row(name, arity, flags, keys, Run::Engine(op))
+        Self::new(name, arity, flags, keys, Run::Engine(op))
     }
 
-    const fn row(name: &'static str, arity: i32, flags: u32, keys: Keys, run: Run) -> Self {
-        let flags = match keys {
-            Keys::Numkeys { .. } => flags | Flags::MOVABLEKEYS,
-            Keys::None | Keys::Range { .. } => flags,
-        };
+    const fn new(name: &'static str, arity: i32, flags: u32, keys: Keys, run: Run) -> Self {
+        let flags = flags
+            | if matches!(keys, Keys::Numkeys { .. }) { Flags::MOVABLEKEYS } else { 0 }
+            | if has_bar(name) { Flags::SUBCOMMAND } else { 0 };
         Self {
-            name,
-            arity,
-            flags: Flags(flags),
-            keys,
-            group: Group::Generic,
-            since: "",
-            summary: "",
-            syntax: "",
-            complexity: "",
-            run,
-            id: 0,
+            command: Command { name, arity, flags: Flags(flags), keys, syntax: "", run, id: 0 },
+            docs: Docs { group: Group::Generic, since: "", complexity: "", summary: "" },
         }
     }
 
@@ -237,23 +246,41 @@ impl Command {
         complexity: &'static str,
         summary: &'static str,
     ) -> Self {
-        self.group = group;
-        self.since = since;
-        self.complexity = complexity;
-        self.summary = summary;
+        self.docs = Docs { group, since, complexity, summary };
         self
     }
 
     /// Completes a row with the arguments that it takes, in the notation of [`syntax`](crate::syntax).
     pub(crate) const fn takes(mut self, syntax: &'static str) -> Self {
-        self.syntax = syntax;
+        self.command.syntax = syntax;
         self
+    }
+}
+
+/// Whether a name is that of a subcommand, `parent|name`.
+const fn has_bar(name: &str) -> bool {
+    let (name, mut i) = (name.as_bytes(), 0);
+    while i < name.len() && name[i] != b'|' {
+        i += 1;
+    }
+    i < name.len()
+}
+
+impl Command {
+    /// What is told about it.
+    pub fn docs(&self) -> &'static Docs {
+        &DOCS[usize::from(self.id)]
     }
 
     /// Whether a request of `argc` arguments, the name included, fits the arity.
     pub const fn accepts(&self, argc: usize) -> bool {
         let least = self.arity.unsigned_abs() as usize;
         if self.arity >= 0 { argc == least } else { argc >= least }
+    }
+
+    /// Whether it is a subcommand.
+    pub const fn is_subcommand(&self) -> bool {
+        self.flags.has(Flags::SUBCOMMAND)
     }
 
     /// The parent's name, for a subcommand.

@@ -40,7 +40,7 @@ pub fn flag_names(command: &Command) -> impl Iterator<Item = &'static str> {
 pub fn categories(command: &Command) -> impl Iterator<Item = &'static str> {
     let flags = command.flags;
     let container = flags.has(Flags::CONTAINER);
-    let group = if flags.has(Flags::CONNECTION_CATEGORY) { Group::Connection } else { command.group };
+    let group = if flags.has(Flags::CONNECTION_CATEGORY) { Group::Connection } else { command.docs().group };
     let of_group = |wanted: Group| group == wanted && (!container || flags.has(Flags::CONNECTION_CATEGORY));
     let admin = flags.has(Flags::ADMIN | Flags::ADMIN_CATEGORY);
     [
@@ -166,8 +166,9 @@ fn key_specs(reply: &mut Reply<'_>, command: &Command) {
 pub fn command_docs(reply: &mut Reply<'_>, command: &Command) {
     let subs = subcommands(command);
     let count = subs.clone().count();
-    let cost = (!command.complexity.is_empty()).then_some(("complexity", command.complexity));
-    let fields = [("summary", command.summary), ("since", command.since), ("group", command.group.name())];
+    let docs = command.docs();
+    let cost = (!docs.complexity.is_empty()).then_some(("complexity", docs.complexity));
+    let fields = [("summary", docs.summary), ("since", docs.since), ("group", docs.group.name())];
     reply.bulk(command.name.as_bytes());
     reply.map(fields.len() + usize::from(cost.is_some()) + usize::from(count > 0));
     for (name, text) in fields.into_iter().chain(cost) {
@@ -185,5 +186,5 @@ pub fn command_docs(reply: &mut Reply<'_>, command: &Command) {
 
 /// All commands that are no subcommands.
 pub fn commands() -> impl Iterator<Item = &'static Command> + Clone {
-    TABLE.iter().filter(|command| command.parent().is_none())
+    TABLE.iter().filter(|command| !command.is_subcommand())
 }

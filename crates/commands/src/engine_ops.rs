@@ -1,6 +1,6 @@
 //! Rows of the commands that the engine performs: connections, transactions, the server itself.
 
-use crate::command::{Command, EngineOp, Flags, Group, Keys};
+use crate::command::{EngineOp, Flags, Group, Keys, Row};
 
 const NOSCRIPT: u32 = Flags::NOSCRIPT;
 /// May run while a log is loading, and on a stale replica.
@@ -17,17 +17,17 @@ macro_rules! row {
     };
     ($group:ident $name:literal $arity:literal $flags:expr, $keys:expr, $op:ident, $syntax:literal;
      $since:literal $cost:literal $summary:literal) => {
-        Command::engine($name, $arity, $flags, $keys, EngineOp::$op)
+        Row::engine($name, $arity, $flags, $keys, EngineOp::$op)
             .doc(Group::$group, $since, $cost, $summary)
             .takes($syntax)
     };
 }
 
 #[rustfmt::skip]
-pub(crate) const ROWS: &[Command] = &[
+pub(crate) const ROWS: &[Row] = &[
     row!(Connection "auth" -2 CONNECTION | FAST | Flags::NO_AUTH | Flags::ALLOW_BUSY, Auth, "[username] password";
         "1.0.0" "O(N) by the passwords of the user" "Authenticates the connection."),
-    Command::engine("client", -2, Flags::CONTAINER, Keys::None, EngineOp::Client).doc(Group::Connection, "2.4.0", "", "Answers and changes what is known of connections."),
+    Row::engine("client", -2, Flags::CONTAINER, Keys::None, EngineOp::Client).doc(Group::Connection, "2.4.0", "", "Answers and changes what is known of connections."),
     row!(Connection "client|getname" 2 CONNECTION, Client, "";
         "2.6.9" "O(1)" "Answers the name of the connection."),
     row!(Connection "client|help" 2 ANYTIME, Client, "";
@@ -81,7 +81,7 @@ pub(crate) const ROWS: &[Command] = &[
         "2.2.0" "O(1) for each key" "Makes the next transaction depend on keys not changing."),
     row!(Server "bgrewriteaof" 1 Flags::ADMIN | NOSCRIPT | Flags::NO_ASYNC_LOADING, BgRewriteAof, "";
         "1.0.0" "O(1)" "Rewrites the append-only file in the background."),
-    Command::engine("config", -2, Flags::CONTAINER, Keys::None, EngineOp::Config).doc(Group::Server, "2.0.0", "", "Answers and changes the configuration."),
+    Row::engine("config", -2, Flags::CONTAINER, Keys::None, EngineOp::Config).doc(Group::Server, "2.0.0", "", "Answers and changes the configuration."),
     row!(Server "config|get" -3 ADMIN, Config, "parameter...";
         "2.0.0" "O(N) by the parameters given" "Answers the values of parameters."),
     row!(Server "config|help" 2 ANYTIME, Config, "";
@@ -98,7 +98,7 @@ pub(crate) const ROWS: &[Command] = &[
         "1.0.0" "O(1)" "Answers what is known of the server, and its statistics."),
     row!(Server "lastsave" 1 ANYTIME | FAST | Flags::ADMIN_CATEGORY | Flags::DANGEROUS, LastSave, "";
         "1.0.0" "O(1)" "Answers when the data was last saved, in seconds since the epoch."),
-    Command::engine("latency", -2, Flags::CONTAINER, Keys::None, EngineOp::Latency).doc(Group::Server, "2.8.13", "", "Answers what took long, and how long commands take."),
+    Row::engine("latency", -2, Flags::CONTAINER, Keys::None, EngineOp::Latency).doc(Group::Server, "2.8.13", "", "Answers what took long, and how long commands take."),
     row!(Server "latency|help" 2 ANYTIME, Latency, "";
         "2.8.13" "O(1)" "Answers how LATENCY is used."),
     row!(Server "latency|histogram" -2 ADMIN, Latency, "[command...]";
@@ -112,7 +112,7 @@ pub(crate) const ROWS: &[Command] = &[
     row!(Server "shutdown" -1 ADMIN | Flags::NO_MULTI | Flags::ALLOW_BUSY, Shutdown,
         "save-selector:[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]";
         "1.0.0" "O(N) by all keys when saving" "Brings the log to disk and ends the server."),
-    Command::engine("slowlog", -2, Flags::CONTAINER, Keys::None, EngineOp::SlowLog).doc(Group::Server, "2.2.12", "", "Answers which commands took long."),
+    Row::engine("slowlog", -2, Flags::CONTAINER, Keys::None, EngineOp::SlowLog).doc(Group::Server, "2.2.12", "", "Answers which commands took long."),
     row!(Server "slowlog|get" -2 Flags::ADMIN | ANYTIME, SlowLog, "[count]";
         "2.2.12" "O(N) by the entries answered" "Answers the latest entries of the slow log."),
     row!(Server "slowlog|help" 2 ANYTIME, SlowLog, "";

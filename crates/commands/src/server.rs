@@ -2,7 +2,7 @@
 
 use resp_codec::Args;
 
-use crate::command::{Command, Flags, Group, Keys};
+use crate::command::{Command, Flags, Group, Keys, Row};
 use crate::docs::{categories, command_docs, command_info, commands};
 use crate::getkeys::{Positions, access, getkeys};
 use crate::glob::Pattern;
@@ -16,14 +16,12 @@ const COMMAND: u32 = ANYTIME | Flags::CONNECTION_CATEGORY;
 macro_rules! row {
     ($group:ident $name:literal $arity:literal $flags:expr, $run:path, $syntax:literal;
      $since:literal $cost:literal $summary:literal) => {
-        Command::data($name, $arity, $flags, Keys::None, $run)
-            .doc(Group::$group, $since, $cost, $summary)
-            .takes($syntax)
+        Row::data($name, $arity, $flags, Keys::None, $run).doc(Group::$group, $since, $cost, $summary).takes($syntax)
     };
 }
 
 #[rustfmt::skip]
-pub(crate) const ROWS: &[Command] = &[
+pub(crate) const ROWS: &[Row] = &[
     row!(Connection "echo" 2 ANYTIME | Flags::FAST, echo, "message";
         "1.0.0" "O(1)" "Answers its argument."),
     row!(Server "time" 1 ANYTIME | Flags::FAST, time, "";

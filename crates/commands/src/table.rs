@@ -6,10 +6,10 @@
 
 use resp_codec::{Args, Reply};
 
-use crate::command::{Command, Flags};
+use crate::command::{Command, Docs, Flags, Row};
 
 /// Every module's rows. A new module adds its rows here and nowhere else.
-const GROUPS: &[&[Command]] = &[
+const GROUPS: &[&[Row]] = &[
     crate::strings::ROWS,
     crate::keys::ROWS,
     crate::lists::ROWS,
@@ -34,13 +34,30 @@ const SLOTS: usize = 2048;
 const _: () = assert!(COUNT * 4 <= SLOTS, "the index of command names is too full: double SLOTS");
 
 /// All commands and subcommands.
-pub static TABLE: [Command; COUNT] = joined();
+pub static TABLE: [Command; COUNT] = {
+    let (rows, mut out, mut n) = (joined(), [GROUPS[0][0].command; COUNT], 0);
+    while n < COUNT {
+        out[n] = rows[n].command;
+        n += 1;
+    }
+    out
+};
+
+/// What is told about each, by the same numbers.
+pub(crate) static DOCS: [Docs; COUNT] = {
+    let (rows, mut out, mut n) = (joined(), [GROUPS[0][0].docs; COUNT], 0);
+    while n < COUNT {
+        out[n] = rows[n].docs;
+        n += 1;
+    }
+    out
+};
 
 /// For each slot, the number of a row plus one; 0 is an empty slot.
 static INDEX: [u16; SLOTS] = index();
 
 #[expect(clippy::large_stack_arrays, reason = "runs at compile time only")]
-const fn joined() -> [Command; COUNT] {
+const fn joined() -> [Row; COUNT] {
     let mut out = [GROUPS[0][0]; COUNT];
     let (mut n, mut group) = (0, 0);
     while group < GROUPS.len() {
@@ -50,7 +67,7 @@ const fn joined() -> [Command; COUNT] {
             assert!(n < u16::MAX as usize, "ids fit 16 bits");
             #[expect(clippy::cast_possible_truncation, reason = "checked in the line above")]
             let id = n as u16;
-            out[n].id = id;
+            out[n].command.id = id;
             n += 1;
             row += 1;
         }
@@ -64,11 +81,11 @@ const fn index() -> [u16; SLOTS] {
     let mut slots = [0_u16; SLOTS];
     let mut n = 0;
     while n < rows.len() {
-        let mut slot = NameHash::new().text(rows[n].name.as_bytes()).slot();
+        let mut slot = NameHash::new().text(rows[n].command.name.as_bytes()).slot();
         while slots[slot] != 0 {
             slot = (slot + 1) % SLOTS;
         }
-        slots[slot] = rows[n].id + 1;
+        slots[slot] = rows[n].command.id + 1;
         n += 1;
     }
     slots
@@ -166,8 +183,7 @@ pub enum Refusal<'a> {
 /// # Errors
 /// As Redis, in this order: an unknown command, an unknown subcommand, a wrong number of arguments.
 pub fn resolve(args: Args<'_>) -> Result<&'static Command, Refusal<'_>> {
-    let mut command =
-        find(args.name()).filter(|found| found.parent().is_none()).ok_or(Refusal::UnknownCommand(args))?;
+    let mut command = find(args.name()).filter(|found| !found.is_subcommand()).ok_or(Refusal::UnknownCommand(args))?;
     if command.flags.has(Flags::CONTAINER)
         && let Some(sent) = args.get(1)
     {

@@ -6,7 +6,7 @@ mod fields;
 mod tests;
 mod walks;
 
-use crate::command::{Command, Flags, Group, Keys};
+use crate::command::{Flags, Group, Keys, Row};
 
 const READ: u32 = Flags::READONLY;
 const WRITE: u32 = Flags::WRITE | Flags::DENYOOM;
@@ -16,12 +16,12 @@ const FAST: u32 = Flags::FAST;
 macro_rules! row {
     ($name:literal $arity:literal $flags:expr, $keys:expr, $run:expr, $syntax:literal;
      $since:literal $cost:literal $summary:literal) => {
-        Command::data($name, $arity, $flags, $keys, $run).doc(Group::Hash, $since, $cost, $summary).takes($syntax)
+        Row::data($name, $arity, $flags, $keys, $run).doc(Group::Hash, $since, $cost, $summary).takes($syntax)
     };
 }
 
 #[rustfmt::skip]
-pub(crate) const ROWS: &[Command] = &[
+pub(crate) const ROWS: &[Row] = &[
     row!("hdel" -3 Flags::WRITE | FAST, Keys::FIRST, fields::hdel, "key field...";
         "2.0.0" "O(N) by the fields given" "Removes fields from a hash."),
     row!("hexists" 3 READ | FAST, Keys::FIRST, fields::hexists, "key field";

@@ -7,7 +7,7 @@ mod object;
 mod relocate;
 mod whole;
 
-use crate::command::{Command, Flags, Group, Keys};
+use crate::command::{Flags, Group, Keys, Row};
 
 const READ: u32 = Flags::READONLY;
 const READ_FAST: u32 = Flags::READONLY | Flags::FAST;
@@ -24,12 +24,12 @@ macro_rules! row {
     };
     ($group:expr, $name:literal $arity:literal $flags:expr, $keys:expr, $run:path, $syntax:literal;
      $since:literal $cost:literal $summary:literal) => {
-        Command::data($name, $arity, $flags, $keys, $run).doc($group, $since, $cost, $summary).takes($syntax)
+        Row::data($name, $arity, $flags, $keys, $run).doc($group, $since, $cost, $summary).takes($syntax)
     };
 }
 
 #[rustfmt::skip]
-pub(crate) const ROWS: &[Command] = &[
+pub(crate) const ROWS: &[Row] = &[
     row!("copy" -3 Flags::WRITE | Flags::DENYOOM, Keys::range(1, 2, 1), relocate::copy,
         "source destination [DB destination-db] [REPLACE]";
         "6.2.0" "O(N) by the elements of a collection" "Copies the value of a key to another key."),
@@ -47,7 +47,7 @@ pub(crate) const ROWS: &[Command] = &[
         "1.0.0" "O(N) by the keys of the database" "Answers all keys that match a pattern."),
     row!("move" 3 WRITE_FAST, Keys::FIRST, relocate::move_, "key db";
         "1.0.0" "O(1)" "Moves a key to another database."),
-    Command::data("object", -2, Flags::CONTAINER, Keys::None, object::help).doc(Group::Generic, "2.2.3", "", "Answers what is known of a value's representation."),
+    Row::data("object", -2, Flags::CONTAINER, Keys::None, object::help).doc(Group::Generic, "2.2.3", "", "Answers what is known of a value's representation."),
     row!("object|encoding" 3 READ, Keys::range(2, 2, 1), object::encoding, "key";
         "2.2.3" "O(1)" "Answers how a value is represented."),
     row!("object|freq" 3 READ, Keys::range(2, 2, 1), object::freq, "key";

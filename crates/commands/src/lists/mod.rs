@@ -8,7 +8,7 @@ mod tests;
 use keyspace::List;
 
 use crate::CommandError;
-use crate::command::{Command, Flags, Group, Keys};
+use crate::command::{Flags, Group, Keys, Row};
 use crate::parse::is;
 
 const READ: u32 = Flags::READONLY;
@@ -20,12 +20,12 @@ const COUNTED: Keys = Keys::Numkeys { count_at: 1, destination: false };
 macro_rules! row {
     ($name:literal $arity:literal $flags:expr, $keys:expr, $run:expr, $syntax:literal;
      $since:literal $cost:literal $summary:literal) => {
-        Command::data($name, $arity, $flags, $keys, $run).doc(Group::List, $since, $cost, $summary).takes($syntax)
+        Row::data($name, $arity, $flags, $keys, $run).doc(Group::List, $since, $cost, $summary).takes($syntax)
     };
 }
 
 #[rustfmt::skip]
-pub(crate) const ROWS: &[Command] = &[
+pub(crate) const ROWS: &[Row] = &[
     row!("lindex" 3 READ, Keys::FIRST, inside::lindex, "key index";
         "1.0.0" "O(N) by the distance from the nearer end" "Answers the element of a list at an index."),
     row!("linsert" 5 WRITE, Keys::FIRST, inside::linsert, "key where:(BEFORE | AFTER) pivot element";

@@ -6,7 +6,7 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-use crate::command::{Command, Flags, Group, Keys};
+use crate::command::{Flags, Group, Keys, Row};
 
 const READ: u32 = Flags::READONLY;
 const WRITE: u32 = Flags::WRITE | Flags::DENYOOM;
@@ -17,12 +17,12 @@ const COUNTED: Keys = Keys::Numkeys { count_at: 1, destination: false };
 macro_rules! row {
     ($name:literal $arity:literal $flags:expr, $keys:expr, $run:expr, $syntax:literal;
      $since:literal $cost:literal $summary:literal) => {
-        Command::data($name, $arity, $flags, $keys, $run).doc(Group::Set, $since, $cost, $summary).takes($syntax)
+        Row::data($name, $arity, $flags, $keys, $run).doc(Group::Set, $since, $cost, $summary).takes($syntax)
     };
 }
 
 #[rustfmt::skip]
-pub(crate) const ROWS: &[Command] = &[
+pub(crate) const ROWS: &[Row] = &[
     row!("sadd" -3 WRITE | FAST, Keys::FIRST, members::sadd, "key member...";
         "1.0.0" "O(N) by the members given" "Adds members to a set, which is made if there is none."),
     row!("scard" 2 READ | FAST, Keys::FIRST, members::scard, "key";

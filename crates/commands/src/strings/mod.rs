@@ -5,7 +5,7 @@ mod parts;
 mod read;
 mod set;
 
-use crate::command::{Command, Flags, Group, Keys};
+use crate::command::{Flags, Group, Keys, Row};
 
 const READ: u32 = Flags::READONLY;
 const READ_FAST: u32 = Flags::READONLY | Flags::FAST;
@@ -16,12 +16,12 @@ const WRITE_FAST: u32 = Flags::WRITE | Flags::DENYOOM | Flags::FAST;
 macro_rules! row {
     ($name:literal $arity:literal $flags:expr, $keys:expr, $run:path, $syntax:literal;
      $since:literal $cost:literal $summary:literal) => {
-        Command::data($name, $arity, $flags, $keys, $run).doc(Group::String, $since, $cost, $summary).takes($syntax)
+        Row::data($name, $arity, $flags, $keys, $run).doc(Group::String, $since, $cost, $summary).takes($syntax)
     };
 }
 
 #[rustfmt::skip]
-pub(crate) const ROWS: &[Command] = &[
+pub(crate) const ROWS: &[Row] = &[
     row!("append" 3 WRITE_FAST, Keys::FIRST, parts::append, "key value";
         "2.0.0" "O(1) amortized" "Appends to a string, which is made if there is none."),
     row!("decr" 2 WRITE_FAST, Keys::FIRST, counters::decr, "key";

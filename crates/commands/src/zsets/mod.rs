@@ -10,7 +10,7 @@ mod scored;
 #[cfg(test)]
 mod tests;
 
-use crate::command::{Command, Flags, Group, Keys};
+use crate::command::{Flags, Group, Keys, Row};
 
 const READ: u32 = Flags::READONLY;
 const WRITE: u32 = Flags::WRITE | Flags::DENYOOM;
@@ -23,12 +23,12 @@ const STORED: Keys = Keys::Numkeys { count_at: 2, destination: true };
 macro_rules! row {
     ($name:literal $arity:literal $flags:expr, $keys:expr, $run:expr, $syntax:literal;
      $since:literal $cost:literal $summary:literal) => {
-        Command::data($name, $arity, $flags, $keys, $run).doc(Group::SortedSet, $since, $cost, $summary).takes($syntax)
+        Row::data($name, $arity, $flags, $keys, $run).doc(Group::SortedSet, $since, $cost, $summary).takes($syntax)
     };
 }
 
 #[rustfmt::skip]
-pub(crate) const ROWS: &[Command] = &[
+pub(crate) const ROWS: &[Row] = &[
     row!("zadd" -4 WRITE | FAST, Keys::FIRST, add::zadd,
         "key condition:[NX | XX] comparison:[GT | LT] [change:CH] [increment:INCR] data:(score member)...";
         "1.2.0" "O(log(N)) for each member given" "Adds members to a sorted set or changes their scores."),
