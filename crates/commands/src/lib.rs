@@ -11,14 +11,16 @@ pub mod ctx;
 pub mod docs;
 pub mod error;
 pub mod execute;
-pub mod getkeys;
 pub mod glob;
+pub mod info;
+pub mod key_specs;
 pub mod keylog;
 pub mod parse;
 pub mod scan;
 pub mod store;
 pub mod syntax;
 pub mod table;
+pub mod tips;
 
 mod elems;
 mod engine_ops;

@@ -3,10 +3,11 @@
 use resp_codec::Args;
 
 use crate::command::{Command, Flags, Group, Keys, Row};
-use crate::docs::{categories, command_docs, command_info, commands};
-use crate::getkeys::{Positions, access, getkeys};
+use crate::docs::command_docs;
 use crate::glob::Pattern;
-use crate::table::{find, find_subcommand, subcommands};
+use crate::info::{categories, command_info, statuses};
+use crate::key_specs::{KeySpec, Positions, key_specs};
+use crate::table::{TABLE, commands, find, find_subcommand};
 use crate::{CommandError, Ctx, parse};
 
 const ANYTIME: u32 = Flags::LOADING | Flags::STALE;
@@ -32,7 +33,7 @@ pub(crate) const ROWS: &[Row] = &[
         "2.8.13" "O(1)" "Counts the commands."),
     row!(Server "command|docs" -2 COMMAND, docs, "[command-name...]";
         "7.0.0" "O(N) by the commands" "Answers documentation of commands."),
-    row!(Server "command|getkeys" -3 COMMAND, getkeys_of_request, "command [arg...]";
+    row!(Server "command|getkeys" -3 COMMAND, getkeys, "command [arg...]";
         "2.8.13" "O(N) by the arguments" "Answers the keys of a request."),
     row!(Server "command|getkeysandflags" -3 COMMAND, getkeysandflags, "command [arg...]";
         "7.0.0" "O(N) by the arguments" "Answers the keys of a request and how it uses them."),
@@ -120,16 +121,11 @@ fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
         }
         _ => return Err(CommandError::Syntax),
     };
-    let filtered = args.len() > 2;
     let begun = ctx.reply.deferred();
     let mut count = 0;
-    for command in commands() {
-        // A filter looks at subcommands too, the plain list does not.
-        let subs = subcommands(command).filter(|_| filtered);
-        for command in std::iter::once(command).chain(subs).filter(|command| wanted(command)) {
-            ctx.reply.bulk(command.name.as_bytes());
-            count += 1;
-        }
+    for command in TABLE.iter().filter(|command| wanted(command)) {
+        ctx.reply.bulk(command.name.as_bytes());
+        count += 1;
     }
     ctx.reply.finish_array(begun, count);
     Ok(())
@@ -138,10 +134,10 @@ fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 /// Where the request begins that COMMAND GETKEYS is asked about.
 const ASKED_AT: usize = 2;
 
-/// The row of the request that COMMAND GETKEYS is asked about, and its keys.
-fn asked(args: Args<'_>) -> Result<(&'static Command, Positions), CommandError> {
+/// The keys of the request that COMMAND GETKEYS is asked about, by the specification that found them.
+fn asked(args: Args<'_>) -> Result<Vec<(KeySpec, Positions)>, CommandError> {
     const UNKNOWN: CommandError = CommandError::Text("ERR Invalid command specified");
-    let mut command = find(args.at(ASKED_AT)).ok_or(UNKNOWN)?;
+    let mut command = find(args.at(ASKED_AT)).filter(|found| !found.is_subcommand()).ok_or(UNKNOWN)?;
     if command.flags.has(Flags::CONTAINER)
         && let Some(sub) = args.get(ASKED_AT + 1)
     {
@@ -153,30 +149,29 @@ fn asked(args: Args<'_>) -> Result<(&'static Command, Positions), CommandError> 
     if !command.accepts(args.len() - ASKED_AT) {
         return Err(CommandError::Text("ERR Invalid number of arguments specified for command"));
     }
-    let keys = getkeys(command, args, ASKED_AT);
-    Ok((command, keys.ok_or(CommandError::Text("ERR Invalid arguments specified for command"))?))
+    key_specs(command)
+        .into_iter()
+        .map(|spec| Some((spec, spec.positions(args, ASKED_AT)?)))
+        .collect::<Option<_>>()
+        .ok_or(CommandError::Text("ERR Invalid arguments specified for command"))
 }
 
-fn getkeys_of_request(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    let (_, keys) = asked(args)?;
-    ctx.reply.array(keys.len());
-    for at in keys {
+fn getkeys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    let found = asked(args)?;
+    ctx.reply.array(found.iter().map(|(_, keys)| keys.len()).sum());
+    for at in found.iter().flat_map(|(_, keys)| keys) {
         ctx.reply.bulk(args.at(ASKED_AT + at));
     }
     Ok(())
 }
 
 fn getkeysandflags(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    let (command, keys) = asked(args)?;
-    let flags = access(command);
-    ctx.reply.array(keys.len());
-    for at in keys {
+    let found = asked(args)?;
+    ctx.reply.array(found.iter().map(|(_, keys)| keys.len()).sum());
+    for (spec, at) in found.iter().flat_map(|(spec, keys)| keys.iter().map(move |at| (spec, at))) {
         ctx.reply.array(2);
         ctx.reply.bulk(args.at(ASKED_AT + at));
-        ctx.reply.set(flags.len());
-        for flag in flags {
-            ctx.reply.status(flag);
-        }
+        statuses(&mut ctx.reply, spec.uses_in(args, ASKED_AT));
     }
     Ok(())
 }

@@ -145,6 +145,11 @@ pub fn find_subcommand(parent: &Command, sub: &[u8]) -> Option<&'static Command>
     })
 }
 
+/// All commands that are no subcommands.
+pub fn commands() -> impl Iterator<Item = &'static Command> + Clone {
+    TABLE.iter().filter(|command| !command.is_subcommand())
+}
+
 /// The subcommands of a command.
 pub fn subcommands(parent: &Command) -> impl Iterator<Item = &'static Command> + Clone {
     let name = parent.name;

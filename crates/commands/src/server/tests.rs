@@ -1,6 +1,8 @@
 //! Replies of the commands on the server, as transcripts.
 
-use crate::harness::check;
+use crate::TABLE;
+use crate::harness::{Bench, check};
+use crate::table::commands;
 
 #[test]
 fn echo_and_time() {
@@ -67,12 +69,65 @@ fn command_getkeys_finds_the_keys_of_a_request() {
         -ERR Invalid number of arguments specified for command
         > COMMAND GETKEYS
         -ERR wrong number of arguments for 'command|getkeys' command
-        > COMMAND GETKEYSANDFLAGS GET a
-        [["a", [+RO, +access]]]
+        > COMMAND GETKEYS OBJECT
+        -ERR The command has no key arguments
+        > COMMAND GETKEYS OBJECT FOO a
+        -ERR Invalid command specified
+        > COMMAND GETKEYS OBJECT|ENCODING a
+        -ERR Invalid command specified
+        > COMMAND GETKEYS ZUNIONSTORE d 2 a b WEIGHTS 1 2
+        ["d", "a", "b"]
+        > COMMAND GETKEYS ZUNIONSTORE d 3 a b
+        -ERR Invalid arguments specified for command
+        > COMMAND GETKEYS ZUNIONSTORE d 0 a
+        -ERR Invalid arguments specified for command
+        > COMMAND GETKEYS ZUNIONSTORE d 9223372036854775807 a
+        -ERR Invalid arguments specified for command
         > COMMAND FOO
         -ERR unknown subcommand 'FOO'. Try COMMAND HELP.
         "#,
     );
+}
+
+#[test]
+fn command_getkeysandflags_says_how_each_key_is_used() {
+    check(
+        r#"
+        > COMMAND GETKEYSANDFLAGS GET a
+        [["a", [+RO, +access]]]
+        > COMMAND GETKEYSANDFLAGS EXISTS a b
+        [["a", [+RO]], ["b", [+RO]]]
+        > COMMAND GETKEYSANDFLAGS SET a b EX 10
+        [["a", [+OW, +update]]]
+        > COMMAND GETKEYSANDFLAGS SET a b EX 10 get
+        [["a", [+RW, +access, +update]]]
+        > COMMAND GETKEYSANDFLAGS SET get get
+        [["get", [+OW, +update]]]
+        > COMMAND GETKEYSANDFLAGS RENAME a b
+        [["a", [+RW, +access, +delete]], ["b", [+OW, +update]]]
+        > COMMAND GETKEYSANDFLAGS ZINTERSTORE d 1 a
+        [["d", [+OW, +update]], ["a", [+RO, +access]]]
+        > COMMAND GETKEYSANDFLAGS SDIFFSTORE d a b
+        [["d", [+OW, +update]], ["a", [+RO, +access]], ["b", [+RO, +access]]]
+        > @resp 3
+        > COMMAND GETKEYSANDFLAGS DEL a
+        [["a", ~[+RM, +delete]]]
+        "#,
+    );
+}
+
+#[test]
+fn command_list_names_subcommands_and_count_does_not_count_them() {
+    check(
+        r#"
+        > COMMAND LIST FILTERBY PATTERN OBJECT|F*
+        ["object|freq"]
+        "#,
+    );
+    let mut bench = Bench::new();
+    let names: Vec<_> = TABLE.iter().map(|command| command.name).collect();
+    assert_eq!(bench.line("COMMAND LIST"), format!("{names:?}"));
+    assert_eq!(bench.line("COMMAND COUNT"), commands().count().to_string());
 }
 
 #[test]
@@ -84,7 +139,7 @@ fn command_info_and_docs() {
         > COMMAND INFO foo
         [nil]
         > COMMAND INFO object|encoding
-        [["object|encoding", 3, [+readonly], 2, 2, 1, [+@keyspace, +@read, +@slow], [], [["flags", [+RO, +access], "begin_search", ["type", "index", "spec", ["index", 2]], "find_keys", ["type", "range", "spec", ["lastkey", 0, "keystep", 1, "limit", 0]]]], []]]
+        [["object|encoding", 3, [+readonly], 2, 2, 1, [+@keyspace, +@read, +@slow], ["nondeterministic_output"], [["flags", [+RO], "begin_search", ["type", "index", "spec", ["index", 2]], "find_keys", ["type", "range", "spec", ["lastkey", 0, "keystep", 1, "limit", 0]]]], []]]
         > COMMAND DOCS nothing
         []
         > @resp 3

@@ -4,39 +4,46 @@ use std::collections::HashMap;
 
 use super::{TABLE, find, find_subcommand};
 use crate::Command;
-use crate::docs::{categories, flag_names, key_range};
+use crate::info::{categories, flag_names, key_range};
+use crate::key_specs::{FindKeys, KeySpec, key_specs};
 use crate::syntax::{parse, word_count};
+use crate::tips::tips;
 
-/// `name arity first last step flags categories` by name, as recorded.
+/// The facts of each command, as recorded.
 fn recorded() -> HashMap<&'static str, &'static str> {
-    include_str!("../../testdata/redis-7.0.15-command-info.txt")
+    include_str!("../../testdata/redis-7.2.4-command-info.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| line.split_once(' ').unwrap())
         .collect()
 }
 
-/// Where 7.2 differs from the recorded 7.0, or 7.0 does not have the command: the facts of 7.2.
-const OF_7_2: &[(&str, &str)] = &[
-    ("client|no-touch", "3 0 0 0 noscript,loading,stale slow,connection"),
-    ("client|setinfo", "4 0 0 0 noscript,loading,stale slow,connection"),
-    ("command|getkeys", "-3 0 0 0 loading,stale slow,connection"),
-    ("command|getkeysandflags", "-3 0 0 0 loading,stale slow,connection"),
-    ("zrank", "-3 1 1 1 readonly,fast read,sortedset,fast"),
-    ("zrevrank", "-3 1 1 1 readonly,fast read,sortedset,fast"),
-];
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "-".to_owned() } else { names.join(",") }
+}
+
+/// A key specification in the form of the recorded lines.
+fn show(spec: &KeySpec) -> String {
+    let uses = spec.uses().collect::<Vec<_>>().join("+");
+    let find = match spec.find {
+        FindKeys::Range { last, step } => format!("range:{last},{step},0"),
+        FindKeys::Keynum => "keynum:0,1,1".to_owned(),
+    };
+    format!("{uses}@index:{}/{find}", spec.index)
+}
 
 #[test]
 fn rows_hold_the_facts_that_redis_shows() {
-    let mut facts = recorded();
-    facts.extend(OF_7_2.iter().copied());
+    let facts = recorded();
     let mut wrong = Vec::new();
     for command in &TABLE {
         let (first, last, step) = key_range(command.keys);
-        let flags: Vec<_> = flag_names(command).collect();
-        let flags = if flags.is_empty() { "-".to_owned() } else { flags.join(",") };
-        let categories: Vec<_> = categories(command).collect();
-        let ours = format!("{} {first} {last} {step} {flags} {}", command.arity, categories.join(","));
+        let flags = listed(&flag_names(command).collect::<Vec<_>>());
+        let categories = listed(&categories(command).collect::<Vec<_>>());
+        let tips = listed(tips(command));
+        let specs = key_specs(command).iter().map(show).collect::<Vec<_>>();
+        let specs = if specs.is_empty() { "-".to_owned() } else { specs.join(" ") };
+        let ours = format!("{} {first} {last} {step} {flags} {categories} {tips} {specs}", command.arity);
         if facts.get(command.name) != Some(&ours.as_str()) {
             wrong.push(format!("{}\n   ours  {ours}\n   redis {:?}", command.name, facts.get(command.name)));
         }
