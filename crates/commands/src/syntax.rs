@@ -133,6 +133,12 @@ pub fn word_count(arguments: &[Argument<'_>]) -> (usize, Option<usize>) {
 }
 
 impl Argument<'_> {
+    /// What may be done with it, under Redis's names.
+    pub fn flags(&self) -> impl Iterator<Item = &'static str> {
+        let flags = [(self.optional, "optional"), (self.multiple, "multiple"), (self.multiple_token, "multiple_token")];
+        flags.into_iter().filter(|(set, _)| *set).map(|(_, name)| name)
+    }
+
     fn word_count(&self) -> (usize, Option<usize>) {
         let (least, most) = self.word_count_once();
         (if self.optional { 0 } else { least }, most.filter(|_| !self.multiple))

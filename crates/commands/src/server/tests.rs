@@ -146,7 +146,7 @@ fn command_info_and_docs() {
         > COMMAND INFO GET
         [["get", 2, ~[+readonly, +fast], 1, 1, 1, ~[+@read, +@string, +@fast], ~[], ~[{"flags": ~[+RO, +access], "begin_search": {"type": "index", "spec": {"index": 1}}, "find_keys": {"type": "range", "spec": {"lastkey": 0, "keystep": 1, "limit": 0}}}], ~[]]]
         > COMMAND DOCS incr
-        {"incr": {"summary": "Adds one to a counter; a missing one counts as 0.", "since": "1.0.0", "group": "string", "complexity": "O(1)"}}
+        {"incr": {"summary": "Adds one to a counter; a missing one counts as 0.", "since": "1.0.0", "group": "string", "complexity": "O(1)", "arguments": [{"name": "key", "type": "key", "display_text": "key", "key_spec_index": 0}]}}
         > COMMAND LIST FILTERBY PATTERN OBJECT*
         ["object", "object|encoding", "object|freq", "object|help", "object|idletime", "object|refcount"]
         > COMMAND LIST FILTERBY ACLCAT transaction
