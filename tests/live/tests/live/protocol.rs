@@ -148,3 +148,24 @@ fn info_shows_what_tools_and_tests_read() -> Result<()> {
     }
     Ok(())
 }
+
+/// redis-cli asks for it when a person connects, and makes its hints and help from it.
+#[test]
+fn command_docs_tells_of_every_command_in_both_protocols() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let mut client = server.client()?;
+    let count = call(&mut client, "COMMAND COUNT")?.as_integer().and_then(|n| usize::try_from(n).ok());
+    let in_resp2 = call(&mut client, "COMMAND DOCS")?;
+    ensure!(in_resp2.as_items().map(<[Value]>::len) == count.map(|n| 2 * n), "names and documentation in turn");
+    call(&mut client, "HELLO 3")?;
+    let Value::Map(in_resp3) = call(&mut client, "COMMAND DOCS")? else { anyhow::bail!("no map") };
+    ensure!(Some(in_resp3.len()) == count);
+    for (name, docs) in &in_resp3 {
+        ensure!(show(docs).contains("\"summary\": \""), "{}", show(name));
+    }
+    let expire = show(&call(&mut client, "COMMAND DOCS expire")?);
+    let key = r#"{"name": "key", "type": "key", "display_text": "key", "key_spec_index": 0}"#;
+    ensure!(expire.starts_with("{\"expire\": {\"summary\": ") && expire.contains(key), "{expire}");
+    Ok(())
+}
