@@ -1,17 +1,18 @@
 //! What a command takes, from one line of text in the notation of Redis's documentation to a tree of arguments.
 //!
 //! A row of the table holds the line; COMMAND DOCS shows the tree, and generators of test requests draw from it, so there is
-//! one place that says which options a command has.
+//! one place that says which options a command has. The lines repeat Redis 7.2 to the letter, even where it calls a number
+//! an integer (WEIGHTS, ZINCRBY).
 //!
 //! | notation | meaning |
 //! | --- | --- |
 //! | `key`, `new-key` | an argument, by name |
 //! | `NX` | a word as it stands |
-//! | `EX seconds` | an argument with a word before it |
+//! | `EX seconds`, `BY (…)` | an argument with a word before it; brackets are named after the word |
 //! | `[…]`, `(…)` | may be left out; must be there |
 //! | `a \| b` in brackets | one of these |
 //! | `x…` written `x...` | once or more; behind brackets that begin with a word, that word is repeated too |
-//! | `name:` before brackets or a word as it stands | names them, where the usual name is another |
+//! | `name:(…)`, `name:[…]`, `name:NX` | names brackets or a word otherwise |
 //! | `name:integer` | gives the type of an argument that its name does not tell |
 //! | `name:<text>` | is shown as that text |
 //!
