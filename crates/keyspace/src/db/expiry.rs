@@ -13,6 +13,8 @@ use crate::time::UnixMs;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expiry {
     lines: BTreeSet<(UnixMs, KeyHash)>,
+    /// The first deadline in `lines`: every look-up asks for it.
+    next: Option<UnixMs>,
     /// Number of keys with a deadline.
     keys: usize,
     /// The sum of their deadlines, in milliseconds.
@@ -26,6 +28,7 @@ impl Expiry {
 
     pub(super) fn add(&mut self, at: UnixMs, hash: KeyHash) {
         self.lines.insert((at, hash));
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
         self.keys += 1;
         self.sum_ms += i128::from(at.0);
     }
@@ -36,6 +39,9 @@ impl Expiry {
         self.sum_ms -= i128::from(at.0);
         if !shared {
             self.lines.remove(&(at, hash));
+            if self.next == Some(at) {
+                self.next = self.lines.first().map(|(at, _)| *at);
+            }
         }
     }
 
@@ -44,8 +50,9 @@ impl Expiry {
         self.lines.range(..(now, KeyHash(0))).copied()
     }
 
+    #[inline]
     pub(super) fn next(&self) -> Option<UnixMs> {
-        self.lines.first().map(|(at, _)| *at)
+        self.next
     }
 
     /// The average of all deadlines.
@@ -73,6 +80,20 @@ mod tests {
         assert_eq!((expiry.keys(), expiry.next()), (1, Some(at)));
         expiry.forget(at, hash, false);
         assert_eq!((expiry.keys(), expiry.next(), expiry.average()), (0, None, None));
+    }
+
+    #[test]
+    fn the_next_deadline_is_always_the_earliest_that_is_left() {
+        let mut expiry = Expiry::default();
+        for at in [30, 10, 20] {
+            expiry.add(UnixMs(at), KeyHash(1));
+        }
+        for (gone, next) in [(20, Some(10)), (10, Some(30)), (30, None)] {
+            expiry.forget(UnixMs(gone), KeyHash(1), false);
+            assert_eq!(expiry.next(), next.map(UnixMs));
+        }
+        expiry.add(UnixMs(5), KeyHash(1));
+        assert_eq!(expiry.next(), Some(UnixMs(5)));
     }
 
     #[test]
