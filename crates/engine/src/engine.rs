@@ -194,6 +194,10 @@ impl Engine {
     /// How long the owner is to do nothing before it goes on, in microseconds (DEBUG SLEEP); 0 as a rule. Asked after every
     /// [`Engine::filled`], so that no other client is served meanwhile.
     pub fn take_stall_us(&mut self) -> u64 {
+        if self.stall_us == 0 {
+            return 0;
+        }
+        self.stopwatch.wait_for_clock();
         std::mem::take(&mut self.stall_us)
     }
 

@@ -8,12 +8,14 @@
 pub(crate) struct Stopwatch {
     read: Option<fn() -> u64>,
     last_ns: u64,
+    /// Time that a command took and that passes only after it, when the owner stalls.
+    ahead_ns: u64,
 }
 
 impl Stopwatch {
     /// A stopwatch over a clock that never goes back, in nanoseconds.
     pub(crate) fn new(read: Option<fn() -> u64>) -> Self {
-        Self { read, last_ns: 0 }
+        Self { read, ..Self::default() }
     }
 
     /// Whether there is a clock.
@@ -25,8 +27,18 @@ impl Stopwatch {
     #[inline]
     pub(crate) fn start(&mut self) {
         if let Some(read) = self.read {
-            self.last_ns = read();
+            self.last_ns = read().saturating_add(self.ahead_ns);
         }
+    }
+
+    /// Runs ahead of the clock by what a command asked the owner to stall, so that it counts as the command's time.
+    pub(crate) fn run_ahead(&mut self, ns: u64) {
+        self.ahead_ns = self.ahead_ns.saturating_add(ns);
+    }
+
+    /// Goes by the clock again: the owner stalls now.
+    pub(crate) fn wait_for_clock(&mut self) {
+        self.ahead_ns = 0;
     }
 
     /// The last reading, in nanoseconds: where the command begins that comes now.

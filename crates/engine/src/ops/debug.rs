@@ -84,6 +84,7 @@ impl Engine {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded in the same line")]
                 let us = (seconds * 1e6).clamp(0.0, LONGEST_SLEEP_US) as u64;
                 self.stall_us += us;
+                self.stopwatch.run_ahead(us.saturating_mul(1_000));
                 self.answer_ok(client);
             }
             ("stringmatch-len", 4) => self.debug_stringmatch(client, args),

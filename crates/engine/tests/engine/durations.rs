@@ -65,6 +65,20 @@ fn a_password_does_not_stand_in_the_slow_log() {
     assert!(log.starts_with("*3|") && log.contains("(redacted)") && !log.contains("secret-word"), "{log}");
 }
 
+/// DEBUG SLEEP stalls the server after the command was measured: whoever tried a slow log or an alarm out with it, as people
+/// do, saw nothing slow.
+#[test]
+fn what_debug_sleep_waits_counts_as_the_time_of_the_command() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "CONFIG SET latency-monitor-threshold 30\nDEBUG SLEEP 0.04\nGET a");
+    assert_eq!(rig.engine.take_stall_us(), 40_000);
+    rig.ask(client, "GET a");
+    assert_eq!(rig.ask(client, "SLOWLOG LEN"), ":1|");
+    assert!(rig.ask(client, "SLOWLOG GET").starts_with("*1|*6|:0|:1790000000|:40000|*3|$5|DEBUG|"));
+    assert_eq!(rig.ask(client, "LATENCY LATEST"), "*1|*4|$7|command|:1790000000|:40|:40|");
+}
+
 #[test]
 fn the_latency_monitor_keeps_what_takes_as_long_as_its_threshold() {
     let mut rig = Rig::new("no");
