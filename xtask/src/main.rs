@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask tidy`, `test`, `test-crash`, `test-interop`.
+//! The project's own commands: `cargo xtask tidy`, `test`, `test-crash`, `test-interop`, `test-clients`.
 //!
 //! Each command is a module; this one only reads the arguments. What a command did not do, it says.
 #![allow(
@@ -8,6 +8,7 @@
     reason = "a tool for developers: it runs processes, reads files and prints"
 )]
 
+mod clients;
 mod crash;
 mod interop;
 mod suite;
@@ -36,6 +37,8 @@ enum Task {
     TestCrash(crash::Options),
     /// Lets redis-server read what we wrote, and compares.
     TestInterop(interop::Options),
+    /// Lets the libraries and tools that people have drive the real server.
+    TestClients(clients::Options),
     /// Counts what the real server asks of the kernel, with strace.
     TestTraces(traces::Options),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Task::Test(options) => suite::run(&options),
         Task::TestCrash(options) => crash::run(&options),
         Task::TestInterop(options) => interop::run(&options),
+        Task::TestClients(options) => clients::run(&options),
         Task::TestTraces(options) => traces::run(&options),
     };
     match done {

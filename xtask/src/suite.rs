@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
 
-use crate::{crash, interop, tidy, traces};
+use crate::{clients, crash, interop, tidy, traces};
 
 /// What is asked of the suite.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -26,6 +26,10 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("redis-server", "redis-server", "interoperation with redis-server"),
     ("strace", "strace", "checks of system calls"),
     ("cargo-nextest", "cargo-nextest", "the tests' own runner"),
+    ("redis-benchmark", "redis-tools", "tests with redis-cli and redis-benchmark"),
+    ("prometheus-redis-exporter", "prometheus-redis-exporter", "a test of what monitoring reads"),
+    ("python3", "python3-venv", "tests with redis-py"),
+    ("npm", "npm", "tests with ioredis and node-redis"),
 ];
 
 /// How many crash runs the suite makes. More belong to `cargo xtask test-crash`.
@@ -117,6 +121,7 @@ fn all_parts() -> Vec<Part> {
         part("tests", || with_server(&["nextest", "run", "--workspace", "--locked"])),
         part("doc tests", || cargo(&["test", "--workspace", "--doc", "--locked"], &[])),
         part("interop", || interop::run(&interop::Options::default())),
+        part("clients", || clients::run(&clients::Options::default())),
         part("system calls", || traces::run(&traces::Options::default())),
         part("crash test", || crash_test(CRASH_RUNS_ALL, false)),
         part("crash test, soundness", || crash_test(SOUNDNESS_RUNS, true)),
@@ -134,6 +139,7 @@ fn not_run() -> Vec<&'static str> {
 fn why_only_with_all(part: &str) -> &'static str {
     match part {
         "interop" => "needs redis-server; only with --all",
+        "clients" => "needs Python, Node.js and the network; only with --all",
         "system calls" => "needs strace; only with --all",
         "supply chain" => "needs cargo-deny and the network; only with --all",
         _ => "says nothing about behaviour; only with --all",
@@ -194,7 +200,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_named() {
         let left_out = not_run();
-        for name in ["fmt", "clippy", "doc", "interop", "system calls", "supply chain"] {
+        for name in ["fmt", "clippy", "doc", "interop", "clients", "system calls", "supply chain"] {
             assert!(left_out.contains(&name), "{name} in {left_out:?}");
         }
         assert!(!left_out.contains(&"tidy"));
