@@ -12,6 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -376,6 +377,18 @@ impl Drop for ServerProcess {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Lets this process, and servers that it starts, have so many files open, if the system's hard limit allows.
+///
+/// # Errors
+/// If it does not.
+pub fn raise_open_files(wanted: u64) -> Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("getrlimit")?;
+    if soft < wanted {
+        setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).with_context(|| format!("at most {hard} open files"))?;
+    }
+    Ok(())
 }
 
 /// The children of process `pid`, over all its threads; none if it is gone.

@@ -5,6 +5,7 @@
 
 mod config;
 mod corpus;
+mod half_requests;
 mod protocol;
 mod recovery;
 mod sessions;
