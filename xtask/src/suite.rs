@@ -120,6 +120,7 @@ fn all_parts() -> Vec<Part> {
         }),
         part("tests", || with_server(&["nextest", "run", "--workspace", "--locked"])),
         part("doc tests", || cargo(&["test", "--workspace", "--doc", "--locked"], &[])),
+        part("benches", || cargo(&["test", "-p", "benches", "--benches", "--locked", "--quiet"], &[])),
         part("interop", || interop::run(&interop::Options::default())),
         part("clients", || clients::run(&clients::Options::default())),
         part("system calls", || traces::run(&traces::Options::default())),

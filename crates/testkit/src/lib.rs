@@ -10,6 +10,7 @@ pub mod client;
 pub mod dataset;
 pub mod history;
 pub mod info;
+pub mod load_log;
 pub mod mixed;
 pub mod ports;
 pub mod server;

@@ -59,6 +59,8 @@ pub(crate) const TABLE: &[Row] = &[
     outside("xtask",      &["testkit"], &["anyhow", "clap", "fastrand", "serde_json", "tempfile"]),
     outside("tests-live", &["resp-codec", "testkit"], &["anyhow", "tempfile"]),
     outside("tests-sim",  &["bio", "child", "engine", "resp-codec", "vfs"], &["fastrand"]),
+    outside("benches",    &["aof-buffer", "aof-load", "bio", "child", "commands", "engine", "keyspace", "resp-codec", "testkit", "vfs"],
+                          &["criterion", "fastrand", "nix", "serde_json", "tikv-jemallocator"]),
 ];
 
 /// Crates that never name each other, in either direction: they meet in `engine` alone.
