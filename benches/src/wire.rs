@@ -88,6 +88,7 @@ impl Executor {
                 keys: &mut self.keys,
                 trash: &mut self.trash,
                 replay: false,
+                keep_expired: false,
             },
             reply: Reply::new(&mut self.out, Protocol::Resp2),
             rng: &mut self.rng,

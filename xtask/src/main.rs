@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask tidy`, `test`, `test-crash`, `test-interop`, `test-clients`.
+//! The project's own commands: `cargo xtask tidy`, `test`, `test-crash`, `test-interop`, `test-clients`, `test-traces`, `bench`.
 //!
 //! Each command is a module; this one only reads the arguments. What a command did not do, it says.
 #![allow(
@@ -8,6 +8,7 @@
     reason = "a tool for developers: it runs processes, reads files and prints"
 )]
 
+mod bench;
 mod clients;
 mod crash;
 mod interop;
@@ -41,6 +42,8 @@ enum Task {
     TestClients(clients::Options),
     /// Counts what the real server asks of the kernel, with strace.
     TestTraces(traces::Options),
+    /// Measures our server and others side by side.
+    Bench(Box<bench::Options>),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::TestInterop(options) => interop::run(&options),
         Task::TestClients(options) => clients::run(&options),
         Task::TestTraces(options) => traces::run(&options),
+        Task::Bench(options) => bench::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,73 @@
+//! The longest single insertion: runs the measurement of the `benches` package and shows what it found.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value as Json;
+
+use super::Options;
+use super::record::{Section, Table};
+
+/// What the longest single insertion into a database may take, in milliseconds of processor time.
+const LIMIT_MS: f64 = 5.0;
+
+/// Measures.
+///
+/// # Errors
+/// If the measurement cannot be built or run.
+pub(crate) fn measure(options: &Options) -> Result<Section> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(testkit::binary::workspace_root())
+        .args(["run", "--quiet", "--release", "-p", "benches", "--bin", "longest_insert", "--"])
+        .args([options.insertions.to_string(), "--json".to_owned()])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo run -p benches")?;
+    if !output.status.success() {
+        bail!("longest_insert: {}", output.status);
+    }
+    let json: Json = serde_json::from_slice(&output.stdout).context("what longest_insert printed")?;
+    section(json)
+}
+
+fn section(json: Json) -> Result<Section> {
+    let mut table = Table::new(
+        ["insertion into", "how many", "each, ns", "99.99 %, ms", "longest, ms", "again"].map(str::to_owned),
+    );
+    let shapes = json.as_array().context("longest_insert printed no array")?;
+    ensure!(!shapes.is_empty(), "longest_insert measured nothing");
+    for shape in shapes {
+        let ms =
+            |field: &str| shape[field].as_f64().map_or_else(|| "?".to_owned(), |us| format!("{:.3}", us / 1_000.0));
+        table.rows.push(vec![
+            shape["into"].as_str().unwrap_or_default().to_owned(),
+            shape["insertions"].to_string(),
+            shape["each_ns"].as_f64().map_or_else(|| "?".to_owned(), |ns| format!("{ns:.0}")),
+            ms("within_9999_us"),
+            ms("longest_us"),
+            ms("longest_again_us"),
+        ]);
+    }
+    let longest_ms = shapes[0]["longest_us"].as_f64().context("longest_us")? / 1_000.0;
+    let verdict = if longest_ms <= LIMIT_MS { "within" } else { "ABOVE" };
+    let notes = vec![format!(
+        "Processor time of the inserting thread. The longest insertion of a key took {longest_ms:.2} ms, {verdict} the \
+         limit of {LIMIT_MS} ms. `longest` is the worst of all rounds; `again` is the longest that took as long in every \
+         round, so that no interrupt is in it. The last three grow at once: see keyspace's limits."
+    )];
+    Ok(Section { title: "The longest single insertion".to_owned(), key: "insert", notes, table, json })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pause_above_the_limit_is_called_so() {
+        let found = |us: f64| section(json!([{ "into": "database", "longest_us": us }])).unwrap().notes[0].clone();
+        assert!(found(300.0).contains("0.30 ms, within"));
+        assert!(found(5_100.0).contains("5.10 ms, ABOVE"));
+    }
+}
