@@ -1,5 +1,5 @@
-//! Measures what the table promises: the longest single insertion and deletion. And what a large collection does not
-//! promise: the longest insertion into one.
+//! Measures what the table promises: the longest single insertion and deletion, and the longest insertion into a large
+//! collection.
 //!
 //! `cargo run --release -p benches --bin longest_insert [insertions] [--json]`
 //!
@@ -12,6 +12,8 @@
     reason = "a measurement reads the clock and prints"
 )]
 
+// With it comes the allocator of the server.
+use benches as _;
 use keyspace::{Deadline, HashSeed, Keyspace, Thresholds, Value};
 use nix::time::ClockId;
 use serde_json::json;

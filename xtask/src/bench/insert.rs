@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::Options;
 use super::record::{Section, Table};
 
-/// What the longest single insertion into a database may take, in milliseconds of processor time.
+/// What the longest single insertion into a database or a large collection may take, in milliseconds of processor time.
 const LIMIT_MS: f64 = 5.0;
 
 /// Measures.
@@ -33,7 +33,7 @@ pub(crate) fn measure(options: &Options) -> Result<Section> {
 
 fn section(json: Json) -> Result<Section> {
     let mut table = Table::new(
-        ["insertion into", "how many", "each, ns", "99.99 %, ms", "longest, ms", "again"].map(str::to_owned),
+        ["insertion into", "how many", "each, ns", "99.99 %, ms", "in every round, ms", "in one, ms"].map(str::to_owned),
     );
     let shapes = json.as_array().context("longest_insert printed no array")?;
     ensure!(!shapes.is_empty(), "longest_insert measured nothing");
@@ -45,16 +45,17 @@ fn section(json: Json) -> Result<Section> {
             shape["insertions"].to_string(),
             shape["each_ns"].as_f64().map_or_else(|| "?".to_owned(), |ns| format!("{ns:.0}")),
             ms("within_9999_us"),
-            ms("longest_us"),
             ms("longest_again_us"),
+            ms("longest_us"),
         ]);
     }
-    let longest_ms = shapes[0]["longest_us"].as_f64().context("longest_us")? / 1_000.0;
+    let longest_ms = shapes.iter().filter_map(|shape| shape["longest_again_us"].as_f64()).fold(0.0, f64::max) / 1_000.0;
     let verdict = if longest_ms <= LIMIT_MS { "within" } else { "ABOVE" };
     let notes = vec![format!(
-        "Processor time of the inserting thread. The longest insertion of a key took {longest_ms:.2} ms, {verdict} the \
-         limit of {LIMIT_MS} ms. `longest` is the worst of all rounds; `again` is the longest that took as long in every \
-         round, so that no interrupt is in it. The last three grow at once: see keyspace's limits."
+        "Processor time of the thread. The longest took {longest_ms:.2} ms, {verdict} the limit of {LIMIT_MS} ms. The same \
+         operations run in several rounds: a pause that is in the work comes back in every one of them, at the same \
+         operation. `in one` is the longest of any round: on a shared machine the processor time of a thread counts \
+         interrupts and what other machines took, up to 10 ms for an operation that does next to nothing."
     )];
     Ok(Section { title: "The longest single insertion".to_owned(), key: "insert", notes, table, json })
 }
@@ -66,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_pause_above_the_limit_is_called_so() {
-        let found = |us: f64| section(json!([{ "into": "database", "longest_us": us }])).unwrap().notes[0].clone();
+        let found = |us: f64| section(json!([{ "longest_again_us": 1.0 }, { "longest_again_us": us }])).unwrap().notes[0].clone();
         assert!(found(300.0).contains("0.30 ms, within"));
         assert!(found(5_100.0).contains("5.10 ms, ABOVE"));
     }
