@@ -118,6 +118,13 @@ impl RequestDecoder {
         if matches!(self.state, State::Done { .. }) {
             self.reset();
         }
+        if matches!(self.state, State::Start { searched: 0 }) {
+            if let Some(consumed) = self.whole(buf) {
+                self.state = State::Done { from: Source::Buffer { len: consumed }, canonical: true };
+                return Ok(Decoded::Request { consumed });
+            }
+            self.spans.clear();
+        }
         let partial = match self.state {
             State::Args(partial) => partial,
             State::Start { searched } => match buf.first() {
@@ -146,6 +153,28 @@ impl RequestDecoder {
             Source::Scratch => &self.scratch,
         };
         Args::from_decoder(bytes, &self.spans, canonical)
+    }
+
+    /// Reads a request that is there as a whole and as clients write it: what nearly all are. Returns its length; `None` if
+    /// there is anything to wait for, to refuse or to look at twice, with spans that mean nothing.
+    #[inline]
+    fn whole(&mut self, buf: &[u8]) -> Option<usize> {
+        let (count, mut at) = short_number(buf, b'*')?;
+        if count == 0 || self.limits.check_count(count).is_err() {
+            return None;
+        }
+        for _ in 0..count {
+            let (len, header) = short_number(buf.get(at..)?, b'$')?;
+            let start = at + header;
+            self.limits.check_bulk(i64::try_from(len).ok()?, start).ok()?;
+            let end = start + len;
+            if *buf.get(end..end + 2)? != *b"\r\n" {
+                return None;
+            }
+            self.spans.push(ArgSpan { start: offset(start), end: offset(end) });
+            at = end + 2;
+        }
+        Some(at)
     }
 
     /// Reads the line `*count`.
@@ -216,9 +245,6 @@ impl RequestDecoder {
         searched: usize,
         too_big: ProtocolError,
     ) -> Result<Result<Option<Line>, usize>, ProtocolError> {
-        if let Some((number, next)) = short_number(buf, at) {
-            return Ok(Ok(Some(Line { number, next, canonical: true })));
-        }
         // Redis ends a header at its first CR, whatever the byte after it.
         let limit = self.limits.max_inline_len_bytes;
         let line = &buf[at..];
@@ -291,22 +317,27 @@ enum Begin {
     Args(Partial),
 }
 
-/// Reads `X<digits>\r\n` at `at` if it is whole, canonical and short: what every client sends.
+/// Reads `<kind><digits>\r\n` if it is whole, canonical and short. Returns the number and the bytes it took.
 #[inline]
-fn short_number(buf: &[u8], at: usize) -> Option<(i64, usize)> {
+fn short_number(line: &[u8], kind: u8) -> Option<(usize, usize)> {
     const MOST_DIGITS: usize = 10;
-    let line = buf.get(at + 1..)?;
-    let mut number = 0i64;
-    for (i, &byte) in line.iter().take(MOST_DIGITS + 1).enumerate() {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 {
-            number = number * 10 + i64::from(digit);
-            continue;
-        }
-        let canonical = i > 0 && (line[0] != b'0' || i == 1);
-        return (canonical && byte == b'\r' && line.get(i + 1) == Some(&b'\n')).then_some((number, at + i + 3));
+    if *line.first()? != kind {
+        return None;
     }
-    None
+    let (mut number, mut at) = (0, 1);
+    loop {
+        let digit = line.get(at)?.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        if at > MOST_DIGITS {
+            return None;
+        }
+        number = number * 10 + usize::from(digit);
+        at += 1;
+    }
+    let canonical = at > 1 && (line[1] != b'0' || at == 2);
+    (canonical && *line.get(at..at + 2)? == *b"\r\n").then_some((number, at + 2))
 }
 
 /// An offset in a request, which `check_bulk` keeps within 32 bits.

@@ -33,7 +33,8 @@ pub(crate) fn measure(options: &Options) -> Result<Section> {
 
 fn section(json: Json) -> Result<Section> {
     let mut table = Table::new(
-        ["insertion into", "how many", "each, ns", "99.99 %, ms", "in every round, ms", "in one, ms"].map(str::to_owned),
+        ["insertion into", "how many", "each, ns", "99.99 %, ms", "in every round, ms", "in one, ms"]
+            .map(str::to_owned),
     );
     let shapes = json.as_array().context("longest_insert printed no array")?;
     ensure!(!shapes.is_empty(), "longest_insert measured nothing");
@@ -67,7 +68,9 @@ mod tests {
 
     #[test]
     fn a_pause_above_the_limit_is_called_so() {
-        let found = |us: f64| section(json!([{ "longest_again_us": 1.0 }, { "longest_again_us": us }])).unwrap().notes[0].clone();
+        let found = |us: f64| {
+            section(json!([{ "longest_again_us": 1.0 }, { "longest_again_us": us }])).unwrap().notes[0].clone()
+        };
         assert!(found(300.0).contains("0.30 ms, within"));
         assert!(found(5_100.0).contains("5.10 ms, ABOVE"));
     }
