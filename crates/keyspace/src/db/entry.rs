@@ -197,6 +197,17 @@ impl Entry {
         self.0.value_mut()
     }
 
+    /// Length of a string that is packed with its key as plain bytes.
+    pub(super) fn packed_len(&self) -> Option<usize> {
+        matches!(self.0.kind(), Kind::PackedText | Kind::PackedRaw).then(|| self.0.text().len())
+    }
+
+    /// The bytes of a string that is packed so, to be overwritten; raw from now on.
+    pub(super) fn packed_raw_mut(&mut self) -> &mut [u8] {
+        self.0.set_packed_kind(Kind::PackedRaw);
+        self.0.text_mut()
+    }
+
     /// Bytes of memory allocated for key, value and deadline.
     pub(super) fn heap_bytes(&self) -> usize {
         let beside = match self.0.kind() {

@@ -63,7 +63,20 @@ impl<'a> StrMut<'a> {
         text.len()
     }
 
-    /// The plain bytes, to be changed at will (SETBIT, BITFIELD): raw afterwards, whatever they spell.
+    /// The plain bytes, at least `len` of them, a gap filled with zeros, to be overwritten (SETBIT, BITFIELD): raw afterwards,
+    /// whatever they spell. A short string that is long enough stays where it is, with its key.
+    pub fn grown_to(&mut self, len: usize) -> &mut [u8] {
+        if self.0.packed_len().is_some_and(|packed| packed >= len) {
+            return self.0.packed_raw_mut();
+        }
+        let text = self.make_mut();
+        if text.len() < len {
+            text.resize(len, 0);
+        }
+        text
+    }
+
+    /// The plain bytes, to be changed at will: raw afterwards, whatever they spell.
     pub fn make_mut(&mut self) -> &mut Vec<u8> {
         self.0.str_apart().make_raw()
     }

@@ -114,6 +114,18 @@ fn step(keyspace: &mut Keyspace, model: &mut Model, kind: u8, name: &[u8], bytes
             with_str(keyspace, name, |mut text| text.set(bytes));
             model.entry(name.to_vec()).and_modify(|(text, _)| *text = bytes.to_vec());
         }
+        10 => {
+            let len = bytes.len() + 1;
+            with_str(keyspace, name, |mut text| text.grown_to(len)[len - 1] = 7);
+            model.entry(name.to_vec()).and_modify(|(text, _)| {
+                text.resize(text.len().max(len), 0);
+                text[len - 1] = 7;
+            });
+        }
+        11 => {
+            keyspace.db_mut(0).insert(key, Value::Str(Str::raw(bytes.to_vec())), deadline);
+            model.insert(name.to_vec(), (bytes.to_vec(), at));
+        }
         _ => {
             with_str(keyspace, name, |mut text| text.set_i64(-5));
             model.entry(name.to_vec()).and_modify(|(text, _)| *text = b"-5".to_vec());
@@ -124,7 +136,7 @@ fn step(keyspace: &mut Keyspace, model: &mut Model, kind: u8, name: &[u8], bytes
 proptest! {
     #[test]
     fn a_database_behaves_as_a_map(
-        steps in prop::collection::vec((0u8..11, name(), text(), deadline()), 1..80),
+        steps in prop::collection::vec((0u8..13, name(), text(), deadline()), 1..80),
         now in prop_oneof![0i64..20, any::<i64>()],
     ) {
         let (mut keyspace, mut model) = (keyspace(), Model::new());
@@ -140,6 +152,18 @@ proptest! {
         }
         prop_assert_eq!(keyspace.digest(), other.digest());
         prop_assert_eq!(keyspace.clone().digest(), keyspace.digest());
+    }
+}
+
+#[test]
+fn a_string_changed_in_place_is_raw_and_keeps_its_deadline_wherever_it_lies() {
+    for len in [1, 44, 1024, 1025, 5000] {
+        let mut keyspace = keyspace();
+        let key = keyspace.key(b"k");
+        keyspace.db_mut(0).set_str(key, &vec![b'1'; len], Deadline::At(UnixMs(9)));
+        with_str(&mut keyspace, b"k", |mut text| text.grown_to(len)[0] = b'2').unwrap();
+        let entry = keyspace.db(0).entry(key).unwrap();
+        assert_eq!((entry.value.encoding(), entry.value.text_bytes(), entry.deadline), ("raw", len, Some(UnixMs(9))));
     }
 }
 

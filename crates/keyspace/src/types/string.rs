@@ -35,6 +35,11 @@ impl Str {
         Self(StrForm::Int(value))
     }
 
+    /// Makes a string of bytes that may be changed in place, whatever they spell (BITOP).
+    pub fn raw(bytes: Vec<u8>) -> Self {
+        Self(StrForm::Raw(bytes))
+    }
+
     /// The plain bytes, to be changed at will; raw from now on.
     pub(crate) fn make_raw(&mut self) -> &mut Vec<u8> {
         if !matches!(self.0, StrForm::Raw(_)) {
