@@ -156,6 +156,7 @@ impl Flags {
 pub enum Group {
     Generic,
     String,
+    Bitmap,
     List,
     Set,
     SortedSet,
@@ -171,6 +172,7 @@ impl Group {
         match self {
             Self::Generic => "generic",
             Self::String => "string",
+            Self::Bitmap => "bitmap",
             Self::List => "list",
             Self::Set => "set",
             Self::SortedSet => "sorted-set",

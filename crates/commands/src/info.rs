@@ -53,6 +53,7 @@ pub fn categories(command: &Command) -> impl Iterator<Item = &'static str> {
         (of_group(Group::List), "list"),
         (of_group(Group::Hash), "hash"),
         (of_group(Group::String), "string"),
+        (of_group(Group::Bitmap), "bitmap"),
         (flags.has(Flags::PUBSUB), "pubsub"),
         (admin, "admin"),
         (flags.has(Flags::FAST), "fast"),

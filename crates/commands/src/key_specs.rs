@@ -27,14 +27,17 @@ const USES: &[(&[&str], &str)] = &[
     (&["RW update"], "expire expireat hmset hset lset persist pexpire pexpireat setrange zadd"),
     (&["RW delete"], "hdel lrem ltrim srem zrem zremrangebylex zremrangebyrank zremrangebyscore"),
     (&["RW access delete"], "getdel lmpop lpop rpop spop zmpop zpopmax zpopmin"),
-    (&["RW access update"], "decr decrby getex getset hincrby hincrbyfloat incr incrby incrbyfloat move zincrby"),
-    (&["RW access update variable_flags"], "set"),
+    (
+        &["RW access update"],
+        "decr decrby getex getset hincrby hincrbyfloat incr incrby incrbyfloat move setbit zincrby",
+    ),
+    (&["RW access update variable_flags"], "bitfield set"),
     (&["RO access", "OW update"], "copy"),
     (&["RW access delete", "OW update"], "rename"),
     (&["RW access delete", "OW insert"], "renamenx"),
     (&["RW access delete", "RW insert"], "lmove rpoplpush smove"),
     (&["RW update", "RO access"], "sinterstore"),
-    (&["OW update", "RO access"], "sdiffstore sunionstore zdiffstore zinterstore zrangestore zunionstore"),
+    (&["OW update", "RO access"], "bitop sdiffstore sunionstore zdiffstore zinterstore zrangestore zunionstore"),
 ];
 
 /// Keys of a request that are used alike.
@@ -95,14 +98,10 @@ impl KeySpec {
     /// Likewise, by a request that is known.
     pub fn uses_in(&self, args: Args<'_>, skip: usize) -> impl Iterator<Item = &'static str> + Clone {
         let varies = self.uses().any(|word| word == "variable_flags");
-        // Only SET varies so far: with GET it reads what it overwrites.
-        let reads = || args.from(skip + 3).any(|arg| is(arg, "GET"));
-        let uses = if !varies {
-            self.uses
-        } else if reads() {
-            "RW access update"
-        } else {
-            "OW update"
+        let uses = match args.get(skip) {
+            Some(name) if varies && is(name, "SET") => uses_of_set(args.from(skip + 3)),
+            Some(name) if varies && is(name, "BITFIELD") => uses_of_bitfield(args.from(skip + 2)),
+            _ => self.uses,
         };
         uses.split(' ')
     }
@@ -123,4 +122,25 @@ impl KeySpec {
         };
         (first < end && end <= argc).then(|| (first..end).step_by(step).collect())
     }
+}
+
+/// With GET, SET reads what it overwrites.
+fn uses_of_set<'a>(mut options: impl Iterator<Item = &'a [u8]>) -> &'static str {
+    if options.any(|arg| is(arg, "GET")) { "RW access update" } else { "OW update" }
+}
+
+/// BITFIELD only reads if all that is asked of it is GET. Source: bitfieldGetKeys of Redis.
+fn uses_of_bitfield<'a>(mut operations: impl ExactSizeIterator<Item = &'a [u8]>) -> &'static str {
+    while let Some(word) = operations.next() {
+        let arguments = match word {
+            _ if is(word, "GET") => 2,
+            _ if is(word, "OVERFLOW") => 1,
+            _ => return "RW access update",
+        };
+        if operations.len() < arguments {
+            return "RW access update";
+        }
+        operations.by_ref().take(arguments).for_each(drop);
+    }
+    "RO access"
 }

@@ -22,6 +22,7 @@ pub mod syntax;
 pub mod table;
 pub mod tips;
 
+mod bitmaps;
 mod elems;
 mod engine_ops;
 mod hashes;

@@ -18,6 +18,7 @@ use crate::harness::{Bench, decode, show_reply};
 /// keys of any type have none.
 const TEMPLATES: &[(Option<char>, &[&str])] = &[
     (Some('s'), crate::strings::FUZZ),
+    (Some('s'), crate::bitmaps::FUZZ),
     (None, crate::keys::FUZZ),
     (Some('l'), crate::lists::FUZZ),
     (Some('t'), crate::sets::FUZZ),

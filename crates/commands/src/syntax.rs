@@ -87,7 +87,7 @@ impl Kind<'_> {
     /// The type of an argument by its name, unless its line says otherwise.
     fn of(name: &str) -> Self {
         match name {
-            "key" | "newkey" | "source" | "destination" | "src" | "dst" => Self::Key,
+            "key" | "newkey" | "source" | "destination" | "destkey" | "src" | "dst" => Self::Key,
             "seconds" | "milliseconds" | "timeout" | "increment" | "decrement" | "offset" | "count" | "num-matches"
             | "limit" | "rank" | "len" | "numkeys" | "cursor" | "start" | "stop" | "end" | "index" | "index1"
             | "index2" | "db" | "destination-db" | "weight" | "client-id" | "protover" => Self::Integer,

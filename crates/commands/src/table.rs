@@ -11,6 +11,7 @@ use crate::command::{Command, Docs, Flags, Row};
 /// Every module's rows. A new module adds its rows here and nowhere else.
 const GROUPS: &[&[Row]] = &[
     crate::strings::ROWS,
+    crate::bitmaps::ROWS,
     crate::keys::ROWS,
     crate::lists::ROWS,
     crate::sets::ROWS,
