@@ -99,7 +99,7 @@ pub fn command_docs(reply: &mut Reply<'_>, command: &Command) {
     fields.end();
 }
 
-/// Appends arguments, of which each that is a key belongs to the next key specification.
+/// Appends arguments, of which each that is a key belongs to the next key specification unless it says otherwise.
 fn list(reply: &mut Reply<'_>, arguments: &[Argument<'_>], next_key_spec: &mut i64) {
     reply.array(arguments.len());
     for argument in arguments {
@@ -113,7 +113,9 @@ fn list(reply: &mut Reply<'_>, arguments: &[Argument<'_>], next_key_spec: &mut i
         if parts.is_none() {
             fields.text("display_text", Some(argument.shown_as.unwrap_or(&argument.name)));
         }
-        if argument.kind == Kind::Key {
+        if let Some(key_spec) = argument.key_spec {
+            fields.name("key_spec_index").integer(key_spec.into());
+        } else if argument.kind == Kind::Key {
             fields.name("key_spec_index").integer(*next_key_spec);
             *next_key_spec += 1;
         }

@@ -15,6 +15,7 @@
 //! | `name:(…)`, `name:[…]`, `name:NX` | names brackets or a word otherwise |
 //! | `name:integer` | gives the type of an argument that its name does not tell |
 //! | `name:<text>` | is shown as that text |
+//! | `name@2` | belongs to that key specification, where it is no key or does not belong to the next one |
 //!
 //! ```
 //! use commands::syntax::{Kind, parse};
@@ -33,6 +34,8 @@ pub struct Argument<'s> {
     pub name: Cow<'s, str>,
     /// What a person is shown in its place, where that is not the name.
     pub shown_as: Option<&'s str>,
+    /// The number of the key specification it belongs to, where it is no key or does not belong to the next one.
+    pub key_spec: Option<u8>,
     /// The word that stands before it.
     pub token: Option<&'s str>,
     /// What it is.
@@ -87,7 +90,7 @@ impl Kind<'_> {
     /// The type of an argument by its name, unless its line says otherwise.
     fn of(name: &str) -> Self {
         match name {
-            "key" | "newkey" | "source" | "destination" | "destkey" | "src" | "dst" => Self::Key,
+            "key" | "key1" | "key2" | "newkey" | "source" | "destination" | "destkey" | "src" | "dst" => Self::Key,
             "seconds" | "milliseconds" | "timeout" | "increment" | "decrement" | "offset" | "count" | "num-matches"
             | "limit" | "rank" | "len" | "numkeys" | "cursor" | "start" | "stop" | "end" | "index" | "index1"
             | "index2" | "db" | "destination-db" | "weight" | "client-id" | "protover" => Self::Integer,
@@ -210,6 +213,9 @@ impl<'s> Reader<'s> {
             Some(b'<') => self.shown("")?,
             _ => self.named_or_token()?,
         };
+        if self.take("@") {
+            argument.key_spec = Some(self.word().parse().map_err(|_| self.error("no number of a key specification"))?);
+        }
         if self.take("...") {
             argument.multiple = true;
             argument.multiple_token = argument.token.is_some();
@@ -293,6 +299,7 @@ fn plain<'s>(name: &'s str, kind: Kind<'s>) -> Argument<'s> {
     Argument {
         name: name.into(),
         shown_as: None,
+        key_spec: None,
         token: None,
         kind,
         optional: false,

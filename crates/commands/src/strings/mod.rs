@@ -1,6 +1,7 @@
 //! Strings and counters: their rows.
 
 mod counters;
+mod lcs;
 mod parts;
 mod read;
 mod set;
@@ -45,6 +46,10 @@ pub(crate) const ROWS: &[Row] = &[
         "1.0.0" "O(1)" "Adds an integer to a counter; a missing one counts as 0."),
     row!("incrbyfloat" 3 WRITE_FAST, Keys::FIRST, counters::incrbyfloat, "key increment:double";
         "2.6.0" "O(1)" "Adds a number to a number stored as a string; a missing one counts as 0."),
+    row!("lcs" -3 READ, Keys::range(1, 2, 1), lcs::lcs,
+        "key1 key2@0 [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]";
+        "7.0.0" "O(N*M) by the lengths of both strings, 64 steps at a time"
+        "Finds the longest common subsequence of two strings."),
     row!("mget" -2 READ_FAST, Keys::ALL, read::mget, "key...";
         "1.0.0" "O(N) by the keys" "Answers several strings at once."),
     row!("mset" -3 WRITE, Keys::range(1, -1, 2), set::mset, "data:(key value)...";
@@ -93,6 +98,7 @@ pub(crate) const FUZZ: &[&str] = &[
     "INCRBY {k} {i}",
     "DECRBY {k} {i}",
     "INCRBYFLOAT {k} {f}",
+    "LCS {k} {k} {|LEN|IDX|IDX_MINMATCHLEN_{i}_WITHMATCHLEN}",
 ];
 
 #[cfg(test)]

@@ -767,3 +767,63 @@ fn while_replaying_nothing_expires_and_nothing_is_logged() {
         "#,
     );
 }
+
+#[test]
+fn the_longest_common_subsequence_and_where_it_stands() {
+    check(
+        r#"
+        > MSET a ohmytext b mynewtext n 1234
+        +OK
+        ~ MSET a ohmytext b mynewtext n 1234
+        > LCS a b
+        "mytext"
+        > LCS a b LEN
+        6
+        > LCS a b IDX
+        ["matches", [[[4, 7], [5, 8]], [[2, 3], [0, 1]]], "len", 6]
+        > LCS a b IDX MINMATCHLEN 4
+        ["matches", [[[4, 7], [5, 8]]], "len", 6]
+        > LCS a b IDX WITHMATCHLEN minmatchlen -5
+        ["matches", [[[4, 7], [5, 8], 4], [[2, 3], [0, 1], 2]], "len", 6]
+        > LCS a missing
+        ""
+        > LCS missing missing IDX
+        ["matches", [], "len", 0]
+        > LCS n n
+        "1234"
+        > @resp 3
+        > LCS a b IDX MINMATCHLEN 5
+        {"matches": [], "len": 6}
+        "#,
+    );
+}
+
+#[test]
+fn lcs_refuses_other_types_bad_options_and_what_redis_has_no_memory_for() {
+    check(
+        r#"
+        > RPUSH l x
+        1
+        ~ RPUSH l x
+        > LCS l missing NONSENSE
+        -ERR The specified keys must contain string values
+        > LCS a b NONSENSE
+        -ERR syntax error
+        > LCS a b MINMATCHLEN
+        -ERR syntax error
+        > LCS a b MINMATCHLEN x
+        -ERR value is not an integer or out of range
+        > LCS a b LEN IDX
+        -ERR If you want both the length and indexes, please just use IDX.
+        > MSET a 123456789 b 123456789
+        +OK
+        ~ MSET a 123456789 b 123456789
+        > @max_string 400
+        > LCS a b LEN
+        9
+        > @max_string 399
+        > LCS a b LEN
+        -ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len
+        "#,
+    );
+}

@@ -13,8 +13,9 @@ fn show(argument: &Argument<'_>) -> String {
     let token = argument.token.map(|token| format!("{token}=")).unwrap_or_default();
     let marks = [(argument.optional, "?"), (argument.multiple, "+"), (argument.multiple_token, "+")];
     let marks: String = marks.iter().filter(|(set, _)| *set).map(|(_, mark)| *mark).collect();
+    let key_spec = argument.key_spec.map(|number| format!("@{number}")).unwrap_or_default();
     let shown = argument.shown_as.map(|text| format!("~{text}")).unwrap_or_default();
-    format!("{token}{}{shown}/{kind}{marks}", argument.name)
+    format!("{token}{}{shown}/{kind}{key_spec}{marks}", argument.name)
 }
 
 #[track_caller]
@@ -42,14 +43,22 @@ fn the_notation_by_example() {
     check("[ADDR <ip:port>]", "ADDR=addr~ip:port/string?");
     check("x:([A n] [B])", "x/block(A=n/string? B=b/pure-token?)");
     check("[count [WITHVALUES]]", "count/block(count/integer WITHVALUES=withvalues/pure-token?)?");
+    check("key2@0 [BY by:<pattern>@1]...", "key2/key@0 BY=by~pattern/string@1?++");
     check("x:(EX seconds | KEEPTTL)", "x/oneof(EX=seconds/integer KEEPTTL=keepttl/pure-token)");
 }
 
 #[test]
 fn a_line_that_does_not_follow_the_notation_is_refused_with_its_place() {
-    for (line, at) in
-        [("key [", 5), ("key ]", 4), ("[]", 1), ("a:<b", 3), ("A (B c)", 7), ("a:nonsense", 10), ("[a | ]", 5)]
-    {
+    for (line, at) in [
+        ("key [", 5),
+        ("key ]", 4),
+        ("[]", 1),
+        ("a:<b", 3),
+        ("A (B c)", 7),
+        ("a:nonsense", 10),
+        ("[a | ]", 5),
+        ("a@b", 3),
+    ] {
         assert_eq!(parse(line).map_err(|error| error.at), Err(at), "{line}");
     }
 }
