@@ -124,6 +124,8 @@ impl Flags {
     pub const ALLOW_BUSY: u32 = 1 << 19;
     pub const NO_ASYNC_LOADING: u32 = 1 << 20;
     pub const NO_MULTI: u32 = 1 << 21;
+    /// Ours, not shown: in the ACL categories of the types it sorts, not in that of its group (SORT).
+    pub const SORTS: u32 = 1 << 25;
     /// Ours, not shown: a subcommand. Every row's name tells; the flag spares requests to look.
     pub const SUBCOMMAND: u32 = 1 << 26;
     /// Ours, not shown: in the ACL category `connection`, whatever the group (COMMAND).
@@ -205,6 +207,11 @@ pub enum Keys {
         /// Whether argument 1 is a key, to be written.
         destination: bool,
     },
+    /// Argument 1; further ones follow from what it holds and from patterns, and one stands behind the last `STORE`.
+    Sort {
+        /// Whether STORE is an option.
+        stores: bool,
+    },
 }
 
 impl Keys {
@@ -232,7 +239,7 @@ impl Row {
 
     const fn new(name: &'static str, arity: i32, flags: u32, keys: Keys, run: Run) -> Self {
         let flags = flags
-            | if matches!(keys, Keys::Numkeys { .. }) { Flags::MOVABLEKEYS } else { 0 }
+            | if matches!(keys, Keys::Numkeys { .. } | Keys::Sort { .. }) { Flags::MOVABLEKEYS } else { 0 }
             | if has_bar(name) { Flags::SUBCOMMAND } else { 0 };
         Self {
             command: Command { name, arity, flags: Flags(flags), keys, syntax: "", run, id: 0 },

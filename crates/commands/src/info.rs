@@ -42,15 +42,16 @@ pub fn categories(command: &Command) -> impl Iterator<Item = &'static str> {
     let flags = command.flags;
     let container = flags.has(Flags::CONTAINER);
     let group = if flags.has(Flags::CONNECTION_CATEGORY) { Group::Connection } else { command.docs().group };
-    let of_group = |wanted: Group| group == wanted && (!container || flags.has(Flags::CONNECTION_CATEGORY));
+    let sorts = flags.has(Flags::SORTS);
+    let of_group = |wanted: Group| group == wanted && !sorts && (!container || flags.has(Flags::CONNECTION_CATEGORY));
     let admin = flags.has(Flags::ADMIN | Flags::ADMIN_CATEGORY);
     [
         (of_group(Group::Generic) || flags.has(Flags::KEYSPACE_CATEGORY), "keyspace"),
         (flags.has(Flags::READONLY), "read"),
         (flags.has(Flags::WRITE), "write"),
-        (of_group(Group::Set), "set"),
-        (of_group(Group::SortedSet), "sortedset"),
-        (of_group(Group::List), "list"),
+        (of_group(Group::Set) || sorts, "set"),
+        (of_group(Group::SortedSet) || sorts, "sortedset"),
+        (of_group(Group::List) || sorts, "list"),
         (of_group(Group::Hash), "hash"),
         (of_group(Group::String), "string"),
         (of_group(Group::Bitmap), "bitmap"),
@@ -73,7 +74,7 @@ pub fn categories(command: &Command) -> impl Iterator<Item = &'static str> {
 pub fn key_range(keys: Keys) -> (i64, i64, i64) {
     match keys {
         Keys::None | Keys::Numkeys { destination: false, .. } => (0, 0, 0),
-        Keys::Numkeys { destination: true, .. } => (1, 1, 1),
+        Keys::Numkeys { destination: true, .. } | Keys::Sort { .. } => (1, 1, 1),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
     }
 }
@@ -126,13 +127,17 @@ fn key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
     reply.bulk(b"flags");
     statuses(reply, spec.uses());
     reply.bulk(b"begin_search");
-    search(reply, "index", &[("index", index)]);
+    match spec.find {
+        FindKeys::Patterns | FindKeys::Store => search(reply, "unknown", &[]),
+        FindKeys::Range { .. } | FindKeys::Keynum => search(reply, "index", &[("index", index)]),
+    }
     reply.bulk(b"find_keys");
     match spec.find {
         FindKeys::Range { last, step } => {
             let (last, step) = (i64::try_from(last).unwrap_or(-1), i64::try_from(step).unwrap_or(i64::MAX));
             search(reply, "range", &[("lastkey", last), ("keystep", step), ("limit", 0)]);
         }
+        FindKeys::Patterns | FindKeys::Store => search(reply, "unknown", &[]),
         FindKeys::Keynum => search(reply, "keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]),
     }
 }

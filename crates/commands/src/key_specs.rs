@@ -62,13 +62,17 @@ pub enum FindKeys {
     },
     /// An argument there says how many follow.
     Keynum,
+    /// Made of patterns and of what a key holds: no one knows them from the request.
+    Patterns,
+    /// Behind the last option `STORE`, wherever that stands.
+    Store,
 }
 
 /// The numbers of the arguments that are keys.
 pub type Positions = SmallVec<[usize; 8]>;
 
 /// The key specifications of a command.
-pub fn key_specs(command: &Command) -> SmallVec<[KeySpec; 2]> {
+pub fn key_specs(command: &Command) -> SmallVec<[KeySpec; 3]> {
     let listed = USES.iter().find(|(_, commands)| commands.split(' ').any(|name| name == command.name));
     let uses = listed.map_or(&["RO access"][..], |(uses, _)| uses);
     let one_key = |index| KeySpec { index, find: FindKeys::Range { last: 0, step: 1 }, uses: uses[0] };
@@ -85,6 +89,11 @@ pub fn key_specs(command: &Command) -> SmallVec<[KeySpec; 2]> {
         Keys::Numkeys { count_at, destination } => {
             let destination = destination.then(|| one_key(1));
             destination.into_iter().chain([others(count_at.into(), FindKeys::Keynum)]).collect()
+        }
+        Keys::Sort { stores } => {
+            let unknown = |find, uses| KeySpec { index: 2, find, uses };
+            let store = stores.then(|| unknown(FindKeys::Store, "OW update"));
+            [one_key(1), unknown(FindKeys::Patterns, "RO access")].into_iter().chain(store).collect()
         }
     }
 }
@@ -115,6 +124,8 @@ impl KeySpec {
                 let seen_from = if last < 0 { argc } else { self.index };
                 (self.index, seen_from.checked_add_signed(last + 1)?, step)
             }
+            FindKeys::Patterns => return Some(Positions::new()),
+            FindKeys::Store => return Some(store_position(args, skip, self.index).into_iter().collect()),
             FindKeys::Keynum => {
                 let count = usize::try_from(parse_i64(args.get(skip + self.index)?)?).ok()?;
                 (self.index + 1, count.checked_add(self.index + 1)?, 1)
@@ -122,6 +133,22 @@ impl KeySpec {
         };
         (first < end && end <= argc).then(|| (first..end).step_by(step).collect())
     }
+}
+
+/// Where the key stands that SORT stores to, if it does. Source: sortGetKeys of Redis.
+fn store_position(args: Args<'_>, skip: usize, first: usize) -> Option<usize> {
+    let (argc, mut at, mut found) = (args.len() - skip, first, None);
+    while at < argc {
+        let option = args.at(skip + at);
+        match option {
+            _ if is(option, "LIMIT") => at += 2,
+            _ if is(option, "GET") || is(option, "BY") => at += 1,
+            _ if is(option, "STORE") && at + 1 < argc => found = Some(at + 1),
+            _ => {}
+        }
+        at += 1;
+    }
+    found
 }
 
 /// With GET, SET reads what it overwrites.

@@ -20,6 +20,7 @@ const TEMPLATES: &[(Option<char>, &[&str])] = &[
     (Some('s'), crate::strings::FUZZ),
     (Some('s'), crate::bitmaps::FUZZ),
     (None, crate::keys::FUZZ),
+    (None, crate::sort::FUZZ),
     (Some('l'), crate::lists::FUZZ),
     (Some('t'), crate::sets::FUZZ),
     (Some('h'), crate::hashes::FUZZ),

@@ -95,7 +95,7 @@ impl Kind<'_> {
             | "limit" | "rank" | "len" | "numkeys" | "cursor" | "start" | "stop" | "end" | "index" | "index1"
             | "index2" | "db" | "destination-db" | "weight" | "client-id" | "protover" => Self::Integer,
             "score" => Self::Double,
-            "pattern" => Self::Pattern,
+            "pattern" | "by-pattern" | "get-pattern" => Self::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
             _ => Self::String,
         }

@@ -17,6 +17,7 @@ const GROUPS: &[&[Row]] = &[
     crate::sets::ROWS,
     crate::hashes::ROWS,
     crate::zsets::ROWS,
+    crate::sort::ROWS,
     crate::server::ROWS,
     crate::engine_ops::ROWS,
 ];

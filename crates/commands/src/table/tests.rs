@@ -26,6 +26,7 @@ fn listed(names: &[&str]) -> String {
 fn show(spec: &KeySpec) -> String {
     let uses = spec.uses().collect::<Vec<_>>().join("+");
     let find = match spec.find {
+        FindKeys::Patterns | FindKeys::Store => return format!("{uses}@unknown:/unknown:"),
         FindKeys::Range { last, step } => format!("range:{last},{step},0"),
         FindKeys::Keynum => "keynum:0,1,1".to_owned(),
     };
