@@ -140,15 +140,4 @@ impl<'a> ValueRef<'a> {
             Self::ZSet(value) => Value::ZSet(value.clone()),
         }
     }
-
-    /// Bytes of memory allocated beside the value itself, from a sample where there are many elements.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Str(value) => value.elem().as_i64().map_or(value.len(), |_| 0),
-            Self::List(value) => value.heap_bytes(),
-            Self::Set(value) => value.heap_bytes(),
-            Self::Hash(value) => value.heap_bytes(),
-            Self::ZSet(value) => value.heap_bytes(),
-        }
-    }
 }

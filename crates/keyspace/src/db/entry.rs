@@ -6,7 +6,11 @@ use super::node::{Kind, MAX_PACKED_KEY_BYTES, Node};
 use super::str_mut::StrMut;
 use crate::time::{LruClock, UnixMs};
 use crate::types::elem::Elem;
+use crate::types::hash::Hash;
+use crate::types::list::List;
+use crate::types::set::Set;
 use crate::types::string::{Str, StrRef};
+use crate::types::zset::ZSet;
 use crate::value::{LAZY_FREE_THRESHOLD, Value, ValueMut, ValueRef};
 
 /// Longest text that is packed with its key. A longer one is worth an allocation of its own: it is then moved, not
@@ -208,11 +212,15 @@ impl Entry {
         self.0.text_mut()
     }
 
-    /// Bytes of memory allocated for key, value and deadline.
+    /// Bytes of memory allocated for key, value and deadline, from a sample where there are many elements.
     pub(super) fn heap_bytes(&self) -> usize {
         let beside = match self.0.kind() {
             Kind::PackedText | Kind::PackedRaw | Kind::PackedInt => 0,
-            _ => self.value().heap_bytes(),
+            Kind::Str => self.0.value::<Str>().heap_bytes(),
+            Kind::List => self.0.value::<List>().heap_bytes(),
+            Kind::Set => self.0.value::<Set>().heap_bytes(),
+            Kind::Hash => self.0.value::<Hash>().heap_bytes(),
+            Kind::ZSet => self.0.value::<ZSet>().heap_bytes(),
         };
         self.0.heap_bytes() + beside
     }
@@ -232,10 +240,6 @@ fn packed(key: &[u8], text: StrRef<'_>, deadline: Option<UnixMs>) -> Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::hash::Hash;
-    use crate::types::list::List;
-    use crate::types::set::Set;
-    use crate::types::zset::ZSet;
 
     #[test]
     fn an_entry_takes_sixteen_bytes_in_the_table() {

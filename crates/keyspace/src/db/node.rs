@@ -19,6 +19,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use crate::time::{LruClock, UnixMs};
+use crate::types::capacity::rounded;
 use crate::types::hash::Hash;
 use crate::types::list::List;
 use crate::types::set::Set;
@@ -296,7 +297,7 @@ impl Node {
 
     /// Bytes of memory allocated for the node itself.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.layout().size()
+        rounded(self.layout().size())
     }
 }
 

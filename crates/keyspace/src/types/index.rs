@@ -81,7 +81,7 @@ impl Index {
     }
 
     /// Bytes of memory that the index takes.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.places.heap_bytes()
+    pub(crate) fn heap_bytes(&self, len: usize) -> usize {
+        self.places.heap_bytes(len)
     }
 }

@@ -1,6 +1,6 @@
 //! The value types and the compact forms they are built from.
 
-mod capacity;
+pub(crate) mod capacity;
 mod dense;
 pub(crate) mod elem;
 pub(crate) mod hash;

@@ -73,8 +73,10 @@ impl<T> Steps<T> {
 
     /// Bytes of memory that the steps take.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let elements: usize = self.steps.iter().map(Vec::capacity).sum();
-        elements * size_of::<T>() + self.steps.capacity() * size_of::<Vec<T>>()
+        // Whole steps, and a last one.
+        let whole = self.steps.len().saturating_sub(1) * STEP;
+        let last = self.steps.last().map_or(0, Vec::capacity);
+        (whole + last) * size_of::<T>() + self.steps.capacity() * size_of::<Vec<T>>()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use numeric::IntBuf;
 
+use super::capacity::rounded;
 use super::elem::Elem;
 
 /// Longest string that Redis stores in one allocation with its header; only the encoding's name depends on it.
@@ -52,6 +53,15 @@ impl Str {
         match &mut self.0 {
             StrForm::Raw(bytes) => bytes,
             StrForm::Int(_) | StrForm::Bytes(_) => unreachable!("made raw above"),
+        }
+    }
+
+    /// Bytes of memory allocated for the text, with the room that a string changed in place keeps.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match &self.0 {
+            StrForm::Int(_) => 0,
+            StrForm::Bytes(bytes) => rounded(bytes.len()),
+            StrForm::Raw(bytes) => rounded(bytes.capacity()),
         }
     }
 

@@ -14,6 +14,8 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
+use super::capacity::rounded;
+
 /// Owned bytes behind a thin pointer.
 pub(crate) struct ThinBytes {
     ptr: NonNull<u32>,
@@ -56,7 +58,7 @@ impl ThinBytes {
 
     /// Bytes of memory allocated.
     pub(crate) fn heap_bytes(&self) -> usize {
-        layout(self.len()).size()
+        rounded(layout(self.len()).size())
     }
 }
 
@@ -84,7 +86,7 @@ impl std::fmt::Debug for ThinBytes {
 mod tests {
     use proptest::prelude::*;
 
-    use super::ThinBytes;
+    use super::{ThinBytes, rounded};
 
     proptest! {
         #[test]
@@ -93,7 +95,7 @@ mod tests {
             let copy = thin.clone();
             drop(thin);
             prop_assert_eq!(copy.as_slice(), &bytes[..]);
-            prop_assert_eq!(copy.heap_bytes(), bytes.len() + 4);
+            prop_assert_eq!(copy.heap_bytes(), rounded(bytes.len() + 4));
         }
     }
 }

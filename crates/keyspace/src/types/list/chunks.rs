@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use super::Budget;
 use super::limit::ChunkLimit;
+use crate::types::dense::sampled;
 use crate::types::elem::Elem;
 use crate::types::pack::Pack;
 
@@ -147,7 +148,7 @@ impl Chunks {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        let packs: usize = self.chunks.iter().map(Pack::capacity_bytes).sum();
+        let packs = sampled(self.chunks.len(), |at| self.chunks[at].capacity_bytes());
         packs + self.chunks.capacity() * size_of::<Pack>()
     }
 
