@@ -88,6 +88,8 @@ pub enum EngineOp {
     Info,
     /// LATENCY with its subcommands, likewise.
     Latency,
+    /// MEMORY with its subcommands but USAGE, likewise.
+    Memory,
     /// SLOWLOG with its subcommands, likewise.
     SlowLog,
     Debug,

@@ -109,6 +109,17 @@ pub(crate) const ROWS: &[Row] = &[
         "2.8.13" "O(1)" "Answers the latest sample of every event."),
     row!(Server "latency|reset" -2 ADMIN, Latency, "[event...]";
         "2.8.13" "O(1)" "Forgets the samples of events."),
+    Row::engine("memory", -2, Flags::CONTAINER, Keys::None, EngineOp::Memory).doc(Group::Server, "4.0.0", "", "Answers what memory is used for."),
+    row!(Server "memory|doctor" 2 0, Memory, "";
+        "4.0.0" "O(1)" "Answers which problems with memory there are."),
+    row!(Server "memory|help" 2 ANYTIME, Memory, "";
+        "4.0.0" "O(1)" "Answers how MEMORY is used."),
+    row!(Server "memory|malloc-stats" 2 0, Memory, "";
+        "4.0.0" "By the allocator" "Answers what the allocator knows of itself."),
+    row!(Server "memory|purge" 2 0, Memory, "";
+        "4.0.0" "By the allocator" "Gives free memory back to the system."),
+    row!(Server "memory|stats" 2 0, Memory, "";
+        "4.0.0" "O(N) by the parts of the table of keys" "Answers what memory is used for, in numbers."),
     row!(Server "shutdown" -1 ADMIN | Flags::NO_MULTI | Flags::ALLOW_BUSY, Shutdown,
         "save-selector:[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]";
         "1.0.0" "O(N) by all keys when saving" "Brings the log to disk and ends the server."),

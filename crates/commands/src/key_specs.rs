@@ -17,7 +17,7 @@ use crate::parse::is;
 const USES: &[(&[&str], &str)] = &[
     (
         &["RO"],
-        "exists hexists hlen hstrlen llen object|encoding object|freq object|idletime object|refcount scard sismember \
+        "exists hexists hlen hstrlen llen memory|usage object|encoding object|freq object|idletime object|refcount scard sismember \
          strlen touch type watch zcard",
     ),
     (&["RM delete"], "del unlink"),

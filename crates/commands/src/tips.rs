@@ -17,13 +17,13 @@ const TIPS: &[(&[&str], &str)] = &[
     (&["request_policy:multi_shard", "response_policy:agg_sum"], "del exists touch unlink"),
     (&["request_policy:multi_shard", "response_policy:all_succeeded"], "mset"),
     (&["request_policy:all_shards", "response_policy:agg_sum"], "dbsize"),
-    (&["request_policy:all_shards", "response_policy:all_succeeded"], "flushall flushdb ping"),
     (&["request_policy:all_shards", "nondeterministic_output_order"], "keys"),
     (&["request_policy:all_shards", "response_policy:special", "nondeterministic_output"], "randomkey"),
     (
         &["request_policy:all_nodes", "response_policy:all_succeeded"],
         "client|setinfo client|setname config|resetstat config|rewrite config|set slowlog|reset",
     ),
+    (&["request_policy:all_shards", "response_policy:all_succeeded"], "flushall flushdb memory|purge ping"),
     (&["request_policy:all_nodes", "response_policy:agg_sum"], "latency|reset"),
     (&["request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"], "slowlog|len"),
     (&["request_policy:all_nodes", "nondeterministic_output"], "slowlog|get"),
@@ -31,7 +31,10 @@ const TIPS: &[(&[&str], &str)] = &[
         &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
         "latency|histogram latency|history latency|latest",
     ),
-    (&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"], "info"),
+    (
+        &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+        "info memory|doctor memory|malloc-stats memory|stats",
+    ),
     (&["nondeterministic_output", "request_policy:special", "response_policy:special"], "scan"),
 ];
 

@@ -41,6 +41,10 @@ pub struct Process {
     pub os: String,
     /// Reads memory statistics of the process: used by INFO memory. `None` in simulation.
     pub memory: Option<fn() -> Memory>,
+    /// Tells what the allocator knows of itself, as text: used by MEMORY MALLOC-STATS. `None` in simulation.
+    pub allocator_report: Option<fn() -> String>,
+    /// Gives free memory back to the system, and says whether that went well: used by MEMORY PURGE. `None` in simulation.
+    pub purge_memory: Option<fn() -> bool>,
     /// Reads the processor time used: used by INFO cpu. `None` in simulation.
     pub cpu: Option<fn() -> CpuTime>,
     /// Reads a clock that never goes back, in nanoseconds: used to tell how long commands take, and for nothing else. `None`

@@ -10,8 +10,28 @@
 #![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::CStr;
 
+use tikv_jemalloc_ctl::stats_print::{Options, stats_print};
 use tikv_jemallocator::Jemalloc;
+
+/// Gives all pages that hold nothing back to the system; false if the allocator refuses.
+pub(crate) fn purge() -> bool {
+    // 4096 stands for all arenas: MALLCTL_ARENAS_ALL.
+    const ALL_ARENAS: &CStr = c"arena.4096.purge";
+    let none = std::ptr::null_mut();
+    // SAFETY: the name ends with a zero byte and outlives the call; purging neither reads nor writes a value, so it is given
+    // no place for one.
+    unsafe { tikv_jemalloc_sys::mallctl(ALL_ARENAS.as_ptr(), none, std::ptr::null_mut(), none, 0) == 0 }
+}
+
+/// What the allocator knows of itself, for people.
+pub(crate) fn report() -> String {
+    let mut text = Vec::new();
+    // Writing to memory cannot fail; what there is of it is shown.
+    let _complete = stats_print(&mut text, Options::default());
+    String::from_utf8_lossy(&text).into_owned()
+}
 
 /// jemalloc, with a check against use in a forked child.
 pub(crate) struct ChildGuard;

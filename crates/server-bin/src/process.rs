@@ -14,7 +14,7 @@ use vfs::{Dir, RealDir};
 
 use crate::connections::Stream;
 use crate::logger::Logger;
-use crate::{clock, hooks};
+use crate::{alloc, clock, hooks};
 
 /// Descriptors the server needs besides its clients. Source: CONFIG_MIN_RESERVED_FDS of Redis.
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -110,6 +110,8 @@ pub(crate) fn facts(config_file: String) -> Process {
         config_file,
         os: os_line(),
         memory: Some(memory),
+        allocator_report: Some(alloc::report),
+        purge_memory: Some(alloc::purge),
         cpu: Some(cpu),
         nanos: Some(clock::mono_ns),
         system_memory_bytes: system_memory_bytes(),

@@ -54,7 +54,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(5, "engine",     &["aof-buffer", "aof-load", "aof-rewrite", "aof-state", "bio", "child", "commands", "keyspace",
                            "numeric", "resp-codec", "vfs"], &["fastrand", "hdrhistogram", "parking_lot", "thiserror"]),
     row(6, "server-bin", &["bio", "child", "engine", "vfs"],
-                         &["anyhow", "getrandom", "libc", "nix", "tikv-jemalloc-ctl", "tikv-jemallocator"]),
+                         &["anyhow", "getrandom", "libc", "nix", "tikv-jemalloc-ctl", "tikv-jemalloc-sys", "tikv-jemallocator"]),
     outside("testkit",    &["resp-codec"], &["anyhow", "fastrand", "nix", "serde_json"]),
     outside("xtask",      &["testkit"], &["anyhow", "clap", "fastrand", "serde_json", "tempfile"]),
     outside("tests-live", &["resp-codec", "testkit"], &["anyhow", "tempfile"]),

@@ -3,6 +3,7 @@
 mod databases;
 mod expire;
 mod list;
+mod memory;
 mod object;
 mod relocate;
 mod whole;
@@ -93,6 +94,8 @@ pub(crate) const ROWS: &[Row] = &[
     row!(Group::Server, "flushdb" -1 Flags::WRITE | DANGEROUS_KEYSPACE, Keys::None, databases::flushdb,
         "flush-type:[ASYNC | SYNC]";
         "1.0.0" "O(N) by the keys of the database" "Removes all keys of the database."),
+    row!(Group::Server, "memory|usage" -3 READ, Keys::range(2, 2, 1), memory::usage, "key [SAMPLES count]";
+        "4.0.0" "O(1)" "Answers how much memory a key takes with its value."),
     row!(Group::Server, "swapdb" 3 WRITE_FAST | DANGEROUS_KEYSPACE, Keys::None, databases::swapdb, "index1 index2";
         "4.0.0" "O(1)" "Swaps the contents of two databases."),
 ];
@@ -123,6 +126,7 @@ pub(crate) const FUZZ: &[&str] = &[
     "RENAMENX {k} {k}",
     "MOVE {k} {db}",
     "OBJECT {ENCODING|REFCOUNT|IDLETIME} {k}",
+    "MEMORY USAGE {k} {|SAMPLES_{n}|SAMPLES_{i}}",
     "SWAPDB {db} {db}",
     "FLUSHDB {|ASYNC|SYNC}",
     "FLUSHALL {|ASYNC|SYNC}",

@@ -1,6 +1,6 @@
 //! Replies and effects of the commands on keys and databases, as transcripts. Replies: redis-server 7.0.15.
 
-use crate::harness::check;
+use crate::harness::{Bench, check};
 
 #[test]
 fn del_and_unlink_count_what_was_there() {
@@ -586,6 +586,49 @@ fn nulls_in_resp3() {
         nil
         > RANDOMKEY
         nil
+        "#,
+    );
+}
+
+#[test]
+fn memory_usage_answers_what_a_key_takes_and_takes_samples_as_they_come() {
+    check(
+        r#"
+        > MEMORY USAGE missing
+        nil
+        > MEMORY USAGE missing SAMPLES 0
+        nil
+        > MEMORY USAGE missing SAMPLES -1
+        -ERR syntax error
+        > MEMORY USAGE missing SAMPLES x
+        -ERR value is not an integer or out of range
+        > MEMORY USAGE missing SAMPLES
+        -ERR syntax error
+        > MEMORY USAGE missing NONSENSE 1
+        -ERR syntax error
+        "#,
+    );
+    let mut bench = Bench::new();
+    let mut bytes = |line: &str| {
+        bench.line(line);
+        bench.line("MEMORY USAGE k SAMPLES 3").parse::<usize>().unwrap()
+    };
+    let (short, long) = (bytes("SET k 1"), bytes("SETRANGE k 99999 x"));
+    assert!((20..80).contains(&short) && (100_000..130_000).contains(&long), "{short} {long}");
+}
+
+#[test]
+fn memory_usage_is_no_use_of_a_key() {
+    check(
+        r#"
+        > SET a 1
+        +OK
+        ~ SET a 1
+        > @at 9000000
+        > MEMORY USAGE missing
+        nil
+        > OBJECT IDLETIME a
+        8000
         "#,
     );
 }

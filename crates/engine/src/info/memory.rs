@@ -6,11 +6,11 @@ use crate::engine::Engine;
 use crate::env::Memory;
 
 /// Bytes used for what is not data, and what is left.
-struct Parts {
-    overhead: u64,
-    dataset: u64,
+pub(crate) struct Parts {
+    pub(crate) overhead: u64,
+    pub(crate) dataset: u64,
     /// The dataset's share of everything but what the server used when it started.
-    dataset_percent: f64,
+    pub(crate) dataset_percent: f64,
 }
 
 impl Engine {
@@ -67,15 +67,15 @@ impl Engine {
         out.put("lazyfreed_objects", self.stats.lazyfrees.saturating_sub(pending));
     }
 
-    fn clients_bytes(&self) -> u64 {
+    pub(crate) fn clients_bytes(&self) -> u64 {
         self.clients.iter().map(Client::memory_bytes).sum::<usize>() as u64
     }
 
-    fn log_buffers_bytes(&self) -> u64 {
+    pub(crate) fn log_buffers_bytes(&self) -> u64 {
         self.persistence.aof.backlog_bytes() + self.persistence.aof.diff_len()
     }
 
-    fn memory_parts(&self, used: u64) -> Parts {
+    pub(crate) fn memory_parts(&self, used: u64) -> Parts {
         let databases = (0..self.keyspace.databases()).map(|number| self.keyspace.db(number));
         let tables: usize = databases.filter(|db| !db.is_empty()).map(keyspace::Db::overhead_bytes).sum();
         let startup = self.memory_startup_bytes.unwrap_or(0);

@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod debug;
 mod latency;
+mod memory;
 mod server;
 mod session;
 mod slowlog;
@@ -43,6 +44,7 @@ impl Engine {
             EngineOp::Client => self.client_command(client, args),
             EngineOp::Config => self.config_command(client, args),
             EngineOp::Latency => self.latency_command(client, args),
+            EngineOp::Memory => self.memory_command(client, args),
             EngineOp::SlowLog => self.slowlog_command(client, args),
             EngineOp::Info => self.info_command(client, args),
             EngineOp::Debug => self.debug_command(client, args),

@@ -7,6 +7,7 @@ mod failures;
 mod gate;
 mod pause;
 mod persistence;
+mod server;
 mod support;
 mod switches;
 mod transactions;

@@ -278,6 +278,16 @@ impl Db {
 
     /// About how many bytes of memory the tables take, without keys and values.
     pub fn overhead_bytes(&self) -> usize {
-        self.table.heap_bytes() + self.expiry.heap_bytes()
+        self.table_bytes() + self.expiry_bytes()
+    }
+
+    /// About how many bytes of memory the table of keys takes, without keys and values.
+    pub fn table_bytes(&self) -> usize {
+        self.table.heap_bytes()
+    }
+
+    /// About how many bytes of memory the index of deadlines takes.
+    pub fn expiry_bytes(&self) -> usize {
+        self.expiry.heap_bytes()
     }
 }

@@ -1,0 +1,40 @@
+//! Commands on the server itself.
+
+use crate::support::Rig;
+
+#[test]
+fn memory_stats_has_the_fields_of_redis_with_a_part_for_each_database() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SELECT 3\nSET a 1 EX 1000\nSET b 2");
+    let text = rig.ask(client, "MEMORY STATS");
+    assert!(text.starts_with("*56|$14|peak.allocated|"), "{text}");
+    assert!(text.contains("|db.3|*6|$23|overhead.hashtable.main|:"), "{text}");
+    assert!(text.contains("|keys.count|:2|"), "{text}");
+    let text = rig.ask(client, "HELLO 3\nMEMORY STATS");
+    assert!(text.contains("|%28|$14|peak.allocated|") && text.contains("|fragmentation|,0|"), "{text}");
+}
+
+#[test]
+fn without_an_allocator_to_ask_memory_says_so() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "MEMORY MALLOC-STATS"), "$45|Stats not supported for the current allocator|");
+    assert_eq!(rig.ask(client, "MEMORY PURGE"), "+OK|");
+    assert!(rig.ask(client, "MEMORY DOCTOR").contains("Little memory is used"));
+    assert!(rig.ask(client, "MEMORY HELP").starts_with("*14|+MEMORY <subcommand>"));
+    assert_eq!(rig.ask(client, "MEMORY NONSENSE"), "-ERR unknown subcommand 'NONSENSE'. Try MEMORY HELP.|");
+    assert_eq!(rig.ask(client, "MEMORY STATS x"), "-ERR wrong number of arguments for 'memory|stats' command|");
+}
+
+#[test]
+fn the_memory_of_a_key_waits_for_the_write_that_made_it() {
+    let mut rig = Rig::new("always");
+    let (client, other) = (rig.client(), rig.client());
+    rig.send(client, "SET a 1");
+    rig.send(other, "MEMORY USAGE a");
+    rig.turn();
+    assert_eq!(rig.take(other), "");
+    rig.settle();
+    assert!(rig.take(other).starts_with(':'));
+}
