@@ -11,7 +11,7 @@ pub mod workload;
 
 /// The server's allocator: memory costs here what it costs there.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: allocator::Jemalloc = allocator::Jemalloc;
 
 /// The seed of everything random in a measurement: two runs do the same work.
 pub const SEED: u64 = 0x5eed;

@@ -3,17 +3,13 @@
 //!
 //! A child of a threaded process may find the allocator's locks taken for ever, so it must not allocate. In a release
 //! build nothing is checked and nothing is added to the path.
-//!
-//! The workspace builds jemalloc with size classes of 8 bytes (`.cargo/config.toml`), which makes small values smaller. Such
-//! classes are not all aligned to 16 bytes, as the crate over jemalloc takes for granted: so a layout is padded to its
-//! alignment, and a class of a multiple of 16 bytes is.
 #![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::CStr;
 
+use allocator::Jemalloc;
 use tikv_jemalloc_ctl::stats_print::{Options, stats_print};
-use tikv_jemallocator::Jemalloc;
 
 /// Gives all pages that hold nothing back to the system; false if the allocator refuses.
 pub(crate) fn purge() -> bool {
@@ -43,35 +39,26 @@ fn check() {
     }
 }
 
-/// The layout with its size a multiple of its alignment. Every class of jemalloc that holds such a size is one too, so what
-/// comes from it is aligned.
-fn padded(layout: Layout) -> Layout {
-    layout.pad_to_align()
-}
-
-// SAFETY: every method hands its arguments on to jemalloc, the size padded in the same way each time, so jemalloc's own
-// promise holds: what it gives is at least as large as asked for, and is given back with the size it was asked with.
+// SAFETY: every method hands its arguments on to the allocator unchanged, so its promises hold.
 unsafe impl GlobalAlloc for ChildGuard {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         check();
         // SAFETY: the caller's promise to `alloc` is passed on.
-        unsafe { Jemalloc.alloc(padded(layout)) }
+        unsafe { Jemalloc.alloc(layout) }
     }
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         check();
-        // SAFETY: the pointer came from `alloc` above, so from jemalloc, with this layout padded.
-        unsafe { Jemalloc.dealloc(ptr, padded(layout)) }
+        // SAFETY: the pointer came from `alloc` above, with this layout.
+        unsafe { Jemalloc.dealloc(ptr, layout) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         check();
         // SAFETY: as in `alloc`.
-        unsafe { Jemalloc.alloc_zeroed(padded(layout)) }
+        unsafe { Jemalloc.alloc_zeroed(layout) }
     }
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         check();
-        // SAFETY: the caller promises that the new size with this alignment is a layout.
-        let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         // SAFETY: as in `dealloc`, and the caller promises a valid new size.
-        unsafe { Jemalloc.realloc(ptr, padded(layout), padded(new).size()) }
+        unsafe { Jemalloc.realloc(ptr, layout, new_size) }
     }
 }

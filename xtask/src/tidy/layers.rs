@@ -39,6 +39,7 @@ const LAYER_NAMES: [&str; 7] = ["base", "0", "1", "2", "3", "4", "5"];
 /// Every crate of the workspace.
 #[rustfmt::skip]
 pub(crate) const TABLE: &[Row] = &[
+    row(0, "allocator",  &[], &["tikv-jemallocator"]),
     row(0, "numeric",    &[], &["dashu-int", "itoa", "thiserror", "zmij"]),
     row(1, "resp-codec", &["numeric"], &["memchr", "smallvec", "thiserror"]),
     row(1, "vfs",        &[], &["fastrand", "libc", "nix", "parking_lot", "thiserror"]),
@@ -53,14 +54,14 @@ pub(crate) const TABLE: &[Row] = &[
     row(4, "aof-load",   &["aof-state", "resp-codec", "vfs"], &["libc", "memchr", "parking_lot", "thiserror"]),
     row(5, "engine",     &["aof-buffer", "aof-load", "aof-rewrite", "aof-state", "bio", "child", "commands", "keyspace",
                            "numeric", "resp-codec", "vfs"], &["fastrand", "hdrhistogram", "parking_lot", "thiserror"]),
-    row(6, "server-bin", &["bio", "child", "engine", "vfs"],
-                         &["anyhow", "getrandom", "libc", "nix", "tikv-jemalloc-ctl", "tikv-jemalloc-sys", "tikv-jemallocator"]),
+    row(6, "server-bin", &["allocator", "bio", "child", "engine", "vfs"],
+                         &["anyhow", "getrandom", "libc", "nix", "tikv-jemalloc-ctl", "tikv-jemalloc-sys"]),
     outside("testkit",    &["resp-codec"], &["anyhow", "fastrand", "nix", "serde_json"]),
     outside("xtask",      &["testkit"], &["anyhow", "clap", "fastrand", "serde_json", "tempfile"]),
     outside("tests-live", &["resp-codec", "testkit"], &["anyhow", "tempfile"]),
     outside("tests-sim",  &["bio", "child", "engine", "resp-codec", "vfs"], &["fastrand"]),
-    outside("benches",    &["aof-buffer", "aof-load", "bio", "child", "commands", "engine", "keyspace", "resp-codec", "testkit", "vfs"],
-                          &["criterion", "fastrand", "nix", "serde_json", "tikv-jemallocator"]),
+    outside("benches",    &["allocator", "aof-buffer", "aof-load", "bio", "child", "commands", "engine", "keyspace", "resp-codec", "testkit", "vfs"],
+                          &["criterion", "fastrand", "nix", "serde_json"]),
 ];
 
 /// Crates that never name each other, in either direction: they meet in `engine` alone.
@@ -68,11 +69,11 @@ pub(crate) const FORBIDDEN: &[(&str, &str)] =
     &[("aof-buffer", "aof-rewrite"), ("aof-buffer", "aof-load"), ("aof-rewrite", "aof-load")];
 
 /// External crates that tests of any crate may use.
-pub(crate) const TEST_EXTERNAL: &[&str] =
-    &["insta", "proptest", "tempfile", "fastrand", "serde_json", "anyhow", "tikv-jemallocator"];
+pub(crate) const TEST_EXTERNAL: &[&str] = &["insta", "proptest", "tempfile", "fastrand", "serde_json", "anyhow"];
 
 /// Names of ours under which a registry has strangers.
-pub(crate) const OURS_BY_PATH: &[&str] = &["rio", "keyspace", "bio", "rdb", "child", "numeric", "engine", "commands"];
+pub(crate) const OURS_BY_PATH: &[&str] =
+    &["allocator", "rio", "keyspace", "bio", "rdb", "child", "numeric", "engine", "commands"];
 
 /// The row of a crate.
 pub(crate) fn find(name: &str) -> Option<&'static Row> {
