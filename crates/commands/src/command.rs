@@ -96,6 +96,7 @@ pub enum EngineOp {
     Shutdown,
     BgRewriteAof,
     LastSave,
+    Role,
 }
 
 /// Flags of a command, with Redis's names and meanings.

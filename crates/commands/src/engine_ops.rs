@@ -120,6 +120,8 @@ pub(crate) const ROWS: &[Row] = &[
         "4.0.0" "By the allocator" "Gives free memory back to the system."),
     row!(Server "memory|stats" 2 0, Memory, "";
         "4.0.0" "O(N) by the parts of the table of keys" "Answers what memory is used for, in numbers."),
+    row!(Server "role" 1 CONNECTION | FAST | Flags::ADMIN_CATEGORY | Flags::DANGEROUS, Role, "";
+        "2.8.12" "O(1)" "Answers what the server is in a replication, and to whom."),
     row!(Server "shutdown" -1 ADMIN | Flags::NO_MULTI | Flags::ALLOW_BUSY, Shutdown,
         "save-selector:[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]";
         "1.0.0" "O(N) by all keys when saving" "Brings the log to disk and ends the server."),

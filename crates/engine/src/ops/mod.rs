@@ -55,6 +55,7 @@ impl Engine {
                 self.reply(client).integer(started_s);
                 self.end_reply(client, LogOffset(0));
             }
+            EngineOp::Role => self.role(client),
         }
     }
 

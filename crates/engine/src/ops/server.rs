@@ -1,4 +1,4 @@
-//! Operations on the server as a whole: SHUTDOWN, BGREWRITEAOF.
+//! Operations on the server as a whole: SHUTDOWN, BGREWRITEAOF, ROLE.
 
 use aof_state::LogOffset;
 use resp_codec::Args;
@@ -16,6 +16,16 @@ impl Engine {
             }
             Err(text) => self.answer_error(client, &format!("ERR {text}")),
         }
+    }
+
+    /// A master without replicas, whose stream of replication has no byte yet.
+    pub(super) fn role(&mut self, client: &mut Client) {
+        let mut reply = self.reply(client);
+        reply.array(3);
+        reply.bulk(b"master");
+        reply.integer(0);
+        reply.array(0);
+        self.end_reply(client, LogOffset(0));
     }
 
     pub(super) fn shutdown_command(&mut self, client: &mut Client, args: Args<'_>) {

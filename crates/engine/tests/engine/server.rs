@@ -28,6 +28,14 @@ fn without_an_allocator_to_ask_memory_says_so() {
 }
 
 #[test]
+fn role_is_a_master_without_replicas() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "ROLE"), "*3|$6|master|:0|*0|");
+    assert_eq!(rig.ask(client, "ROLE x"), "-ERR wrong number of arguments for 'role' command|");
+}
+
+#[test]
 fn the_memory_of_a_key_waits_for_the_write_that_made_it() {
     let mut rig = Rig::new("always");
     let (client, other) = (rig.client(), rig.client());
