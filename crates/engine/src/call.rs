@@ -67,7 +67,8 @@ impl Engine {
                 keys: &mut self.keylog,
                 trash: &mut self.trash,
                 replay: false,
-                keep_expired: self.pause.is_some(),
+                // A write behind CLIENT PAUSE in its own transaction must not meet what is past its deadline.
+                keep_expired: self.pause.is_some() && !command.is_write(),
             },
             reply: Reply::new(client.out.buffer(), client.proto),
             rng: &mut self.rng,
