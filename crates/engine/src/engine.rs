@@ -174,6 +174,9 @@ impl Engine {
     pub fn disconnect(&mut self, id: ClientId) {
         if let Some(client) = self.clients.remove(id) {
             self.watch.forget(&client);
+            if client.postponed {
+                self.postponed.retain(|waits| *waits != id);
+            }
         }
     }
 

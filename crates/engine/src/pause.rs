@@ -50,11 +50,18 @@ impl Engine {
         if self.refusal(client, command).is_some() || pause.writes_only && !may_write(client, command) {
             return false;
         }
+        client.last_command = command.name;
         if !client.postponed {
             client.postponed = true;
             self.postponed.push(client.id);
         }
         true
+    }
+
+    /// Whether the client's next request waits for the end of a pause. One that leaves meanwhile need not be kept: it is not
+    /// read, so nothing else would tell that it left.
+    pub fn is_postponed(&self, id: ClientId) -> bool {
+        self.clients.get(id).is_some_and(|client| client.postponed)
     }
 
     /// How many clients wait for the end of a pause, by their ids.

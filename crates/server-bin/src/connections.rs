@@ -47,6 +47,8 @@ impl AsFd for Stream {
 pub(crate) struct Interest {
     pub(crate) input: bool,
     pub(crate) output: bool,
+    /// That the peer sends no more, which a socket that is not read does not tell.
+    pub(crate) hangup: bool,
 }
 
 /// One connection.

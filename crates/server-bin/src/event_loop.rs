@@ -173,8 +173,9 @@ impl EventLoop {
             fd => {
                 let fd = i32::try_from(fd).expect("a descriptor");
                 let flags = event.events();
-                if flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
-                    self.readable(fd, flags.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR));
+                let gone = EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR | EpollFlags::EPOLLRDHUP;
+                if flags.intersects(EpollFlags::EPOLLIN | gone) {
+                    self.readable(fd, flags.intersects(gone));
                 }
                 if flags.contains(EpollFlags::EPOLLOUT) {
                     self.write(fd);
@@ -252,7 +253,7 @@ impl EventLoop {
                     self.engine.disconnect(client);
                     return;
                 }
-                let interest = Interest { input: true, output: false };
+                let interest = Interest { input: true, output: false, hangup: false };
                 self.connections.insert(Connection { stream, client, interest });
             }
             Err(reply) => {
@@ -324,6 +325,7 @@ impl EventLoop {
         let wanted = Interest {
             input: self.engine.wants_input(connection.client),
             output: !self.engine.sendable(connection.client).is_empty(),
+            hangup: self.engine.is_postponed(connection.client),
         };
         if wanted == connection.interest {
             return;
@@ -331,6 +333,7 @@ impl EventLoop {
         let mut flags = EpollFlags::empty();
         flags.set(EpollFlags::EPOLLIN, wanted.input);
         flags.set(EpollFlags::EPOLLOUT, wanted.output);
+        flags.set(EpollFlags::EPOLLRDHUP, wanted.hangup);
         let mut event = EpollEvent::new(flags, u64::try_from(fd).expect("an open descriptor"));
         match self.epoll.modify(connection.stream.as_fd(), &mut event) {
             Ok(()) => connection.interest = wanted,

@@ -111,3 +111,18 @@ fn a_write_behind_the_pause_in_its_own_transaction_finds_no_expired_value() {
     let client = next.client();
     assert_eq!(next.ask(client, "LRANGE l 0 -1\nGET n\nTTL l"), "*1|$3|new|$1|1|:-1|");
 }
+
+/// Clients that gave up waiting stayed in the list, and in INFO, until the pause ended.
+#[test]
+fn who_leaves_during_a_pause_waits_no_longer() {
+    let mut rig = Rig::new("no");
+    let (client, other) = (rig.client(), rig.client());
+    rig.ask(other, "CLIENT PAUSE 10000 WRITE");
+    assert_eq!(rig.ask(client, "SET a 1"), "");
+    assert_eq!(rig.info("blocked_clients"), "1");
+    // CLIENT LIST tells what it is that waits.
+    let listed = rig.ask(other, "CLIENT LIST ID 1");
+    assert!(listed.contains(" flags=bU ") && listed.contains(" cmd=set "), "{listed}");
+    rig.engine.disconnect(client);
+    assert_eq!(rig.info("blocked_clients"), "0");
+}

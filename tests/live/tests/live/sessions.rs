@@ -2,7 +2,7 @@
 //!
 //! The expected replies were recorded from a server of level 7.2.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use testkit::{Client, Info, Pipeline, Value};
@@ -191,7 +191,7 @@ fn debug_sleep_stops_the_server_for_so_long() -> Result<()> {
     let home = Home::new()?;
     let server = home.server()?.start()?;
     let (mut one, mut other) = (server.client()?, server.client()?);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     send(&mut one, "DEBUG SLEEP 0.2")?;
     ensure!(show(&one.receive()?) == "OK");
     ensure!(begun.elapsed() >= Duration::from_millis(200));
@@ -205,5 +205,31 @@ fn debug_sleep_stops_the_server_for_so_long() -> Result<()> {
         ],
     )?;
     ensure!(show(&other.call(&["DEBUG", "ERROR", "MYCODE a text"])?) == "(MYCODE a text)");
+    Ok(())
+}
+
+/// A client that waits for the end of CLIENT PAUSE is not read, so nothing told that it had left: whoever gave up waiting and
+/// came again filled the server up.
+#[test]
+fn who_leaves_during_a_pause_is_forgotten_at_once() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let mut asks = server.client()?;
+    dialogue(&mut asks, &[("CLIENT PAUSE 600000 WRITE", "OK")])?;
+    let mut leaves = server.client()?;
+    send(&mut leaves, "SET k v")?;
+    reaches(&mut asks, "blocked_clients", 1)?;
+    drop(leaves);
+    reaches(&mut asks, "connected_clients", 1)?;
+    reaches(&mut asks, "blocked_clients", 0)
+}
+
+/// Asks until a number of INFO clients is as wanted.
+fn reaches(asks: &mut Client, field: &str, wanted: i64) -> Result<()> {
+    const BOUND: Duration = Duration::from_secs(10);
+    let deadline = Instant::now() + BOUND;
+    while Info::fetch(asks, "clients")?.number(field) != Some(wanted) {
+        ensure!(Instant::now() < deadline, "{field} was not {wanted} within {BOUND:?}");
+    }
     Ok(())
 }
