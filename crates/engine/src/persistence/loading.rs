@@ -125,7 +125,7 @@ impl Engine {
 }
 
 /// Runs the commands of a log.
-struct Replay<'a> {
+pub(super) struct Replay<'a> {
     keyspace: &'a mut Keyspace,
     limits: CommandLimits,
     effects: &'a mut Effects,
@@ -138,7 +138,8 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    fn find(args: Args<'_>) -> Result<&'static Command, Refusal> {
+    /// The row of a command that may stand in a log.
+    pub(super) fn find(args: Args<'_>) -> Result<&'static Command, Refusal> {
         let command = commands::resolve(args).map_err(|refusal| match refusal {
             commands::Refusal::WrongArity(_) => Refusal::WrongArity,
             commands::Refusal::UnknownCommand(_) | commands::Refusal::UnknownSubcommand { .. } => {

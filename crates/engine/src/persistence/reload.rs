@@ -1,11 +1,16 @@
 //! DEBUG LOADAOF: the log is written out, the dataset dropped, and read back from the log.
 //!
-//! Blocks the loop until it is done, as in Redis. Nothing is dropped before the log is fsynced, and what is read back is proven
-//! as at a start; if it cannot be read the server ends, as the data then stands in the log alone.
+//! Blocks the loop until it is done, as in Redis. Nothing is dropped before the log is fsynced and was read through once: a log
+//! that is gone or damaged is refused, while the dataset can still be written to another. What is read back is proven as at a
+//! start; if that fails all the same the server ends, as the data then stands in the log alone.
 
+use aof_load::Reader;
 use aof_rewrite::Abort;
+use aof_state::Identity;
 use commands::Garbage;
+use vfs::Open;
 
+use super::loading::Replay;
 use super::shutdown::error_chain;
 use crate::engine::Engine;
 use crate::env::Exit;
@@ -28,6 +33,9 @@ impl Engine {
             return Err(busy());
         }
         self.secure_log()?;
+        self.check_log().map_err(|reason| {
+            format!("the append only file can't be read back: {reason}. BGREWRITEAOF writes it anew")
+        })?;
         // Cannot be switching: no turn has passed since it was asked.
         if self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.abort(env)) == Abort::Switching {
             return Err(busy());
@@ -42,6 +50,26 @@ impl Engine {
             self.load_step();
         }
         if self.exit.is_some() { Err("the AOF can't be loaded, check the server's log".to_owned()) } else { Ok(()) }
+    }
+
+    /// Sees that what stands under the log's name is the file that is written, and whole: it will be all there is.
+    fn check_log(&self) -> Result<(), String> {
+        let p = &self.persistence;
+        let name = &p.log_name;
+        let file = p.dir.open(name, Open::Read).map_err(|error| format!("can't open {name}: {error}"))?;
+        let size_bytes = p.aof.stats().current_size_bytes;
+        let is_whole = file.metadata().is_ok_and(|found| found.len == size_bytes);
+        let is_ours = |identity: Identity| Identity::of(&*file).is_ok_and(|found| found == identity);
+        if !is_whole || !p.keeper.as_ref().is_none_or(|keeper| is_ours(keeper.identity())) {
+            return Err(format!("{name} is not the file that was written"));
+        }
+        let mut reader = Reader::new(file, 0, size_bytes);
+        while let Some(batch) = reader.next_batch().map_err(|error| error_chain(&error))? {
+            for command in batch.units().flat_map(|unit| unit.commands()) {
+                Replay::find(command.args()).map_err(|refusal| format!("{refusal} at byte {}", command.offset()))?;
+            }
+        }
+        Ok(())
     }
 
     fn drop_dataset(&mut self) {

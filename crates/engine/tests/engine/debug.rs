@@ -1,9 +1,10 @@
 //! DEBUG where it reaches the log.
 
 use bio::Kind;
+use vfs::Dir as _;
 use vfs::sim::{Call, Fault, Rule};
 
-use crate::support::{BOOT, Rig, config};
+use crate::support::{BOOT, DIR, LOG, Rig, config};
 
 #[test]
 fn a_reload_reads_the_same_dataset_back_and_the_log_goes_on() {
@@ -66,4 +67,26 @@ fn an_object_is_described() {
     let text = rig.ask(client, "DEBUG OBJECT l");
     assert!(text.starts_with("+Value at:0x") && text.contains(" encoding:listpack serializedlength:5 "), "{text}");
     assert_eq!(rig.ask(client, "DEBUG OBJECT nothing"), "-ERR no such key|");
+}
+
+/// The dataset was dropped first, and with it the only whole copy of the data: the file was gone, or damaged.
+#[test]
+fn a_reload_of_a_log_that_cannot_be_read_back_drops_nothing() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    let refused = "-ERR the append only file can't be read back: ";
+    let check = |rig: &mut Rig, harm: &dyn Fn(&Rig)| {
+        harm(rig);
+        let reply = rig.ask(client, "DEBUG LOADAOF");
+        assert!(reply.starts_with(refused) && reply.ends_with(". BGREWRITEAOF writes it anew|"), "{reply}");
+        assert_eq!((rig.ask(client, "GET a"), rig.status()), ("$1|1|".to_owned(), None));
+        rig.ask(client, "BGREWRITEAOF");
+        rig.settle();
+        assert_eq!(rig.ask(client, "DEBUG LOADAOF\nGET a"), "+OK|$1|1|");
+    };
+    check(&mut rig, &|rig| rig.disk.dir(DIR).unlink(LOG).unwrap());
+    check(&mut rig, &|rig| rig.disk.put(DIR, LOG, b""));
+    check(&mut rig, &|rig| assert!(rig.disk.tamper(DIR, LOG, |bytes| bytes.truncate(bytes.len() - 5))));
+    check(&mut rig, &|rig| assert!(rig.disk.tamper(DIR, LOG, |bytes| bytes[10] = b'#')));
 }
