@@ -80,7 +80,7 @@ impl Engine {
         let refused = |name: &str, reason: &dyn std::fmt::Display| {
             format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
         };
-        let mut wanted: Vec<(&'static Directive, Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+        let mut wanted: Vec<(&'static Directive, Cow<'_, str>, &str)> = Vec::new();
         for i in (2..args.len()).step_by(2) {
             let name = String::from_utf8_lossy(args.at(i));
             let Some(directive) = Directive::find(&name).filter(|d| !d.is_statement()) else {
@@ -90,7 +90,11 @@ impl Engine {
             if wanted.iter().any(|(known, ..)| known.name == directive.name) {
                 return self.answer_error(client, &refused(&name, &"duplicate parameter"));
             }
-            wanted.push((directive, name, String::from_utf8_lossy(args.at(i + 1))));
+            // Read as text with replacements, a password would be one that nobody can send.
+            let Ok(value) = std::str::from_utf8(args.at(i + 1)) else {
+                return self.answer_error(client, &refused(&name, &"argument must be UTF-8 text"));
+            };
+            wanted.push((directive, name, value));
         }
         let mut config = self.config.clone();
         for (directive, name, value) in &wanted {

@@ -46,3 +46,22 @@ fn the_memory_of_a_key_waits_for_the_write_that_made_it() {
     rig.settle();
     assert!(rig.take(other).starts_with(':'));
 }
+
+/// Words of CONFIG SET were read as text with replacements: a password of other bytes locked everybody out.
+#[test]
+fn a_value_that_is_no_text_is_refused() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    let mut request = Vec::new();
+    resp_codec::encode_command(
+        &mut request,
+        [&b"CONFIG"[..], b"SET", b"hz", b"20", b"requirepass", b"p\xff"].into_iter(),
+    );
+    rig.send_bytes(client, &request);
+    rig.turn();
+    assert_eq!(
+        rig.take(client),
+        "-ERR CONFIG SET failed (possibly related to argument 'requirepass') - argument must be UTF-8 text|"
+    );
+    assert_eq!(rig.ask(client, "CONFIG GET hz requirepass"), "*4|$2|hz|$2|10|$11|requirepass|$0||");
+}
