@@ -44,7 +44,7 @@ impl Engine {
                 took_us,
                 arguments: slowlog::kept_arguments(args),
                 addr: client.peer.addr.clone(),
-                client_name: client.name.clone(),
+                client_name: slowlog::shortened(client.name.as_bytes()),
             };
             self.slowlog.push(entry, self.config.slowlog_max_len);
         }

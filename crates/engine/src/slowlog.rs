@@ -1,6 +1,7 @@
 //! The slow log: the last commands that took longer than `slowlog-log-slower-than`, with their arguments.
 //!
-//! Memory is bounded: `slowlog-max-len` entries of at most 32 arguments of at most 128 bytes each. Passwords never get here.
+//! Memory is bounded: `slowlog-max-len` entries of at most 32 arguments of at most 128 bytes each, and as much of the client's
+//! name. Passwords never get here.
 
 use std::collections::VecDeque;
 
@@ -24,8 +25,8 @@ pub(crate) struct Entry {
     pub(crate) arguments: Vec<Vec<u8>>,
     /// Where its client comes from.
     pub(crate) addr: String,
-    /// CLIENT SETNAME of its client.
-    pub(crate) client_name: String,
+    /// CLIENT SETNAME of its client, shortened.
+    pub(crate) client_name: Vec<u8>,
 }
 
 /// The slow commands, the newest first.
@@ -72,7 +73,8 @@ pub(crate) fn kept_arguments(args: Args<'_>) -> Vec<Vec<u8>> {
     kept
 }
 
-fn shortened(argument: &[u8]) -> Vec<u8> {
+/// An argument or a name as the slow log keeps it.
+pub(crate) fn shortened(argument: &[u8]) -> Vec<u8> {
     let mut kept = argument[..argument.len().min(MAX_ARGUMENT_BYTES)].to_vec();
     if argument.len() > MAX_ARGUMENT_BYTES {
         kept.extend_from_slice(format!("... ({} more bytes)", argument.len() - MAX_ARGUMENT_BYTES).as_bytes());
@@ -82,7 +84,8 @@ fn shortened(argument: &[u8]) -> Vec<u8> {
 
 /// Whether the argument is a password, or a user's name beside one. Source: redactClientCommandArgument of Redis.
 fn is_secret(args: Args<'_>, i: usize) -> bool {
-    const SECRET_DIRECTIVES: [&[u8]; 4] = [b"requirepass", b"masterauth", b"masteruser", b"tls-key-file-pass"];
+    const SECRET_DIRECTIVES: [&[u8]; 5] =
+        [b"requirepass", b"masterauth", b"masteruser", b"tls-key-file-pass", b"tls-client-key-file-pass"];
     let is = |at: usize, name: &[u8]| args.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(name));
     let back = |distance: usize, name: &[u8]| i.checked_sub(distance).is_some_and(|at| is(at, name));
     if is(0, b"auth") {
@@ -124,6 +127,8 @@ mod tests {
         assert_eq!(hello, ["hello", "3", "AUTH", "(redacted)", "(redacted)", "SETNAME", "n"]);
         let config = kept(&[b"CONFIG", b"SET", b"hz", b"10", b"requirePass", b"p"]);
         assert_eq!(config, ["CONFIG", "SET", "hz", "10", "requirePass", "(redacted)"]);
+        let tls = kept(&[b"CONFIG", b"SET", b"tls-client-key-file-pass", b"p"]);
+        assert_eq!(tls, ["CONFIG", "SET", "tls-client-key-file-pass", "(redacted)"]);
     }
 
     #[test]
@@ -135,7 +140,7 @@ mod tests {
             took_us,
             arguments: Vec::new(),
             addr: String::new(),
-            client_name: String::new(),
+            client_name: Vec::new(),
         };
         (0..5).for_each(|took_us| log.push(entry(took_us), 2));
         let ids: Vec<_> = log.entries().map(|e| (e.id, e.took_us)).collect();

@@ -65,7 +65,7 @@ impl Engine {
                 reply.bulk(argument);
             }
             reply.bulk(entry.addr.as_bytes());
-            reply.bulk(entry.client_name.as_bytes());
+            reply.bulk(&entry.client_name);
         }
         self.end_reply(client, LogOffset(0));
     }

@@ -65,6 +65,19 @@ fn a_password_does_not_stand_in_the_slow_log() {
     assert!(log.starts_with("*3|") && log.contains("(redacted)") && !log.contains("secret-word"), "{log}");
 }
 
+/// The slow log kept names of clients as long as they were: 128 entries with a name of 512 MB were 64 GB.
+#[test]
+fn the_slow_log_shortens_the_names_of_clients() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, &format!("CLIENT SETNAME {}", "n".repeat(200)));
+    commands_take_ms(20);
+    rig.ask(client, "GET a");
+    commands_take_ms(0);
+    let log = rig.ask(client, "SLOWLOG GET");
+    assert!(log.ends_with(&format!("|{}... (72 more bytes)|", "n".repeat(128))), "{log}");
+}
+
 /// DEBUG SLEEP stalls the server after the command was measured: whoever tried a slow log or an alarm out with it, as people
 /// do, saw nothing slow.
 #[test]
