@@ -92,7 +92,9 @@ impl Engine {
         if self.effects.is_empty() {
             return need;
         }
-        self.stats.dirty += self.effects.len() as u64;
+        let expired = self.keylog.expired_effects;
+        self.stats.expired_keys += expired as u64;
+        self.stats.dirty += (self.effects.len() - expired) as u64;
         self.break_watches(client);
         let end = self.persistence.feed(&self.effects, args, self.unit.is_some());
         match (&mut self.unit, end) {

@@ -23,10 +23,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn info_memory(&self, out: &mut Lines<'_>) {
+    pub(super) fn info_memory(&self, asks: &Client, out: &mut Lines<'_>) {
         let m = self.process.memory.map_or_else(Memory::default, |read| read());
         let peak = self.memory_peak_bytes.max(m.allocated);
-        let parts = self.memory_parts(m.allocated);
+        let clients_bytes = self.clients_bytes(asks);
+        let parts = self.memory_parts(m.allocated, clients_bytes);
         out.title("Memory");
         out.bytes("used_memory", m.allocated);
         out.bytes("used_memory_rss", m.resident);
@@ -57,7 +58,7 @@ impl Engine {
         out.overhead("mem_fragmentation", m.resident, m.allocated);
         out.zeros(&["mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers"]);
         out.put("mem_clients_slaves", 0);
-        out.put("mem_clients_normal", self.clients_bytes());
+        out.put("mem_clients_normal", clients_bytes);
         out.put("mem_cluster_links", 0);
         out.put("mem_aof_buffer", self.log_buffers_bytes());
         out.put("mem_allocator", "jemalloc");
@@ -67,19 +68,20 @@ impl Engine {
         out.put("lazyfreed_objects", self.stats.lazyfrees.saturating_sub(pending));
     }
 
-    pub(crate) fn clients_bytes(&self) -> u64 {
-        self.clients.iter().map(Client::memory_bytes).sum::<usize>() as u64
+    /// The memory of all clients; the one that asks is checked out of the table.
+    pub(crate) fn clients_bytes(&self, asks: &Client) -> u64 {
+        self.clients.iter().chain(std::iter::once(asks)).map(Client::memory_bytes).sum::<usize>() as u64
     }
 
     pub(crate) fn log_buffers_bytes(&self) -> u64 {
         self.persistence.aof.backlog_bytes() + self.persistence.aof.diff_len()
     }
 
-    pub(crate) fn memory_parts(&self, used: u64) -> Parts {
+    pub(crate) fn memory_parts(&self, used: u64, clients_bytes: u64) -> Parts {
         let databases = (0..self.keyspace.databases()).map(|number| self.keyspace.db(number));
         let tables: usize = databases.filter(|db| !db.is_empty()).map(keyspace::Db::overhead_bytes).sum();
         let startup = self.memory_startup_bytes.unwrap_or(0);
-        let overhead = startup + tables as u64 + self.clients_bytes() + self.log_buffers_bytes();
+        let overhead = startup + tables as u64 + clients_bytes + self.log_buffers_bytes();
         let dataset = used.saturating_sub(overhead);
         Parts { overhead, dataset, dataset_percent: percent(dataset, used.saturating_sub(startup)) }
     }

@@ -67,7 +67,7 @@ impl Engine {
         match section {
             "server" => self.info_server(&mut lines),
             "clients" => self.info_clients(client, &mut lines),
-            "memory" => self.info_memory(&mut lines),
+            "memory" => self.info_memory(client, &mut lines),
             "persistence" => self.info_persistence(&mut lines),
             "stats" => self.info_stats(&mut lines),
             "replication" => self.info_replication(&mut lines),

@@ -32,6 +32,7 @@ impl Engine {
             ("set", 4..) => self.answer_error(client, "ERR syntax error"),
             ("resetstat", 2) => {
                 self.stats.reset();
+                self.persistence.reset_stats();
                 self.answer_ok(client);
             }
             ("rewrite", 2) => {

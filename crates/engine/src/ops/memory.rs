@@ -169,7 +169,7 @@ impl Engine {
             "help" => self.help(client, HELP),
             "stats" => self.memory_stats(client),
             "doctor" => {
-                let text = self.memory_figures().diagnosis();
+                let text = self.memory_figures(client).diagnosis();
                 self.reply(client).verbatim(*b"txt", text.as_bytes());
                 self.end_reply(client, LogOffset(0));
             }
@@ -186,21 +186,20 @@ impl Engine {
         }
     }
 
-    fn memory_figures(&self) -> Figures {
+    fn memory_figures(&self, asks: &Client) -> Figures {
         let memory = self.process.memory.map_or_else(Memory::default, |read| read());
         Figures {
             memory,
             peak: self.memory_peak_bytes.max(memory.allocated),
-            // The client that asks is checked out of the table.
             clients: self.clients.len() as u64,
-            clients_bytes: self.clients_bytes(),
+            clients_bytes: self.clients_bytes(asks),
         }
     }
 
     fn memory_stats(&mut self, client: &mut Client) {
-        let figures = self.memory_figures();
+        let figures = self.memory_figures(client);
         let Figures { memory, peak, clients_bytes, .. } = figures;
-        let parts = self.memory_parts(memory.allocated);
+        let parts = self.memory_parts(memory.allocated, clients_bytes);
         let startup = self.memory_startup_bytes.unwrap_or(0);
         let databases: Vec<_> = (0..self.keyspace.databases())
             .map(|number| (number, self.keyspace.db(number)))

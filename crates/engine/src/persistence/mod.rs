@@ -66,6 +66,8 @@ pub(crate) struct Persistence {
     incremental_fsync: bool,
     no_fsync_on_rewrite: bool,
     forks: u64,
+    /// The rewrites that had succeeded at CONFIG RESETSTAT.
+    rewrites_before: u64,
     /// Keys there were when the last child was forked.
     child_keys: u64,
     child_cow: report::ChildCow,
@@ -104,6 +106,7 @@ impl Persistence {
             incremental_fsync: config.aof_rewrite_incremental_fsync,
             no_fsync_on_rewrite: config.no_appendfsync_on_rewrite,
             forks: 0,
+            rewrites_before: 0,
             child_keys: 0,
             child_cow: report::ChildCow::default(),
             completions: Vec::new(),

@@ -16,8 +16,15 @@ pub(super) struct ChildCow {
 }
 
 impl Persistence {
+    /// CONFIG RESETSTAT: what is counted here begins anew.
+    pub(crate) fn reset_stats(&mut self) {
+        self.forks = 0;
+        self.rewrites_before = self.rewriter.status(0).succeeded;
+        self.aof.reset_stats();
+    }
+
     pub(crate) fn latest_fork_us(&self) -> u64 {
-        self.rewriter.status(0).latest_fork_us
+        if self.forks == 0 { 0 } else { self.rewriter.status(0).latest_fork_us }
     }
 
     pub(crate) fn forks(&self) -> u64 {
@@ -81,7 +88,7 @@ impl Persistence {
         out.put("aof_last_rewrite_time_sec", seconds(s.last_duration_ms));
         out.put("aof_current_rewrite_time_sec", seconds(s.current_duration_ms));
         out.put("aof_last_bgrewrite_status", if s.last_ok { "ok" } else { "err" });
-        out.put("aof_rewrites", s.succeeded);
+        out.put("aof_rewrites", s.succeeded - self.rewrites_before);
         out.put("aof_rewrites_consecutive_failures", s.failures_in_a_row);
         out.put("aof_last_write_status", if self.aof.health().is_ok() { "ok" } else { "err" });
         out.put("aof_last_cow_size", s.last_cow_bytes);

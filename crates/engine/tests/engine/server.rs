@@ -65,3 +65,41 @@ fn a_value_that_is_no_text_is_refused() {
     );
     assert_eq!(rig.ask(client, "CONFIG GET hz requirepass"), "*4|$2|hz|$2|10|$11|requirepass|$0||");
 }
+
+/// INFO counted the keys that the active expiry found, not those that a look-up did.
+#[test]
+fn a_key_that_a_look_up_finds_expired_is_counted() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "DEBUG SET-ACTIVE-EXPIRE 0\nSET a 1 PX 5\nSET b 1 PX 5");
+    let changes = rig.info("rdb_changes_since_last_save");
+    rig.pass_ms(10);
+    rig.ask(client, "GET a\nMULTI\nGET b\nEXEC\nGET a");
+    assert_eq!(rig.info("expired_keys"), "2");
+    assert_eq!(rig.info("rdb_changes_since_last_save"), changes);
+}
+
+#[test]
+fn resetstat_forgets_what_the_files_have_counted() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    assert_eq!((rig.info("total_forks").as_str(), rig.info("aof_rewrites").as_str()), ("1", "1"));
+    rig.ask(client, "CONFIG RESETSTAT");
+    for field in ["total_forks", "latest_fork_usec", "aof_rewrites", "aof_delayed_fsync", "lazyfreed_objects"] {
+        assert_eq!(rig.info(field), "0", "{field}");
+    }
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    assert_eq!((rig.info("total_forks").as_str(), rig.info("aof_rewrites").as_str()), ("1", "1"));
+}
+
+/// The client that asks is out of the table while it asks: alone, it had no memory.
+#[test]
+fn the_memory_of_clients_includes_who_asks() {
+    let mut rig = Rig::new("no");
+    assert_ne!(rig.info("mem_clients_normal"), "0");
+    let client = rig.client();
+    assert!(!rig.ask(client, "MEMORY STATS").contains("|clients.normal|:0|"));
+}
