@@ -250,7 +250,9 @@ impl Engine {
             Ok(parsed) => parsed,
             Err(text) => return self.answer_error(client, &text),
         };
-        let victims: Vec<ClientId> = self.clients.iter().filter(|c| filter.matches(c)).map(|c| c.id).collect();
+        let lives = |c: &&Client| c.closing != Closing::Now;
+        let victims: Vec<ClientId> =
+            self.clients.iter().filter(lives).filter(|c| filter.matches(c)).map(|c| c.id).collect();
         let mut killed = victims.len();
         for id in victims {
             self.close(id, Closing::Now);
@@ -274,8 +276,8 @@ impl Engine {
         let now_ms = self.now.mono_ms();
         let flags: String = [
             ('x', c.transaction.is_some()),
-            ('d', c.watch_broken),
             ('b', c.postponed),
+            ('d', c.watch_broken),
             ('c', c.closing == Closing::AfterReplies),
             ('A', c.closing == Closing::Now),
             ('U', c.peer.unix_socket),

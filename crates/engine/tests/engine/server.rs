@@ -103,3 +103,12 @@ fn the_memory_of_clients_includes_who_asks() {
     let client = rig.client();
     assert!(!rig.ask(client, "MEMORY STATS").contains("|clients.normal|:0|"));
 }
+
+/// A client that is to be closed stays in the table until its turn ends: it was killed once more.
+#[test]
+fn a_client_is_killed_once() {
+    let mut rig = Rig::new("no");
+    let (client, other) = (rig.client(), rig.client());
+    assert_eq!(rig.ask(client, "CLIENT KILL ID 2\nCLIENT KILL ID 2\nCLIENT KILL TYPE normal"), ":1|:0|:0|");
+    assert!(rig.engine.wants_close(other));
+}
