@@ -52,12 +52,15 @@ pub(super) fn memory_between(value: &str, min: u64, max: u64) -> Result<u64, Con
     if (min..=max).contains(&n) { Ok(n) } else { Err(ConfigError::OutOfRange { min, max }) }
 }
 
-/// Percentiles, separated by spaces. Source of the error: setConfigLatencyTrackingInfoPercentilesOutputOption of Redis 7.2.
+/// Percentiles, separated by spaces. Source of the errors: setConfigLatencyTrackingInfoPercentilesOutputOption of Redis 7.2.
 pub(super) fn percentiles(value: &str) -> Result<Vec<f64>, ConfigError> {
-    const REASON: &str =
-        "latency-tracking-info-percentiles should consist of non-negative values between 0.0 and 100.0";
-    let percentile = |word: &str| numeric::parse_f64(word.as_bytes()).filter(|p| (0.0..=100.0).contains(p));
-    value.split_whitespace().map(percentile).collect::<Option<_>>().ok_or(ConfigError::Malformed { reason: REASON })
+    let percentile = |word: &str| {
+        let reason = "Invalid latency-tracking-info-percentiles parameters";
+        let percentile = numeric::parse_f64(word.as_bytes()).ok_or(ConfigError::Malformed { reason })?;
+        let reason = "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
+        if (0.0..=100.0).contains(&percentile) { Ok(percentile) } else { Err(ConfigError::Malformed { reason }) }
+    };
+    value.split_whitespace().map(percentile).collect()
 }
 
 pub(super) fn show_percentiles(percentiles: &[f64]) -> String {

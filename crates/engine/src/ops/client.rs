@@ -133,14 +133,7 @@ impl Engine {
             ("reply", 3) => self.client_reply(client, args.at(2)),
             ("no-evict" | "no-touch", 3) => self.client_switch(client, &sub, args.at(2)),
             ("help", 2) => self.help(client, HELP),
-            (
-                "id" | "getname" | "setname" | "setinfo" | "info" | "kill" | "pause" | "unpause" | "reply" | "no-evict"
-                | "no-touch" | "help",
-                _,
-            ) => {
-                self.wrong_arity(client, args);
-            }
-            _ => self.unknown_subcommand(client, args),
+            _ => self.wrong_subcommand(client, args),
         }
     }
 

@@ -44,8 +44,7 @@ impl Engine {
                 self.answer_error(client, reason);
             }
             ("help", 2) => self.help(client, HELP),
-            ("get" | "set" | "resetstat" | "rewrite" | "help", _) => self.wrong_arity(client, args),
-            _ => self.unknown_subcommand(client, args),
+            _ => self.wrong_subcommand(client, args),
         }
     }
 

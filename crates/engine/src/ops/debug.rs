@@ -89,12 +89,7 @@ impl Engine {
             }
             ("stringmatch-len", 4) => self.debug_stringmatch(client, args),
             ("help", 2) => self.help(client, HELP),
-            _ => {
-                let given: String = String::from_utf8_lossy(args.at(1)).chars().take(128).collect();
-                let text =
-                    format!("ERR unknown subcommand or wrong number of arguments for '{given}'. Try DEBUG HELP.");
-                self.answer_error(client, &text);
-            }
+            _ => self.wrong_subcommand(client, args),
         }
     }
 

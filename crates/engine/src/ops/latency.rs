@@ -41,7 +41,7 @@ impl Engine {
             }
             ("histogram", _) => self.latency_histogram(client, args),
             ("help", 2) => self.help(client, HELP),
-            _ => self.unknown_subcommand(client, args),
+            _ => self.wrong_subcommand(client, args),
         }
     }
 

@@ -182,7 +182,7 @@ impl Engine {
             }
             "purge" if self.process.purge_memory.is_none_or(|purge| purge()) => self.answer_ok(client),
             "purge" => self.answer_error(client, "ERR Error purging dirty pages"),
-            _ => self.unknown_subcommand(client, args),
+            _ => self.wrong_subcommand(client, args),
         }
     }
 

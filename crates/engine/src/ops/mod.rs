@@ -74,15 +74,12 @@ impl Engine {
         String::from_utf8_lossy(args.get(1).unwrap_or_default()).to_ascii_lowercase()
     }
 
-    fn unknown_subcommand(&mut self, client: &mut Client, args: Args<'_>) {
+    /// Answers a subcommand that the table knows, with arguments that it does not take.
+    /// Source: addReplySubcommandSyntaxError of Redis 7.2.
+    fn wrong_subcommand(&mut self, client: &mut Client, args: Args<'_>) {
         let name = String::from_utf8_lossy(args.name()).to_ascii_uppercase();
         let given: String = String::from_utf8_lossy(args.get(1).unwrap_or_default()).chars().take(128).collect();
-        self.answer_error(client, &format!("ERR unknown subcommand '{given}'. Try {name} HELP."));
-    }
-
-    fn wrong_arity(&mut self, client: &mut Client, args: Args<'_>) {
-        let name = String::from_utf8_lossy(args.name()).to_ascii_lowercase();
-        let text = format!("ERR wrong number of arguments for '{name}|{}' command", Self::subcommand(args));
+        let text = format!("ERR unknown subcommand or wrong number of arguments for '{given}'. Try {name} HELP.");
         self.answer_error(client, &text);
     }
 

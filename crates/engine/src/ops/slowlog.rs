@@ -39,7 +39,7 @@ impl Engine {
                 self.answer_ok(client);
             }
             ("help", 2) => self.help(client, HELP),
-            _ => self.unknown_subcommand(client, args),
+            _ => self.wrong_subcommand(client, args),
         }
     }
 

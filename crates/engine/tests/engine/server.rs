@@ -79,6 +79,15 @@ fn a_key_that_a_look_up_finds_expired_is_counted() {
     assert_eq!(rig.info("rdb_changes_since_last_save"), changes);
 }
 
+/// A client that is to be closed stays in the table until its turn ends: it was killed once more.
+#[test]
+fn a_client_is_killed_once() {
+    let mut rig = Rig::new("no");
+    let (client, other) = (rig.client(), rig.client());
+    assert_eq!(rig.ask(client, "CLIENT KILL ID 2\nCLIENT KILL ID 2\nCLIENT KILL TYPE normal"), ":1|:0|:0|");
+    assert!(rig.engine.wants_close(other));
+}
+
 #[test]
 fn resetstat_forgets_what_the_files_have_counted() {
     let mut rig = Rig::new("no");
@@ -104,11 +113,19 @@ fn the_memory_of_clients_includes_who_asks() {
     assert!(!rig.ask(client, "MEMORY STATS").contains("|clients.normal|:0|"));
 }
 
-/// A client that is to be closed stays in the table until its turn ends: it was killed once more.
+/// Recorded from Redis 7.2.4.
 #[test]
-fn a_client_is_killed_once() {
+fn wrong_arguments_are_refused_in_the_words_of_redis() {
     let mut rig = Rig::new("no");
-    let (client, other) = (rig.client(), rig.client());
-    assert_eq!(rig.ask(client, "CLIENT KILL ID 2\nCLIENT KILL ID 2\nCLIENT KILL TYPE normal"), ":1|:0|:0|");
-    assert!(rig.engine.wants_close(other));
+    let client = rig.client();
+    let words = "-ERR unknown subcommand or wrong number of arguments for";
+    assert_eq!(rig.ask(client, "SLOWLOG get 1 2"), format!("{words} 'get'. Try SLOWLOG HELP.|"));
+    assert_eq!(rig.ask(client, "CLIENT PAUSE 0 WRITE x"), format!("{words} 'PAUSE'. Try CLIENT HELP.|"));
+    for (value, reason) in [
+        ("101", "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"),
+        ("50_x", "Invalid latency-tracking-info-percentiles parameters"),
+    ] {
+        let reply = rig.ask(client, &format!("CONFIG SET latency-tracking-info-percentiles {value}"));
+        assert!(reply.starts_with("-ERR CONFIG SET failed ") && reply.ends_with(&format!(" - {reason}|")), "{reply}");
+    }
 }
