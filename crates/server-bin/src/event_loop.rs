@@ -155,6 +155,8 @@ impl EventLoop {
         }
         self.engine.cron();
         self.engine.end_turn();
+        // A request that had to wait may have been run just now.
+        stall(self.engine.take_stall_us());
         self.flush_replies(ready);
         Ok(())
     }

@@ -208,6 +208,20 @@ fn debug_sleep_stops_the_server_for_so_long() -> Result<()> {
     Ok(())
 }
 
+/// A request that had to wait runs at the end of a turn: its reply left at once, and whoever came next was stopped for it.
+#[test]
+fn a_debug_sleep_that_had_to_wait_is_not_answered_early() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.start()?;
+    let (mut one, mut other) = (server.client()?, server.client()?);
+    let begun = Instant::now();
+    dialogue(&mut other, &[("CLIENT PAUSE 50", "OK")])?;
+    send(&mut one, "DEBUG SLEEP 0.2")?;
+    ensure!(show(&one.receive()?) == "OK");
+    ensure!(begun.elapsed() >= Duration::from_millis(250));
+    Ok(())
+}
+
 /// A client that waits for the end of CLIENT PAUSE is not read, so nothing told that it had left: whoever gave up waiting and
 /// came again filled the server up.
 #[test]
