@@ -50,6 +50,9 @@ pub struct Process {
     /// Reads a clock that never goes back, in nanoseconds: used to tell how long commands take, and for nothing else. `None`
     /// in simulation, where everything takes no time.
     pub nanos: Option<fn() -> u64>,
+    /// Raises the limit of open descriptors for so many clients as far as it can be, and says for how many that is, at most so
+    /// many: used by CONFIG SET maxclients. `None` in simulation.
+    pub allow_clients: Option<fn(u32) -> u32>,
     /// Memory of the machine, in bytes.
     pub system_memory_bytes: u64,
     /// Whether recovery may start a thread of its own; a simulation has none.

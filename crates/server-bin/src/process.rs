@@ -29,7 +29,7 @@ pub(crate) fn enter_dir(dir: &str) -> anyhow::Result<Arc<dyn Dir>> {
 
 /// Raises the limit of open descriptors as far as `maxclients` asks and the hard limit lets.
 /// Returns how many clients that allows, at most `maxclients`. Source: adjustOpenFilesLimit of Redis.
-pub(crate) fn raise_descriptor_limit(maxclients: u32, log: &mut Logger) -> u32 {
+fn allow_clients(maxclients: u32) -> u32 {
     let wanted = u64::from(maxclients) + RESERVED_DESCRIPTORS;
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return maxclients };
     if soft >= wanted {
@@ -38,8 +38,15 @@ pub(crate) fn raise_descriptor_limit(maxclients: u32, log: &mut Logger) -> u32 {
     let possible = wanted.min(hard);
     let limit = if setrlimit(Resource::RLIMIT_NOFILE, possible, hard).is_ok() { possible } else { soft };
     let allowed = limit.saturating_sub(RESERVED_DESCRIPTORS).max(1).min(maxclients.into());
-    let allowed = u32::try_from(allowed).expect("at most maxclients");
+    u32::try_from(allowed).expect("at most maxclients")
+}
+
+/// [`allow_clients`] at start, where fewer than configured are served, and the log says so.
+pub(crate) fn raise_descriptor_limit(maxclients: u32, log: &mut Logger) -> u32 {
+    let allowed = allow_clients(maxclients);
     if allowed < maxclients {
+        let wanted = u64::from(maxclients) + RESERVED_DESCRIPTORS;
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
         log.line(
             Level::Warning,
             format_args!(
@@ -114,6 +121,7 @@ pub(crate) fn facts(config_file: String) -> Process {
         purge_memory: Some(alloc::purge),
         cpu: Some(cpu),
         nanos: Some(clock::mono_ns),
+        allow_clients: Some(allow_clients),
         system_memory_bytes: system_memory_bytes(),
         threads: true,
         hooks: hooks::from_env(),

@@ -102,11 +102,23 @@ impl Engine {
                 return self.answer_error(client, &refused(name, &reason));
             }
         }
+        if let Some(allowed) = self.fewer_clients_allowed(config.maxclients) {
+            let reason = format!(
+                "The operating system is not able to handle the specified number of clients, try with {allowed}"
+            );
+            return self.answer_error(client, &refused("maxclients", &reason));
+        }
         match self.apply_config(config) {
             Ok(()) => self.answer_ok(client),
             // Only the switch of the log can fail.
             Err(reason) => self.answer_error(client, &refused("appendonly", &reason)),
         }
+    }
+
+    /// How many clients the system allows, if it is fewer than wanted: the log and its rewrite need descriptors too.
+    fn fewer_clients_allowed(&self, wanted: u32) -> Option<u32> {
+        let allow = self.process.allow_clients.filter(|_| wanted > self.config.maxclients)?;
+        Some(allow(wanted)).filter(|allowed| *allowed < wanted)
     }
 
     /// Puts a changed configuration in force, or leaves everything as it was.

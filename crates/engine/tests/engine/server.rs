@@ -1,6 +1,6 @@
 //! Commands on the server itself.
 
-use crate::support::Rig;
+use crate::support::{CLIENTS_ALLOWED, Rig};
 
 #[test]
 fn memory_stats_has_the_fields_of_redis_with_a_part_for_each_database() {
@@ -128,4 +128,22 @@ fn wrong_arguments_are_refused_in_the_words_of_redis() {
         let reply = rig.ask(client, &format!("CONFIG SET latency-tracking-info-percentiles {value}"));
         assert!(reply.starts_with("-ERR CONFIG SET failed ") && reply.ends_with(&format!(" - {reason}|")), "{reply}");
     }
+}
+
+/// `maxclients` was raised without a look at the limit of open files, and clients could take the descriptors that the log and its
+/// rewrite need.
+#[test]
+fn more_clients_than_the_system_has_descriptors_for_are_refused() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    assert_eq!(
+        rig.ask(client, &format!("CONFIG SET hz 20 maxclients {}", CLIENTS_ALLOWED + 1)),
+        "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to handle the \
+         specified number of clients, try with 12000|"
+    );
+    assert_eq!(rig.ask(client, "CONFIG GET hz maxclients"), "*4|$2|hz|$2|10|$10|maxclients|$5|10000|");
+    assert_eq!(
+        rig.ask(client, &format!("CONFIG SET maxclients {CLIENTS_ALLOWED}\nCONFIG SET maxclients 10")),
+        "+OK|+OK|"
+    );
 }

@@ -13,6 +13,9 @@ use vfs::sim::SimDisk;
 pub(crate) const DIR: &str = "/data";
 pub(crate) const LOG: &str = "appendonly.aof";
 
+/// For how many clients the system has descriptors.
+pub(crate) const CLIENTS_ALLOWED: u32 = 12_000;
+
 /// The boot of the machine that tests start on.
 pub(crate) const BOOT: u8 = 1;
 
@@ -85,7 +88,13 @@ impl Rig {
             bio: Box::new(threads.clone()),
             spawner: Box::new(children.spawner()),
             log: Box::new(MemoryLog(Arc::clone(&log.0))),
-            process: Process { pid: 42, boot_id: [boot; 16], nanos: Some(nanos), ..Process::default() },
+            process: Process {
+                pid: 42,
+                boot_id: [boot; 16],
+                nanos: Some(nanos),
+                allow_clients: Some(|wanted| wanted.min(CLIENTS_ALLOWED)),
+                ..Process::default()
+            },
             seed: [9; 16],
         };
         let mut rig = Self { engine: Engine::new(config, env, now), disk: disk.clone(), children, threads, now, log };
