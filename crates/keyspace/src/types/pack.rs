@@ -18,6 +18,8 @@
 //! Tail, read backwards: `00..=7f` is the size; `80..=bf` holds its high 6 bits, the byte before the low 8; `c0` is
 //! preceded by a u64.
 
+use std::ops::Range;
+
 use super::capacity::{resize, rounded};
 use super::elem::Elem;
 
@@ -278,6 +280,38 @@ impl Pack {
         self.shrink();
     }
 
+    /// Removes elements equal to `elem`: after the first `skip` of them, at most `most`. Returns how many. One walk, however
+    /// many they are.
+    pub(crate) fn remove_equal(&mut self, elem: Elem<'_>, skip: usize, most: usize) -> usize {
+        let len = self.size_bytes();
+        // What is read at `from` and stays is written at `to`.
+        let (mut from, mut to, mut seen, mut removed) = (0, 0, 0, 0);
+        while from < len && removed < most {
+            let (found, size) = decode(&self.buf[from..len]);
+            let (equal, size) = (found == elem, size + tail(size).len);
+            seen += usize::from(equal);
+            if equal && seen > skip {
+                removed += 1;
+            } else {
+                self.move_down(from..from + size, to);
+                to += size;
+            }
+            from += size;
+        }
+        self.move_down(from..len, to);
+        self.set_len(to + len - from);
+        self.count -= small(removed);
+        self.shrink();
+        removed
+    }
+
+    /// Moves bytes towards the start; what is in its place already is not written to.
+    fn move_down(&mut self, bytes: Range<usize>, to: usize) {
+        if bytes.start != to {
+            self.buf.copy_within(bytes, to);
+        }
+    }
+
     /// Removes the elements from `at` on; returns them.
     pub(crate) fn split_off(&mut self, at: usize) -> Self {
         let offset = self.offset(at);
@@ -434,7 +468,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
         #[test]
-        fn a_pack_behaves_as_a_vec(steps in prop::collection::vec((0u8..6, any::<u16>(), any::<u16>(), element()), 1..40)) {
+        fn a_pack_behaves_as_a_vec(steps in prop::collection::vec((0u8..7, any::<u16>(), any::<u16>(), element()), 1..40)) {
             let (mut pack, mut model) = (Pack::default(), Vec::<Vec<u8>>::new());
             for (kind, a, b, bytes) in steps {
                 let at = usize::from(a) % (model.len() + 1);
@@ -448,6 +482,14 @@ mod tests {
                         prop_assert_eq!(pack.range(at, end).map(Elem::to_vec).collect::<Vec<_>>(), model[at..end].to_vec());
                         pack.remove_range(at, end);
                         model.drain(at..end);
+                    }
+                    5 if at < model.len() => {
+                        let elem = model[at].clone();
+                        let equal = model.iter().filter(|other| **other == elem).count();
+                        let (skip, most) = (usize::from(b) % equal, usize::from(b) / 8 % (equal + 1));
+                        prop_assert_eq!(pack.remove_equal(Elem::new(&elem), skip, most), most.min(equal - skip));
+                        let mut seen = 0..equal;
+                        model.retain(|other| *other != elem || !(skip..skip + most).contains(&seen.next().unwrap()));
                     }
                     _ => {
                         let tail = pack.split_off(at);

@@ -236,17 +236,9 @@ impl Budget {
 
     /// Removes equal elements from one chunk.
     fn remove_from(&mut self, pack: &mut Pack, elem: Elem<'_>) {
-        let mut cursor = if self.from_end { pack.len() } else { 0 };
-        while !self.is_spent() {
-            let found = if self.from_end {
-                pack.range(0, cursor).rposition(|other| other == elem)
-            } else {
-                pack.range(cursor, pack.len()).position(|other| other == elem).map(|at| cursor + at)
-            };
-            let Some(at) = found else { return };
-            pack.remove_range(at, at + 1);
-            cursor = at;
-            self.removed += 1;
-        }
+        let most = self.most - self.removed;
+        let equal = || pack.iter().filter(|other| *other == elem).count();
+        let skip = if self.from_end { equal().saturating_sub(most) } else { 0 };
+        self.removed += pack.remove_equal(elem, skip, most);
     }
 }

@@ -47,7 +47,7 @@ fn check(list: &List, model: &[Vec<u8>]) {
 proptest! {
     #[test]
     fn a_list_behaves_as_a_vec(
-        chunk in 1i32..6,
+        chunk in prop_oneof![1i32..6, Just(-2)],
         steps in prop::collection::vec((0u8..16, any::<u16>(), any::<u16>(), text()), 1..120),
     ) {
         let (mut list, mut model, limits) = (List::new(), Vec::<Vec<u8>>::new(), limits(chunk));
