@@ -71,7 +71,7 @@ impl Bench {
         self.effects.clear();
         self.keys.clear();
         self.trash.clear();
-        self.keyspace.set_clock(Some(self.now.into()));
+        self.keyspace.set_clock(self.now.into());
         match resolve(args) {
             Err(refusal) => refusal.reply(&mut Reply::new(&mut reply, self.protocol)),
             Ok(command) if matches!(command.run, Run::Engine(_)) => {

@@ -56,7 +56,7 @@ impl Engine {
         self.keylog.clear();
         let counts_as_use = !client.no_touch || command.name == "touch";
         if !counts_as_use {
-            self.keyspace.set_clock(None);
+            self.keyspace.count_uses(false);
         }
         let mut ctx = Ctx {
             store: Store {
@@ -76,7 +76,7 @@ impl Engine {
         };
         commands::execute(command, &mut ctx, args);
         if !counts_as_use {
-            self.keyspace.set_clock(self.use_clock());
+            self.keyspace.count_uses(self.uses_count());
         }
         if !self.keylog.only_writes {
             self.stats.keyspace_hits += u64::from(self.keylog.hits);

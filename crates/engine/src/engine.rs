@@ -7,7 +7,7 @@
 
 use aof_state::LogOffset;
 use commands::{CommandLimits, Garbage, KeyLog};
-use keyspace::{Keyspace, LruClock};
+use keyspace::Keyspace;
 use resp_codec::Effects;
 
 use crate::client::{Client, ClientId, Clients, Closing, Peer, query};
@@ -88,7 +88,7 @@ impl Engine {
         let stopwatch = Stopwatch::new(process.nanos);
         let rng_seed = u64::from_le_bytes(*seed.first_chunk().expect("16 bytes hold 8"));
         let mut keyspace = Keyspace::new(config.databases, keyspace::HashSeed(seed));
-        keyspace.set_clock(Some(now.unix().into()));
+        keyspace.set_clock(now.unix().into());
         Self {
             keyspace,
             clients: Clients::default(),
@@ -147,14 +147,15 @@ impl Engine {
         assert!(now.mono_us >= self.now.mono_us, "the monotonic clock never goes back");
         self.now = now;
         self.turn_wanted = false;
-        self.keyspace.set_clock(self.use_clock());
+        self.keyspace.set_clock(now.unix().into());
+        self.keyspace.count_uses(self.uses_count());
         self.stopwatch.start();
         self.turn_started_ns = self.stopwatch.last_ns();
     }
 
-    /// What a use of a key is noted with: nothing while a child shares the memory, which every note would copy a page of.
-    pub(crate) fn use_clock(&self) -> Option<LruClock> {
-        (!self.growth_frozen).then(|| self.now.unix().into())
+    /// Whether the use of a key is noted: not while a child shares the memory, which every note would copy a page of.
+    pub(crate) fn uses_count(&self) -> bool {
+        !self.growth_frozen
     }
 
     /// Admits a client.

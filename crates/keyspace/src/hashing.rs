@@ -37,8 +37,10 @@ pub struct Key<'k> {
     pub bytes: &'k [u8],
     /// The seeded hash of `bytes`.
     pub hash: KeyHash,
-    /// When a look-up through this key counts as a use of it; `None`: it does not count.
-    pub clock: Option<LruClock>,
+    /// The time: that of the first use of a key that is made.
+    pub now: LruClock,
+    /// Whether a look-up through this key counts as a use of it.
+    pub counts: bool,
     /// Only `Keyspace::key` makes keys: a wrong hash would make a key unfindable.
     pub(crate) _made: Made,
 }
@@ -47,7 +49,7 @@ impl Key<'_> {
     /// The same key, whose look-ups do not count as a use of it.
     #[must_use]
     pub fn unused(self) -> Self {
-        Self { clock: None, ..self }
+        Self { counts: false, ..self }
     }
 }
 

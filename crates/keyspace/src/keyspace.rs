@@ -11,24 +11,36 @@ use crate::time::LruClock;
 pub struct Keyspace {
     seed: HashSeed,
     dbs: Vec<Db>,
-    /// Given to every key that is made.
-    clock: Option<LruClock>,
+    /// What every [`Key`] is told.
+    clock: LruClock,
+    uses_count: bool,
 }
 
 impl Keyspace {
     /// Makes `databases` empty databases that hash keys with `seed`.
     pub fn new(databases: u32, seed: HashSeed) -> Self {
-        Self { seed, dbs: (0..databases).map(|_| Db::new(seed)).collect(), clock: None }
+        Self {
+            seed,
+            dbs: (0..databases).map(|_| Db::new(seed)).collect(),
+            clock: LruClock::default(),
+            uses_count: true,
+        }
     }
 
     /// Hashes `bytes`: once per key and command.
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
-        Key { bytes, hash: self.seed.hash(bytes), clock: self.clock, _made: Made }
+        Key { bytes, hash: self.seed.hash(bytes), now: self.clock, counts: self.uses_count, _made: Made }
     }
 
-    /// Says when look-ups through the keys made from now on count as a use; `None`, as at first: they do not count.
-    pub fn set_clock(&mut self, now: Option<LruClock>) {
+    /// Sets the time of all uses from now on.
+    pub fn set_clock(&mut self, now: LruClock) {
         self.clock = now;
+    }
+
+    /// Says whether look-ups through the keys made from now on count as uses; at first they do. A key that is new in a
+    /// database is used then in any case.
+    pub fn count_uses(&mut self, on: bool) {
+        self.uses_count = on;
     }
 
     /// Number of databases.

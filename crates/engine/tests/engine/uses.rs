@@ -61,3 +61,18 @@ fn no_use_is_noted_while_a_child_shares_the_memory() {
     rig.ask(client, "GET a");
     assert!(idle(&mut rig).starts_with(":0|"));
 }
+
+/// Such a key had no time of its own: it was said to be idle since the clock's beginning, for weeks.
+#[test]
+fn a_key_that_is_made_while_no_use_counts_is_as_old_as_it_is() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET b 1\nSET c 1");
+    rig.pass_ms(5_000);
+    rig.ask(client, "CLIENT NO-TOUCH ON\nSET a 1\nBITOP OR b a");
+    assert_eq!(idle(&mut rig), ":0|:5|:5|");
+    rig.ask(client, "CLIENT NO-TOUCH OFF\nDEL a\nBGREWRITEAOF");
+    rig.turn();
+    rig.ask(client, "SET a 1\nBITOP OR b a");
+    assert_eq!(idle(&mut rig), ":0|:5|:5|");
+}

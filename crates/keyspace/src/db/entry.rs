@@ -4,6 +4,7 @@
 
 use super::node::{Kind, MAX_PACKED_KEY_BYTES, Node};
 use super::str_mut::StrMut;
+use crate::hashing::Key;
 use crate::time::{LruClock, UnixMs};
 use crate::types::elem::Elem;
 use crate::types::hash::Hash;
@@ -100,11 +101,15 @@ impl Entry {
         self.0.used()
     }
 
-    /// Notes that it is used now, if use counts.
+    pub(super) fn set_used(&self, at: LruClock) {
+        self.0.set_used(at);
+    }
+
+    /// Notes a look-up through this key, if it counts as a use.
     #[inline]
-    pub(super) fn touch(&self, now: Option<LruClock>) {
-        if let Some(now) = now {
-            self.0.set_used(now);
+    pub(super) fn touch(&self, key: Key<'_>) {
+        if key.counts {
+            self.0.set_used(key.now);
         }
     }
 
@@ -168,6 +173,7 @@ impl Entry {
     /// Replaces value and deadline; returns the old value.
     pub(super) fn replace(&mut self, value: Value, deadline: Option<UnixMs>) -> Value {
         let new = Self::new(self.key(), value, deadline);
+        new.set_used(self.used());
         std::mem::replace(self, new).into_value()
     }
 

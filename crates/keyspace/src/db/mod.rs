@@ -106,14 +106,14 @@ impl Db {
     /// The value of a key; ignores expiry, which is the caller's decision.
     pub fn get(&self, key: Key<'_>) -> Option<ValueRef<'_>> {
         let entry = self.table.get(key.hash, key.bytes)?;
-        entry.touch(key.clock);
+        entry.touch(key);
         Some(entry.value())
     }
 
     /// The value of a key, to be changed. The caller removes a collection that became empty.
     pub fn get_mut(&mut self, key: Key<'_>) -> Option<ValueMut<'_>> {
         let entry = self.table.get_mut(key.hash, key.bytes)?;
-        entry.touch(key.clock);
+        entry.touch(key);
         Some(entry.value_mut())
     }
 
@@ -143,7 +143,7 @@ impl Db {
     /// Sets or removes the deadline; false without such a key.
     pub fn set_deadline(&mut self, key: Key<'_>, at: Option<UnixMs>) -> bool {
         let Some(entry) = self.table.get_mut(key.hash, key.bytes) else { return false };
-        entry.touch(key.clock);
+        entry.touch(key);
         let old = entry.deadline();
         if old != at {
             entry.set_deadline(at);
@@ -163,7 +163,7 @@ impl Db {
         let old = entry.deadline();
         let new = deadline.after(old);
         let replaced = entry.set_str(text, new);
-        entry.touch(key.clock);
+        entry.touch(key);
         self.note_deadline(key.hash, old, new);
         replaced
     }
@@ -178,13 +178,13 @@ impl Db {
         let old = entry.deadline();
         let new = deadline.after(old);
         let replaced = entry.replace(value, new);
-        entry.touch(key.clock);
+        entry.touch(key);
         self.note_deadline(key.hash, old, new);
         Some(replaced)
     }
 
     fn add(&mut self, key: Key<'_>, entry: Entry, at: Option<UnixMs>) {
-        entry.touch(key.clock);
+        entry.set_used(key.now);
         self.table.insert_new(key.hash, entry);
         self.note_deadline(key.hash, None, at);
     }
