@@ -226,7 +226,10 @@ impl Node {
     /// Says what the text of a packed string is from now on.
     pub(super) fn set_packed_kind(&mut self, kind: Kind) {
         assert!(self.kind().is_packed() && kind.is_packed(), "only what has no value of its own changes its kind");
-        self.tag = Tag::new(kind, self.tag.has_deadline());
+        // As in `set_used`: a write to the table would copy a page that a child shares.
+        if self.kind() != kind {
+            self.tag = Tag::new(kind, self.tag.has_deadline());
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<UnixMs> {
