@@ -245,6 +245,22 @@ impl<T: Hashed> Directory<T> {
         })
     }
 
+    /// About how many bytes of memory the segments take: those of the first `samples`, and as much for each hash beyond them,
+    /// since hashes are spread evenly.
+    pub(super) fn heap_bytes(&self, samples: usize) -> usize {
+        let (mut bytes, mut seen) = (0, 0);
+        for _ in 0..samples {
+            let span = self.span(KeyHash(seen));
+            bytes += span.segment.heap_bytes();
+            match last_hash(seen, span.prefix_bits).checked_add(1) {
+                None => return bytes,
+                Some(next) => seen = next,
+            }
+        }
+        let all = ((bytes as u128) << 64) / u128::from(seen.max(1));
+        usize::try_from(all).unwrap_or(usize::MAX)
+    }
+
     /// Checks what the module's documentation says of slots, depths and counts.
     #[cfg(test)]
     pub(super) fn check(&self, seed: T::Seed) -> usize {

@@ -43,13 +43,9 @@ impl<T: Hashed<Seed = ()>> SegmentedIndex<T> {
         Some(removed)
     }
 
-    /// Bytes of memory that the index takes for its `len` entries, from the first few segments.
-    pub(crate) fn heap_bytes(&self, len: usize) -> usize {
-        const SAMPLES: usize = 8;
-        let seen = self.root.segments_from(KeyHash(0)).take(SAMPLES);
-        let (bytes, entries) = seen
-            .fold((0, 0), |(bytes, entries), segment| (bytes + segment.heap_bytes(), entries + segment.iter().len()));
-        // Without entries there is one segment.
-        (bytes * len.max(1)) / entries.max(1)
+    /// About how many bytes of memory the index takes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        const SAMPLES: usize = 32;
+        self.root.heap_bytes(SAMPLES)
     }
 }

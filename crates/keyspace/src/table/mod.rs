@@ -108,8 +108,9 @@ impl Table {
         self.segments_from(start).chain(self.segments_from(KeyHash(0))).find_map(|segment| segment.random(rng))
     }
 
-    /// Bytes of memory that the table takes beside the entries' own allocations.
+    /// About how many bytes of memory the table takes beside the entries' own allocations.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.segments_from(KeyHash(0)).map(segment::Segment::heap_bytes).sum()
+        const SAMPLES: usize = 256;
+        self.root.heap_bytes(SAMPLES)
     }
 }

@@ -74,6 +74,25 @@ fn a_table_grows_by_splitting_and_shrinks_by_joining() {
 }
 
 #[test]
+fn the_memory_of_a_table_is_told_from_a_few_of_its_segments() {
+    let exact = |table: &Table| table.segments_from(KeyHash(0)).map(segment::Segment::heap_bytes).sum::<usize>();
+    for keys in [0, 1, 10_000, 30_000, 45_000] {
+        let mut table = filled(0..keys);
+        table.freeze(true);
+        // The second time few keys are left in large segments.
+        for _ in 0..2 {
+            let exact = exact(&table);
+            assert_eq!(table.root.heap_bytes(usize::MAX), exact);
+            let told = table.root.heap_bytes(12);
+            assert!(told.abs_diff(exact) <= exact / 5, "{told} bytes told of {exact} for {keys} keys");
+            for number in 10..keys {
+                take(&mut table, number);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_frozen_table_keeps_its_segments() {
     let mut table = filled(0..10_000);
     let segments = table.segments_from(KeyHash(0)).count();

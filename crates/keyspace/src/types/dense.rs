@@ -70,7 +70,7 @@ impl<V> Dense<V> {
     /// Bytes of memory taken by the vector and the index, without what the values own beside themselves.
     pub(crate) fn heap_bytes(&self) -> usize {
         let names: usize = sampled(self.entries.len(), |at| self.entries[at].0.heap_bytes());
-        self.entries.heap_bytes() + self.index.heap_bytes(self.entries.len()) + names
+        self.entries.heap_bytes() + self.index.heap_bytes() + names
     }
 }
 

@@ -80,8 +80,8 @@ impl Index {
         *place.expect("an element of the collection is in its index") = Place::new(to, hash);
     }
 
-    /// Bytes of memory that the index takes.
-    pub(crate) fn heap_bytes(&self, len: usize) -> usize {
-        self.places.heap_bytes(len)
+    /// About how many bytes of memory the index takes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.places.heap_bytes()
     }
 }
