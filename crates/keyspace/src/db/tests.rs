@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Keyspace, List, Set, Str, Thresholds};
+use crate::{Hash, Keyspace, List, Set, Str, Thresholds, ZSet};
 
 fn keyspace() -> Keyspace {
     Keyspace::new(2, HashSeed([3; 16]))
@@ -198,6 +198,52 @@ fn a_replaced_or_deleted_large_value_is_given_out() {
     db.insert(key, Value::List(List::new()), Deadline::Clear);
     assert!(matches!(db.delete(key), Removed::Freed));
     assert!(matches!(db.delete(key), Removed::Missing));
+}
+
+/// One value of each type with `len` elements, a string of so many bytes.
+fn values(len: u16) -> [Value; 5] {
+    let limits = Thresholds::default();
+    let (mut list, mut set, mut hash, mut zset) = (List::new(), Set::new(), Hash::new(), ZSet::new());
+    for number in 0..len {
+        let name = format!("element {number}").into_bytes();
+        list.push_back(&name, &limits);
+        set.insert(&name, &limits);
+        hash.set(&name, &name, &limits);
+        zset.insert(&name, f64::from(number), &limits);
+    }
+    let text = Str::raw(vec![b'x'; len.into()]);
+    [Value::Str(text), Value::List(list), Value::Set(set), Value::Hash(hash), Value::ZSet(zset)]
+}
+
+#[test]
+fn a_value_of_any_type_and_its_last_use_outlive_a_change_of_the_deadline() {
+    for value in [3, 2000].into_iter().flat_map(values) {
+        let mut keyspace = keyspace();
+        keyspace.set_clock(LruClock::new(7));
+        let key = keyspace.key(b"k");
+        keyspace.db_mut(0).insert(key, value.clone(), Deadline::Clear);
+        let digest = keyspace.digest_value(0, key);
+        keyspace.set_clock(LruClock::new(8));
+        let key = keyspace.key(b"k").unused();
+        for at in [Some(UnixMs(5)), Some(UnixMs(-6)), None, Some(UnixMs(7))] {
+            keyspace.db_mut(0).set_deadline(key, at);
+            let copy = keyspace.clone();
+            for keyspace in [&keyspace, &copy] {
+                let entry = keyspace.db(0).entry(key).unwrap();
+                assert_eq!(
+                    (entry.deadline, entry.used, entry.value.encoding()),
+                    (at, LruClock::new(7), value.as_ref().encoding())
+                );
+                assert_eq!(keyspace.digest_value(0, key), digest);
+                assert_eq!(keyspace.db(0).next_deadline(), at);
+            }
+        }
+        let old = keyspace.db_mut(0).insert(key, Value::Str(Str::new(b"new")), Deadline::Keep).unwrap();
+        assert_eq!(old.as_ref().type_name(), value.as_ref().type_name());
+        assert_eq!(keyspace.db(0).entry(key).unwrap().used, LruClock::new(7));
+        keyspace.db_mut(0).insert(key, old, Deadline::Keep);
+        assert_eq!((keyspace.digest_value(0, key), keyspace.db(0).deadline(key)), (digest, Some(UnixMs(7))));
+    }
 }
 
 #[test]
