@@ -28,8 +28,8 @@ struct Crowd {
 
 impl Crowd {
     fn new(home: &Home) -> Result<Self> {
-        // A client is two descriptors: one here, one in the server.
-        testkit::server::raise_open_files(CLIENTS as u64 + 200)?;
+        // The tests of this file may run side by side in one process, which holds the clients of both; a server has one each.
+        testkit::server::raise_open_files(2 * CLIENTS as u64 + 500)?;
         let server = home.server()?.start()?;
         let mut asks = server.client()?;
         Info::fetch(&mut asks, "everything")?;
