@@ -84,14 +84,14 @@ for (const RESP of [2, 3]) {
     });
 
     it('strings and keys', bounded, async () => {
-      assert.equal(await client.set('s', '10', { expiration: { type: 'EX', value: 100 }, condition: 'NX' }), 'OK');
+      assert.equal(await client.set('s', '10', { expiration: { type: 'EXAT', value: 4_000_000_000 }, condition: 'NX' }), 'OK');
       assert.equal(await client.set('s', '1', { condition: 'NX' }), null);
       assert.equal(await client.incrBy('s', 5), 15);
       assert.equal(await client.incrByFloat('s', 0.1), '15.1');
       assert.deepEqual(await client.mGet(['s', 'none']), ['15.1', null]);
       assert.equal(await client.mSet({ a: '1', b: '2' }), 'OK');
       assert.equal(await client.exists(['a', 'b', 'none']), 2);
-      assert.equal(await client.ttl('s'), 100);
+      assert.equal(await client.expireTime('s'), 4_000_000_000);
       assert.equal(await client.persist('s'), 1);
       assert.equal(await client.expireTime('s'), -1);
       assert.deepEqual((await client.keys('[ab]')).sort(), ['a', 'b']);

@@ -109,9 +109,10 @@ class Exporter(ServerCase):
             "redis_cpu_user_seconds_total": 0,
             "redis_process_id": 2,
             'redis_db_avg_ttl_seconds{db="db0"}': 900,
-            'redis_commands_duration_seconds_total{cmd="rpush"}': 1e-6,
-            'redis_latency_percentiles_usec{cmd="rpush",quantile="50"}': 1,
-            "redis_latency_percentiles_usec_sum{cmd=\"rpush\"}": 1,
+            # How long it took is the machine's business.
+            'redis_commands_duration_seconds_total{cmd="rpush"}': 0,
+            'redis_latency_percentiles_usec{cmd="rpush",quantile="50"}': 0,
+            'redis_latency_percentiles_usec_sum{cmd="rpush"}': 0,
         }.items():
             self.assertGreaterEqual(found.get(name, -1), least, name)
         instance = next(name for name in found if name.startswith("redis_instance_info{"))
