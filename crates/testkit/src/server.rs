@@ -398,6 +398,15 @@ pub fn children_of(pid: i32) -> Vec<i32> {
     lists.flat_map(|l| l.split_whitespace().filter_map(|p| p.parse().ok()).collect::<Vec<i32>>()).collect()
 }
 
+/// Kills the children of process `pid` with SIGKILL, theirs before them.
+pub fn kill_descendants(pid: i32) {
+    for child in children_of(pid) {
+        kill_descendants(child);
+        // It may have ended by itself meanwhile.
+        let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+    }
+}
+
 /// Waits until process `pid` is gone or a zombie.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 """prometheus-redis-exporter reads everything that it asks for, and reports nothing wrong."""
 
+import os
 import re
-import socket
 import subprocess
 import time
 import unittest
@@ -13,25 +13,20 @@ from support import SERVER, ServerCase
 PROGRAM = "prometheus-redis-exporter"
 #: How long it may take until it answers, in seconds.
 START_BOUND_S = 30
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+#: Where it may listen: below the range of outgoing connections, which any client of another test could take.
+PORT = os.environ["LEDGERSTONE_FREE_PORT"]
 
 
 class Exporter(ServerCase):
     def scrape(self, *options):
         """The metrics of one run as `{name with labels: value}`, and what was logged."""
-        port = free_port()
         address = "redis://{host}:{port}".format(**SERVER)
-        line = [PROGRAM, "-redis.addr", address, "-web.listen-address", f"127.0.0.1:{port}", *options]
+        line = [PROGRAM, "-redis.addr", address, "-web.listen-address", f"127.0.0.1:{PORT}", *options]
         running = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         try:
-            text = self.fetch(running, f"http://127.0.0.1:{port}/metrics")
+            text = self.fetch(running, f"http://127.0.0.1:{PORT}/metrics")
         finally:
-            running.terminate()
+            running.kill()
             _, log = running.communicate(timeout=START_BOUND_S)
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in samples}, log

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use testkit::ServerBuilder;
 use testkit::binary::{Build, build, workspace_root};
+use testkit::ports::free_port;
+use testkit::server::kill_descendants;
 
 use self::install::Installed;
 use self::supervised::Supervised;
@@ -60,11 +62,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("clients: libraries ready after {:.1} s", started.elapsed().as_secs_f64());
     let mut failed = 0;
     for script in scripts(&workspace_root().join(SCRIPTS), options.only.as_deref())? {
-        let missing = missing_tools(&script);
-        if !missing.is_empty() {
-            println!("not run: {}: not installed: {}", script.name, missing.join(", "));
-            continue;
-        }
         if let Err(error) = run_script(&script, &subject) {
             println!("clients: {} FAILED: {error:#}", script.name);
             println!("repeat: cargo xtask test-clients --only {}", script.name);
@@ -120,6 +117,7 @@ fn scripts(root: &Path, only: Option<&str>) -> Result<Vec<Script>> {
     Ok(found)
 }
 
+/// The programs that a script needs and that are not installed: without them it fails, for it would check nothing.
 fn missing_tools(script: &Script) -> Vec<&'static str> {
     let needed = TOOLS.iter().filter(|(name, _)| script.name.contains(name)).flat_map(|(_, programs)| *programs);
     needed.copied().filter(|program| find_program(program).is_none()).collect()
@@ -127,6 +125,8 @@ fn missing_tools(script: &Script) -> Vec<&'static str> {
 
 /// Runs a script against servers of its own, whose files are kept if it fails.
 fn run_script(script: &Script, subject: &Subject) -> Result<()> {
+    let missing = missing_tools(script);
+    ensure!(missing.is_empty(), "not installed: {}", missing.join(", "));
     let started = Instant::now();
     let home = tempfile::Builder::new().prefix("ledgerstone-clients-").tempdir()?;
     let done = run_in(script, subject, home.path());
@@ -157,7 +157,8 @@ fn run_in(script: &Script, subject: &Subject, home: &Path) -> Result<usize> {
     command.env("LEDGERSTONE_ADDRESS", open.address().to_string());
     command.env("LEDGERSTONE_GUARDED_ADDRESS", guarded.address().to_string());
     command.env("LEDGERSTONE_PASSWORD", PASSWORD);
-    let status = wait_bounded(command.spawn().with_context(|| script.name.clone())?)?;
+    command.env("LEDGERSTONE_FREE_PORT", free_port()?.to_string());
+    let status = wait_bounded(command.spawn().with_context(|| script.name.clone())?, SCRIPT_BOUND)?;
     open.end()?;
     guarded.end()?;
     ensure!(status.success(), "{status}");
@@ -192,17 +193,18 @@ fn warning(log: &str) -> Option<&str> {
     log.lines().filter(loud).find(|line| !line.contains(OF_THE_MACHINE))
 }
 
-/// Waits for the end of a script, and ends it if it takes too long.
-fn wait_bounded(mut child: Child) -> Result<ExitStatus> {
-    let deadline = Instant::now() + SCRIPT_BOUND;
+/// Waits for the end of a script, and ends it, with all that it started, if it takes longer than `bound`.
+fn wait_bounded(mut child: Child, bound: Duration) -> Result<ExitStatus> {
+    let deadline = Instant::now() + bound;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
         if Instant::now() > deadline {
+            kill_descendants(i32::try_from(child.id())?);
             child.kill()?;
             child.wait()?;
-            bail!("did not end in {SCRIPT_BOUND:?}");
+            bail!("did not end in {bound:?}");
         }
         std::thread::sleep(LOOK);
     }
@@ -230,6 +232,8 @@ impl Installed {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+
     use super::*;
 
     #[test]
@@ -252,6 +256,17 @@ mod tests {
         let loud = line('#', "Error writing to the AOF file: No space left on device");
         assert_eq!(warning(&(usual + &loud)), Some(loud.trim_end()));
         assert_eq!(warning("thread 'main' panicked at x.rs:1\n"), Some("thread 'main' panicked at x.rs:1"));
+    }
+
+    #[test]
+    fn a_script_that_takes_too_long_leaves_no_process_behind() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 600 & echo $!; wait"]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut grandchild = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut grandchild).unwrap();
+        assert!(wait_bounded(child, Duration::ZERO).is_err());
+        testkit::server::wait_gone(grandchild.trim().parse().unwrap(), Duration::from_secs(20)).unwrap();
     }
 
     #[test]
