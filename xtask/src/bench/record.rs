@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value as Json, json};
@@ -103,7 +103,7 @@ pub(crate) fn write(options: &Options, what: &str, subjects: &[Subject], section
     let machine = Machine::look();
     let folder = testkit::binary::workspace_root().join(RECORDS);
     fs::create_dir_all(&folder).context(RECORDS)?;
-    let stem = format!("{}-{what}", machine.date);
+    let stem = free_stem(&folder, &format!("{}-{what}", machine.date));
     let markdown = markdown(options, &machine, subjects, sections);
     let json = serde_json::to_string_pretty(&json(options, subjects, sections))? + "\n";
     let names = [format!("{stem}.md"), format!("{stem}.json")];
@@ -112,6 +112,13 @@ pub(crate) fn write(options: &Options, what: &str, subjects: &[Subject], section
         fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
     Ok(names.map(|name| format!("{RECORDS}/{name}")))
+}
+
+/// `wanted`, or with the first number behind it under which no record stands.
+fn free_stem(folder: &Path, wanted: &str) -> String {
+    let numbered = (2..).map(|n| format!("{wanted}-{n}"));
+    let free = |stem: &String| ["md", "json"].iter().all(|kind| !folder.join(format!("{stem}.{kind}")).exists());
+    std::iter::once(wanted.to_owned()).chain(numbered).find(free).expect("numbers have no end")
 }
 
 fn markdown(options: &Options, machine: &Machine, subjects: &[Subject], sections: &[Section]) -> String {
@@ -143,6 +150,18 @@ fn markdown(options: &Options, machine: &Machine, subjects: &[Subject], sections
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A second record of one day and word took the place of the first.
+    #[test]
+    fn a_later_record_of_the_same_day_stands_beside_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let next = || free_stem(folder.path(), "2026-11-26-servers");
+        assert_eq!(next(), "2026-11-26-servers");
+        fs::write(folder.path().join("2026-11-26-servers.json"), "").unwrap();
+        assert_eq!(next(), "2026-11-26-servers-2");
+        fs::write(folder.path().join("2026-11-26-servers-2.md"), "").unwrap();
+        assert_eq!(next(), "2026-11-26-servers-3");
+    }
 
     #[test]
     fn a_table_is_aligned_by_characters_not_bytes() {
