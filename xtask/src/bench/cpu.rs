@@ -60,7 +60,8 @@ impl Cpu {
         loop {
             std::thread::sleep(LOOK);
             let now = Self::of(pid)?;
-            if now.all_ns - last.all_ns < REST_NS {
+            // A thread that ended takes its nanoseconds with it: the count may fall by up to a tick.
+            if now.since(last).all_ns < REST_NS {
                 return Ok(now);
             }
             if Instant::now() > deadline {

@@ -176,11 +176,15 @@ fn one(options: &Options, subject: &Subject, shape: &Shape) -> Result<Bytes> {
 }
 
 /// The server's memory once it no longer changes.
+///
+/// # Errors
+/// If it goes on changing.
 fn settled(client: &mut Client, pid: i32) -> Result<Memory> {
     let deadline = Instant::now() + SETTLE_BOUND;
     let mut last = memory(client, pid)?;
     let mut since = Instant::now();
-    while since.elapsed() < SETTLED && Instant::now() < deadline {
+    while since.elapsed() < SETTLED {
+        ensure!(Instant::now() < deadline, "the memory still changes after {SETTLE_BOUND:?}");
         std::thread::sleep(Duration::from_millis(50));
         let now = memory(client, pid)?;
         if now.used.abs_diff(last.used) > 16_384 {
