@@ -111,6 +111,9 @@ fn ticks(text: &str) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -119,13 +122,23 @@ mod tests {
         assert_eq!(ticks(text), Some((77, 33)));
     }
 
+    /// It was asked of the tests' own process, whose count falls when the thread of another test ends between two looks.
     #[test]
-    fn the_time_of_this_process_is_known_and_grows() {
-        let pid = i32::try_from(std::process::id()).unwrap();
+    fn the_time_of_a_process_with_one_thread_never_falls_and_grows_with_its_work() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut to, mut from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let pid = i32::try_from(child.id()).unwrap();
         let before = Cpu::of(pid).unwrap();
-        assert!(before.all_ns >= before.main_ns && before.main_runs > 0);
-        let after = Cpu::of(pid).unwrap();
-        assert!(after.all_ns >= before.all_ns);
-        assert_eq!(before.since(after), Cpu::default());
+        assert!(before.all_ns >= before.main_ns);
+        let grew = (0..10_000).any(|_| {
+            to.write_all(b"work\n").unwrap();
+            from.read_line(&mut String::new()).unwrap();
+            let after = Cpu::of(pid).unwrap();
+            assert_eq!(before.since(after), Cpu::default());
+            after.main_ns > before.main_ns && after.main_runs > before.main_runs
+        });
+        drop(to);
+        child.wait().unwrap();
+        assert!(grew);
     }
 }
