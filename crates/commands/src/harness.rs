@@ -11,13 +11,13 @@
 //! ```
 //! A line `> …` is a command (quotes and `\xHH` as in redis-cli), the next line its reply, each `~ …` an effect (`~n …`
 //! in database n ≠ 0). Directives: `> @at 5000` sets the clock (it starts at 1,000,000 ms), `> @db 1` selects,
-//! `> @resp 3`, `> @replay on`, `> @keep_expired on`, `> @max_string 10`; they have no output. Lines that are empty or start with `#` are
-//! copied. The transcript is compared as a whole, without blanks around
-//! lines, so a failure shows all of it.
+//! `> @resp 3`, `> @replay on`, `> @keep_expired on`, `> @max_string 10`, `> @compact 3` (so many elements a collection may
+//! have in its compact forms), `> @intset 3` (a set of integers alone); they have no output. Lines that are empty or start
+//! with `#` are copied. The transcript is compared as a whole, without blanks around lines, so a failure shows all of it.
 
 use std::fmt::Write as _;
 
-use keyspace::{HashSeed, Keyspace, UnixMs};
+use keyspace::{HashSeed, Keyspace, Thresholds, UnixMs};
 use resp_codec::args::ArgSpan;
 use resp_codec::{Args, Effects, Protocol, Reply};
 
@@ -131,6 +131,18 @@ impl Bench {
             "resp" => self.protocol = Protocol::from_version(value.parse().unwrap()).unwrap(),
             "replay" => self.replay = value == "on",
             "keep_expired" => self.keep_expired = value == "on",
+            "compact" => {
+                let entries = value.parse().unwrap();
+                self.limits.thresholds = Thresholds {
+                    list_max_listpack_size: i32::try_from(entries).unwrap(),
+                    set_max_intset_entries: entries,
+                    set_max_listpack_entries: entries,
+                    hash_max_listpack_entries: entries,
+                    zset_max_listpack_entries: entries,
+                    ..Thresholds::default()
+                };
+            }
+            "intset" => self.limits.thresholds.set_max_intset_entries = value.parse().unwrap(),
             "max_string" => self.limits.max_string_bytes = value.parse().unwrap(),
             other => panic!("no directive @{other}"),
         }

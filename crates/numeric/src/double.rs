@@ -3,6 +3,8 @@
 //! The digits are the shortest that read back as the same value; the layout (when an exponent appears, and how) is that
 //! of Redis 7.2 and is written here, because clients and logs compare texts. Redis 7.0 and older print `%.17g` instead.
 
+use std::io::Write as _;
+
 use crate::int::IntBuf;
 use crate::scan::{self, Number};
 
@@ -64,6 +66,78 @@ impl DoubleBuf {
         &self.bytes[..self.len]
     }
 
+    /// Prints `value` as C's `%.17g`: 17 significant digits, zeros at the end left out, an exponent where C writes one.
+    ///
+    /// Source: `ld2string` of Redis 7.2, with which ZSCAN prints the scores of a large sorted set.
+    ///
+    /// ```
+    /// let mut buf = numeric::DoubleBuf::new();
+    /// assert_eq!(buf.format_17_digits(0.1), b"0.10000000000000001");
+    /// assert_eq!(buf.format_17_digits(1e20), b"1e+20");
+    /// assert_eq!(buf.format_17_digits(0.000012), b"1.2e-05");
+    /// ```
+    pub fn format_17_digits(&mut self, value: f64) -> &[u8] {
+        const DIGITS: i32 = 17;
+        if value.is_nan() || value.is_infinite() || value == 0.0 {
+            return self.format(value);
+        }
+        // `d.dddddddddddddddde-308`: correctly rounded, as C does it.
+        let mut text = [0; MAX_LEN];
+        let mut rest = &mut text[..];
+        write!(rest, "{:.16e}", value.abs()).expect("23 bytes at most");
+        let left = rest.len();
+        let text = &text[..MAX_LEN - left];
+        let (mantissa, exponent) = text.split_at(text.iter().position(|b| *b == b'e').unwrap_or(text.len()));
+        let exponent = signed(&exponent[1..]);
+        let mut digits = [b'0'; DIGITS as usize];
+        mantissa.iter().filter(|b| **b != b'.').zip(&mut digits).for_each(|(from, to)| *to = *from);
+        let count = digits.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
+        self.len = 0;
+        if value < 0.0 {
+            self.put(b"-");
+        }
+        if (-4..DIGITS).contains(&exponent) {
+            self.fixed(&digits[..count], exponent);
+        } else {
+            self.scientific(&digits[..count], exponent, 2);
+        }
+        &self.bytes[..self.len]
+    }
+
+    /// Digits without an exponent; the first stands for 10^`exponent`.
+    fn fixed(&mut self, digits: &[u8], exponent: i32) {
+        match usize::try_from(exponent + 1) {
+            Ok(whole) if whole >= digits.len() => {
+                self.put(digits);
+                self.zeros(exponent + 1 - i32_of(digits.len()));
+            }
+            Ok(whole) if whole > 0 => {
+                self.put(&digits[..whole]);
+                self.put(b".");
+                self.put(&digits[whole..]);
+            }
+            _ => {
+                self.put(b"0.");
+                self.zeros(-1 - exponent);
+                self.put(digits);
+            }
+        }
+    }
+
+    /// Digits with an exponent of at least so many digits.
+    fn scientific(&mut self, digits: &[u8], exponent: i32, least: i32) {
+        self.put(&digits[..1]);
+        if digits.len() > 1 {
+            self.put(b".");
+            self.put(&digits[1..]);
+        }
+        self.put(if exponent < 0 { b"e-" } else { b"e+" });
+        if exponent.abs() < 10 {
+            self.zeros(least - 1);
+        }
+        self.put(IntBuf::new().format(i64::from(exponent.abs())));
+    }
+
     fn shortest(&mut self, value: f64) {
         let digits = Digits::of(value.abs());
         let negative = value < 0.0;
@@ -75,30 +149,11 @@ impl DoubleBuf {
         let scale = digits.scale;
         // The decimal exponent of the first digit.
         let exponent = scale + i32_of(count) - 1;
-        if scale >= 0 && exponent < i32_of(count) + 7 {
-            self.put(significant);
-            self.zeros(scale);
-        } else if scale < 0 && (scale > -7 || exponent.abs() < 4) {
-            match usize::try_from(exponent + 1) {
-                Ok(whole) if whole > 0 => {
-                    self.put(&significant[..whole]);
-                    self.put(b".");
-                    self.put(&significant[whole..]);
-                }
-                _ => {
-                    self.put(b"0.");
-                    self.zeros(-1 - exponent);
-                    self.put(significant);
-                }
-            }
+        let whole = scale >= 0 && exponent < i32_of(count) + 7;
+        if whole || scale < 0 && (scale > -7 || exponent.abs() < 4) {
+            self.fixed(significant, exponent);
         } else {
-            self.put(&significant[..1]);
-            if count > 1 {
-                self.put(b".");
-                self.put(&significant[1..]);
-            }
-            self.put(if exponent < 0 { b"e-" } else { b"e+" });
-            self.put(IntBuf::new().format(i64::from(exponent.abs())));
+            self.scientific(significant, exponent, 1);
         }
     }
 
@@ -183,38 +238,61 @@ fn i32_of(count: usize) -> i32 {
 ///
 /// Source: `string2d` and `getDoubleFromObject` of Redis 7.2 (semantics).
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    let (value, number) = nearest(text)?;
+    let fits = match number {
+        Number::Infinity => true,
+        Number::Decimal { whole, fraction, .. } | Number::Hex { whole, fraction, .. } => {
+            value.is_finite() && (value != 0.0 || whole.iter().chain(fraction).all(|digit| *digit == b'0'))
+        }
+    };
+    fits.then_some(value)
+}
+
+/// Reads a double as [`parse_f64`] does, but what overflows is infinite and what vanishes is zero.
+///
+/// Source: `zslParseRange` of Redis 7.2, which reads the ends of a range of scores with strtod alone (semantics).
+///
+/// ```
+/// assert_eq!(numeric::parse_f64_saturating(b"1e999"), Some(f64::INFINITY));
+/// assert_eq!(numeric::parse_f64_saturating(b"one"), None);
+/// ```
+pub fn parse_f64_saturating(text: &[u8]) -> Option<f64> {
+    nearest(text).map(|(value, _)| value)
+}
+
+/// The double nearest to the number that `text` spells, and how it is spelled.
+fn nearest(text: &[u8]) -> Option<(f64, Number<'_>)> {
     let spelling = scan::scan(text)?;
     let magnitude = match spelling.number {
         Number::Infinity => f64::INFINITY,
-        Number::Decimal { whole, fraction, .. } => {
-            // What `scan` accepts is a subset of what Rust's correctly rounding parser accepts.
-            let value = std::str::from_utf8(text).ok()?.parse::<f64>().ok()?.abs();
-            let zero = whole.iter().chain(fraction).all(|d| *d == b'0');
-            (value.is_finite() && (value != 0.0 || zero)).then_some(value)?
-        }
-        Number::Hex { whole, fraction, exponent } => hex(whole, fraction, exponent)?,
+        // What `scan` accepts is a subset of what Rust's correctly rounding parser accepts.
+        Number::Decimal { .. } => std::str::from_utf8(text).ok()?.parse::<f64>().ok()?.abs(),
+        Number::Hex { whole, fraction, exponent } => hex(whole, fraction, exponent),
     };
-    Some(if spelling.negative { -magnitude } else { magnitude })
+    Some((if spelling.negative { -magnitude } else { magnitude }, spelling.number))
 }
 
-fn hex(whole: &[u8], fraction: &[u8], exponent: i64) -> Option<f64> {
+fn hex(whole: &[u8], fraction: &[u8], exponent: i64) -> f64 {
     const MANTISSA_BITS: u32 = 53;
     const LOWEST: i64 = -1074;
     let (bits, scale, sticky) = scan::hex_bits(whole, fraction, exponent);
     if bits == 0 {
-        return Some(0.0);
+        return 0.0;
     }
     let (mantissa, scale) = scan::round(bits, scale, sticky, MANTISSA_BITS, LOWEST);
     let width = i64::from(u64::BITS - mantissa.leading_zeros());
-    if mantissa == 0 || scale + width > 1024 {
-        return None;
+    if mantissa == 0 {
+        return 0.0;
+    }
+    if scale + width > 1024 {
+        return f64::INFINITY;
     }
     // Normalized to 53 bits (fewer only at the very bottom), so that the biased exponent is 1..=2046, or 0 below.
     let room = (i64::from(MANTISSA_BITS) - width).min(scale - LOWEST);
     let mantissa = mantissa << room;
     let scale = scale - room;
-    let biased = if mantissa >> 52 == 0 { 0 } else { u64::try_from(scale - LOWEST + 1).ok()? };
-    Some(f64::from_bits(biased << 52 | mantissa & ((1 << 52) - 1)))
+    let biased = if mantissa >> 52 == 0 { 0 } else { u64::try_from(scale - LOWEST + 1).expect("not below the lowest") };
+    f64::from_bits(biased << 52 | mantissa & ((1 << 52) - 1))
 }
 
 #[cfg(test)]
@@ -244,6 +322,26 @@ mod tests {
     }
 
     #[test]
+    fn seventeen_digits_are_those_of_c() {
+        let printed = |value| String::from_utf8(DoubleBuf::new().format_17_digits(value).to_vec()).unwrap();
+        for (value, text) in [
+            (3.0, "3"),
+            (-0.970_335_792_928_704_8, "-0.97033579292870475"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (123_456_789.125, "123456789.125"),
+            (0.000_1, "0.0001"),
+            (0.000_01, "1.0000000000000001e-05"),
+            (5e-324, "4.9406564584124654e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::NEG_INFINITY, "-inf"),
+            (-0.0, "-0"),
+        ] {
+            assert_eq!(printed(value), text);
+        }
+    }
+
+    #[test]
     fn what_overflows_or_vanishes_is_refused_and_subnormals_are_not() {
         assert_eq!(parse_f64(b"1e309"), None);
         assert_eq!(parse_f64(b"-0x1p1024"), None);
@@ -252,6 +350,16 @@ mod tests {
         assert_eq!(parse_f64(b"5e-324"), Some(5e-324));
         assert_eq!(parse_f64(b"0x1p-1074"), Some(5e-324));
         assert_eq!(parse_f64(b"0e99999999999999999999"), Some(0.0));
+    }
+
+    #[test]
+    fn saturating_takes_what_overflows_or_vanishes() {
+        assert_eq!(parse_f64_saturating(b"1e309"), Some(f64::INFINITY));
+        assert_eq!(parse_f64_saturating(b"-0x1p1024"), Some(f64::NEG_INFINITY));
+        assert_eq!(parse_f64_saturating(b"1e-400"), Some(0.0));
+        assert_eq!(parse_f64_saturating(b"0x1p-1080"), Some(0.0));
+        assert_eq!(parse_f64_saturating(b"1.5"), Some(1.5));
+        assert_eq!(parse_f64_saturating(b"nan"), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use keyspace::{LexBound, ScoreBound, ZSet};
-use numeric::parse_f64;
+use numeric::parse_f64_saturating;
 
 use crate::{CommandError, parse};
 
@@ -69,17 +69,20 @@ impl<'a> Interval<'a> {
     }
 }
 
-/// `1.5`, `(1.5`, `-inf`. As in Redis, which leaves it to strtod, nothing at all is 0 and blanks may lead.
+/// `1.5`, `(1.5`, `-inf`. As in Redis, which leaves it to strtod, nothing at all is 0, blanks may lead, and what is out of
+/// range is infinite.
 fn score_bound(arg: &[u8]) -> Option<ScoreBound> {
     let (number, bound): (_, fn(f64) -> ScoreBound) = match arg {
         [b'(', number @ ..] => (number, ScoreBound::Excl),
         number => (number, ScoreBound::Incl),
     };
+    // It reads up to a zero byte, too.
+    let number = number.split(|byte| *byte == 0).next().unwrap_or_default();
     if number.is_empty() {
         return Some(bound(0.0));
     }
     let blanks = number.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
-    parse_f64(&number[blanks..]).map(bound)
+    parse_f64_saturating(&number[blanks..]).map(bound)
 }
 
 /// `[member`, `(member`, `-`, `+`.

@@ -1,6 +1,7 @@
 //! Commands on members by name, random members, and the iteration.
 
 use keyspace::{Elem, ZSet};
+use numeric::DoubleBuf;
 use resp_codec::{Args, Reply};
 
 use super::interval::Order;
@@ -131,8 +132,9 @@ pub(super) fn zscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandErro
     let cursor = scan::cursor(args.at(2))?;
     let key = ctx.store.key(args.at(1));
     let mut found: Vec<(Elem<'_>, f64)> = Vec::new();
-    let mut next = 0;
+    let (mut next, mut is_large) = (0, false);
     if let Some(zset) = ctx.store.zset(key)? {
+        is_large = zset.is_large();
         let options = Options::parse(args, 3, Over::Elements)?;
         next = zset.scan(cursor, options.count, &mut |member, score| {
             if options.wants_elem(member) {
@@ -145,8 +147,12 @@ pub(super) fn zscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandErro
     ctx.reply.array(found.len() * 2);
     for (member, score) in found {
         bulk(&mut ctx.reply, member);
-        // Text in RESP3 too.
-        ctx.reply.bulk_double(score);
+        // Text in RESP3 too, and of a large sorted set with 17 digits. Source: scanCallback of Redis 7.2.
+        if is_large {
+            ctx.reply.bulk(DoubleBuf::new().format_17_digits(score));
+        } else {
+            ctx.reply.bulk_double(score);
+        }
     }
     Ok(())
 }

@@ -945,3 +945,47 @@ fn zero_has_no_sign_once_stored() {
         "#,
     );
 }
+
+/// An end of a range of scores was refused where it was out of the range of doubles, or had a zero byte; strtod takes both.
+#[test]
+fn ends_of_a_range_of_scores_are_read_as_strtod_reads_them() {
+    check(
+        r#"
+        > ZADD a 1 x 2 y
+        2
+        ~ ZADD a 1 x 2 y
+        > ZRANGEBYSCORE a -1e999 (1e999
+        ["x", "y"]
+        > ZCOUNT a 1e-999 +inf
+        2
+        > ZCOUNT a "\x00junk" "1\x00junk"
+        1
+        > ZCOUNT a 1x 2
+        -ERR min or max is not a float
+        > ZADD a 1e999 z
+        -ERR value is not a valid float
+        "#,
+    );
+}
+
+/// ZSCAN printed all scores with the shortest digits; Redis prints those of a large sorted set with 17.
+#[test]
+fn a_scan_of_a_large_sorted_set_prints_17_digits() {
+    check(
+        r#"
+        > ZADD a 0.1 x
+        1
+        ~ ZADD a 0.1 x
+        > ZSCAN a 0
+        ["0", ["x", "0.1"]]
+        > @compact 0
+        > ZADD b 0.1 x
+        1
+        ~ ZADD b 0.1 x
+        > ZSCAN b 0
+        ["0", ["x", "0.10000000000000001"]]
+        > ZSCORE b x
+        "0.1"
+        "#,
+    );
+}

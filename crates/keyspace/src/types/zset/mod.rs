@@ -279,6 +279,11 @@ impl ZSet {
         0
     }
 
+    /// Whether it is in its large form.
+    pub fn is_large(&self) -> bool {
+        matches!(self.0, Form::Large(_))
+    }
+
     /// The name that `OBJECT ENCODING` replies.
     pub fn encoding(&self) -> &'static str {
         match &self.0 {
