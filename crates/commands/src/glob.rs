@@ -31,10 +31,14 @@ impl<'p> Pattern<'p> {
         Self { bytes, case: Case::Ignored }
     }
 
-    /// Whether the whole of `text` matches.
+    /// Whether the whole of `text` matches. Nothing at all matches `*` but not `**`, as in Redis, whose loop over both
+    /// never begins there; its commands know `*` by itself.
     pub fn matches(&self, text: &[u8]) -> bool {
         if *self.bytes == *b"*" {
             return true;
+        }
+        if text.is_empty() {
+            return self.bytes.is_empty();
         }
         let (mut pattern, mut rest) = (self.bytes, text);
         // After the last `*`: the pattern behind it, and the text it has not taken yet.
