@@ -1,7 +1,7 @@
 //! What SCAN, SSCAN, HSCAN and ZSCAN share: the cursor and the options.
 
 use keyspace::Elem;
-use numeric::{IntBuf, parse_u64};
+use numeric::IntBuf;
 use resp_codec::{Args, Reply};
 
 use crate::glob::Pattern;
@@ -25,12 +25,21 @@ pub struct Options<'a> {
     type_name: Option<&'a [u8]>,
 }
 
-/// Parses a cursor.
+/// Parses a cursor as C's strtoul does: up to a zero byte, nothing is 0, a sign may lead, and a negative number counts
+/// down from the top.
 ///
 /// # Errors
-/// `InvalidCursor`.
+/// `InvalidCursor`. Source: `parseScanCursorOrReply` of Redis, which refuses a leading blank besides.
 pub fn cursor(arg: &[u8]) -> Result<u64, CommandError> {
-    parse_u64(arg).ok_or(CommandError::InvalidCursor)
+    let text = arg.split(|byte| *byte == 0).next().unwrap_or_default();
+    let (negative, digits) = match text {
+        [] => return Ok(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    let number = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let number: u64 = number.and_then(|digits| digits.parse().ok()).ok_or(CommandError::InvalidCursor)?;
+    Ok(if negative { number.wrapping_neg() } else { number })
 }
 
 /// Appends a cursor as it is replied: as text.

@@ -269,6 +269,20 @@ fn scan_visits_what_matches() {
         -ERR invalid cursor
         > SCAN -1x
         -ERR invalid cursor
+        > SCAN -
+        -ERR invalid cursor
+        > SCAN " 0"
+        -ERR invalid cursor
+        > SCAN 18446744073709551616
+        -ERR invalid cursor
+        > SCAN "" MATCH f*
+        ["0", ["foo"]]
+        > SCAN +00 MATCH f*
+        ["0", ["foo"]]
+        > SCAN "0\x00x" MATCH f*
+        ["0", ["foo"]]
+        > SCAN -1 COUNT 100
+        ["0", []]
         > SCAN 0 COUNT 0
         -ERR syntax error
         > SCAN 0 COUNT -1
