@@ -78,7 +78,7 @@ pub(super) fn linsert(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandEr
 }
 
 pub(super) fn lrem(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    let count = parse::int_in(args.at(2), -i64::MAX, i64::MAX)?;
+    let count = parse::int(args.at(2))?;
     let key = ctx.store.key(args.at(1));
     let removed = ctx.store.list_mut(key)?.map_or(0, |list| list.remove(count, args.at(3)));
     if removed > 0 {

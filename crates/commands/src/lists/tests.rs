@@ -319,3 +319,22 @@ fn lpos_counts_matches_from_either_end() {
         "#,
     );
 }
+
+/// The lowest count was refused; Redis takes it for all, from the end.
+#[test]
+fn lrem_takes_every_integer_as_a_count() {
+    check(
+        r#"
+        > RPUSH a x y x
+        3
+        ~ RPUSH a x y x
+        > LREM a -9223372036854775808 x
+        2
+        ~ LREM a -9223372036854775808 x
+        > LREM missing -9223372036854775808 x
+        0
+        > LREM a -9223372036854775809 x
+        -ERR value is not an integer or out of range
+        "#,
+    );
+}
