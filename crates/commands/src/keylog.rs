@@ -15,6 +15,8 @@ pub struct KeyLog {
     pub named: SmallVec<[KeyHash; 8]>,
     /// Keys whose value or deadline changed. A key may stand here twice.
     pub modified: SmallVec<[DbKey; 4]>,
+    /// Keys that a command wrote as they were: that breaks a WATCH, as in Redis, and means nothing else.
+    pub rewritten: SmallVec<[DbKey; 1]>,
     /// Keys that were found past their deadline and removed: no client did that, so no reply waits for it.
     pub expired: SmallVec<[DbKey; 4]>,
     /// How many of the recorded effects are DELs of keys in `expired`. They precede the effect of the command that found
@@ -42,6 +44,7 @@ impl KeyLog {
         }
         self.named.clear();
         self.modified.clear();
+        self.rewritten.clear();
         self.expired.clear();
         self.expired_effects = 0;
         (self.hits, self.misses, self.only_writes) = (0, 0, false);

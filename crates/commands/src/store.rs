@@ -242,6 +242,11 @@ impl Store<'_> {
         self.keys.modified.push((self.db, key.hash));
     }
 
+    /// Notes that a key was written as it was: to those who watch it, that is a change.
+    pub fn rewritten(&mut self, key: Key<'_>) {
+        self.keys.rewritten.push((self.db, key.hash));
+    }
+
     /// Sets a string.
     #[inline]
     pub fn set_str(&mut self, key: Key<'_>, bytes: &[u8], deadline: Deadline) {

@@ -89,13 +89,15 @@ impl Engine {
     /// Inside EXEC nothing is noted yet: the unit ends later, and no earlier offset is any promise.
     pub(crate) fn feed_effects(&mut self, client: &mut Client, args: Args<'_>) -> LogOffset {
         let need = self.dependencies();
+        if !(self.effects.is_empty() && self.keylog.rewritten.is_empty()) {
+            self.break_watches(client);
+        }
         if self.effects.is_empty() {
             return need;
         }
         let expired = self.keylog.expired_effects;
         self.stats.expired_keys += expired as u64;
         self.stats.dirty += (self.effects.len() - expired) as u64;
-        self.break_watches(client);
         let end = self.persistence.feed(&self.effects, args, self.unit.is_some());
         match (&mut self.unit, end) {
             (Some(unit), _) => {

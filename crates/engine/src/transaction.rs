@@ -68,7 +68,8 @@ impl WatchTable {
         if self.watchers.is_empty() {
             return Vec::new();
         }
-        let modified = keys.modified.iter().filter_map(|at| self.watchers.get(at)).flatten();
+        let written = keys.modified.iter().chain(&keys.rewritten);
+        let modified = written.filter_map(|at| self.watchers.get(at)).flatten();
         let expired = keys.expired.iter().filter_map(|at| self.watchers.get(at)).flatten().filter(|w| w.present);
         modified.chain(expired).map(|w| w.client).collect()
     }

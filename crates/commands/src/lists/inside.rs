@@ -99,6 +99,9 @@ pub(super) fn ltrim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandErro
         if kept.len() < before {
             took_out(&mut ctx.store, key);
             ctx.store.propagate();
+        } else {
+            // Source: ltrimCommand of Redis 7.2, which breaks a WATCH whatever it trims.
+            ctx.store.rewritten(key);
         }
     }
     ctx.reply.ok();

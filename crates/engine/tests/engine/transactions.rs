@@ -8,6 +8,7 @@ fn exec_after(watched: &str, own: &str, meanwhile: &str) -> String {
     let (client, other) = (rig.client(), rig.client());
     rig.ask(other, "DEBUG SET-ACTIVE-EXPIRE 0");
     rig.ask(other, "MSET a 1 b 2");
+    rig.ask(other, "RPUSH list x y");
     rig.ask(other, "SET soon 1 PX 50");
     rig.ask(client, &format!("WATCH {watched}"));
     for request in own.lines() {
@@ -44,6 +45,16 @@ fn exec_is_aborted_by_a_change_of_a_watched_key_and_only_by_that() {
         ("a", "RENAME b a", ABORTED),
     ] {
         assert_eq!(exec_after(watched, "", meanwhile), expected, "WATCH {watched}, then {meanwhile}");
+    }
+}
+
+/// An LTRIM that takes nothing out was no change to those who watched the list. To Redis it is one.
+#[test]
+fn a_list_that_was_trimmed_of_nothing_has_changed() {
+    for (meanwhile, expected) in
+        [("LTRIM list 0 -1", ABORTED), ("LTRIM missing 0 -1", RAN), ("LREM list 0 missing", RAN)]
+    {
+        assert_eq!(exec_after("list missing", "", meanwhile), expected, "{meanwhile}");
     }
 }
 
