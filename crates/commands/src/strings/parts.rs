@@ -14,7 +14,6 @@ pub(super) fn append(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandErr
             ctx.store.propagate();
             tail.len()
         }
-        Some(value) if tail.is_empty() => value.as_ref().len(),
         Some(mut value) => {
             check_len(value.as_ref().len(), tail.len(), limit)?;
             let len = value.append(tail);

@@ -397,6 +397,7 @@ fn append() {
         ~ APPEND a hello
         > APPEND a ""
         5
+        ~ APPEND a ""
         > APPEND a " world"
         11
         ~ APPEND a " world"
