@@ -63,6 +63,10 @@ impl<'a> Query<'a> {
         if with_scores && by == By::Lex {
             return Err(CommandError::Text("ERR syntax error, WITHSCORES not supported in combination with BYLEX"));
         }
+        if by == By::Rank {
+            // LIMIT with -1 may stand there and means nothing. Source: zrangeGenericCommand of Redis 7.2.
+            offset = 0;
+        }
         let (min, max) = match (order, by) {
             (Order::Descending, By::Score | By::Lex) => (args.at(at + 1), args.at(at)),
             _ => (args.at(at), args.at(at + 1)),

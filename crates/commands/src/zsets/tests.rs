@@ -989,3 +989,19 @@ fn a_scan_of_a_large_sorted_set_prints_17_digits() {
         "#,
     );
 }
+
+/// LIMIT with a count of -1 may stand beside ranks, and skipped members there.
+#[test]
+fn a_limit_beside_ranks_means_nothing() {
+    check(
+        r#"
+        > ZADD a 1 x 2 y
+        2
+        ~ ZADD a 1 x 2 y
+        > ZRANGE a 0 -1 LIMIT 1 -1
+        ["x", "y"]
+        > ZRANGE a 0 -1 REV LIMIT -3 -1
+        ["y", "x"]
+        "#,
+    );
+}
