@@ -25,6 +25,7 @@ fn set_all(ctx: &mut Ctx<'_>, args: Args<'_>, name: &'static str) -> Result<usiz
     }
     let key = ctx.store.key(args.at(1));
     let hash = ctx.store.hash_or_new(key)?;
+    hash.make_ready_for((args.len() - 2) / 2, &ctx.limits.thresholds);
     let (mut pairs, mut added) = (args.from(2), 0);
     while let (Some(field), Some(value)) = (pairs.next(), pairs.next()) {
         added += usize::from(hash.set(field, value, &ctx.limits.thresholds));

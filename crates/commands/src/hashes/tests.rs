@@ -293,3 +293,23 @@ fn a_scan_answers_fields_with_values() {
         "#,
     );
 }
+
+/// HSET counted the fields as they were set; Redis counts the arguments, however often one comes.
+#[test]
+fn the_number_of_arguments_of_hset_decides_the_form() {
+    check(
+        r#"
+        > @compact 3
+        > HSET a f 1 f 2 f 3
+        1
+        ~ HSET a f 1 f 2 f 3
+        > OBJECT ENCODING a
+        "listpack"
+        > HSET a f 1 f 2 f 3 f 4
+        0
+        ~ HSET a f 1 f 2 f 3 f 4
+        > OBJECT ENCODING a
+        "hashtable"
+        "#,
+    );
+}

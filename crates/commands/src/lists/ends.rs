@@ -39,6 +39,7 @@ fn push(ctx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Result<(), CommandError>
 
 fn push_all(ctx: &mut Ctx<'_>, key: Key<'_>, args: Args<'_>, end: End) -> Result<(), CommandError> {
     let list = ctx.store.list_or_new(key)?;
+    list.make_ready_for(args.from(2), &ctx.limits.thresholds);
     for elem in args.from(2) {
         push_one(list, end, elem, &ctx.limits.thresholds);
     }
@@ -156,7 +157,9 @@ fn move_elem(ctx: &mut Ctx<'_>, args: Args<'_>, from: End, to: End) -> Result<()
     let elem = ctx.store.list_mut(source)?.and_then(|list| pop_one(list, from));
     let elem = elem.expect("the list was found above, and no key holds an empty one");
     // Source and destination may be one list, which then is empty for a moment: its key, and deadline, must stay.
-    push_one(ctx.store.list_or_new(destination)?, to, &elem, &ctx.limits.thresholds);
+    let (list, limits) = (ctx.store.list_or_new(destination)?, &ctx.limits.thresholds);
+    list.make_ready_for(std::iter::once(&elem[..]), limits);
+    push_one(list, to, &elem, limits);
     took_out(&mut ctx.store, source);
     ctx.store.modified(destination);
     ctx.store.propagate();

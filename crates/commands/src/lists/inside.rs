@@ -44,7 +44,9 @@ pub(super) fn lindex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandErr
 pub(super) fn lset(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let key = ctx.store.key(args.at(1));
     let list = ctx.store.list_mut(key)?.ok_or(CommandError::NoSuchKey)?;
-    if !list.set(parse::int(args.at(2))?, args.at(3), &ctx.limits.thresholds) {
+    let index = parse::int(args.at(2))?;
+    list.make_ready_for(args.from(3), &ctx.limits.thresholds);
+    if !list.set(index, args.at(3), &ctx.limits.thresholds) {
         return Err(CommandError::IndexOutOfRange);
     }
     ctx.store.modified(key);
@@ -65,6 +67,7 @@ pub(super) fn linsert(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandEr
         ctx.reply.count(0);
         return Ok(());
     };
+    list.make_ready_for(args.from(4), &ctx.limits.thresholds);
     let pivot = keyspace::Elem::new(args.at(3));
     let Some(at) = list.iter().position(|elem| elem == pivot) else {
         ctx.reply.integer(-1);

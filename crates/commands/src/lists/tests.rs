@@ -1,6 +1,6 @@
 //! Transcripts of the list commands. Replies are those of Redis 7.0.15, but for ranks below those that it checks.
 
-use crate::harness::check;
+use crate::harness::{Bench, check};
 
 #[test]
 fn pushing_makes_a_list_and_popping_the_last_removes_it() {
@@ -337,4 +337,58 @@ fn lrem_takes_every_integer_as_a_count() {
         -ERR value is not an integer or out of range
         "#,
     );
+}
+
+/// A list grew to a quicklist with its elements alone; in Redis with those that are to be added, even if none is.
+#[test]
+fn what_is_to_be_added_decides_the_form_of_a_list() {
+    check(
+        r#"
+        > @compact 3
+        > RPUSH a 1 2 3
+        3
+        ~ RPUSH a 1 2 3
+        > OBJECT ENCODING a
+        "listpack"
+        > LINSERT a BEFORE nothing x
+        -1
+        > OBJECT ENCODING a
+        "quicklist"
+        > RPUSH b 1 2 3
+        3
+        ~ RPUSH b 1 2 3
+        > LSET b 9 x
+        -ERR index out of range
+        > OBJECT ENCODING b
+        "quicklist"
+        > @compact 1
+        > RPUSH c 1 2
+        2
+        ~ RPUSH c 1 2
+        > LPOP c
+        "1"
+        ~ LPOP c
+        > LMOVE c c LEFT RIGHT
+        "2"
+        ~ LMOVE c c LEFT RIGHT
+        > OBJECT ENCODING c
+        "quicklist"
+        "#,
+    );
+}
+
+/// The size of a list that grows was that of its elements as they are stored; in Redis those to be added count as texts.
+#[test]
+fn integers_to_be_added_to_a_list_count_as_texts() {
+    let mut bench = Bench::new();
+    bench.line(&format!("RPUSH stored {}", "1000000000 ".repeat(600)));
+    bench.line(&format!("RPUSH stored {}", "1000000000 ".repeat(200)));
+    assert_eq!(bench.line("OBJECT ENCODING stored"), "\"listpack\"");
+    bench.line(&format!("RPUSH texts {}", "1000000000 ".repeat(900)));
+    assert_eq!(bench.line("OBJECT ENCODING texts"), "\"quicklist\"");
+
+    bench.line(&format!("RPUSH d {}", "x".repeat(8172)));
+    bench.line("RPUSH s 1000000000000000000");
+    bench.line("LMOVE s d LEFT RIGHT");
+    assert_eq!(bench.line("OBJECT ENCODING d"), "\"quicklist\"");
 }

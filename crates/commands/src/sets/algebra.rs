@@ -64,10 +64,17 @@ fn combined(ctx: &Ctx<'_>, operation: Operation, keys: &[Key<'_>]) -> Set {
     let (sets, limits) = (sets(&ctx.store, keys), &ctx.limits.thresholds);
     let mut result = Set::new();
     match operation {
-        Operation::Intersection => intersection(&sets, |member| {
-            result.insert_elem(member, limits);
-            true
-        }),
+        Operation::Intersection => {
+            let smallest = sets.iter().flatten().min_by_key(|set| set.len());
+            if !smallest.is_some_and(|set| set.is_ints()) {
+                result = Set::new_sequence();
+            }
+            intersection(&sets, |member| {
+                result.insert_elem(member, limits);
+                true
+            });
+            result.become_ints(limits);
+        }
         Operation::Difference => difference(&sets, |member| {
             result.insert_elem(member, limits);
         }),

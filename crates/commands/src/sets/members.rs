@@ -11,6 +11,7 @@ pub(super) fn sadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError
     let key = ctx.store.key(args.at(1));
     let set = ctx.store.set_or_new(key)?;
     let limits = &ctx.limits.thresholds;
+    set.make_ready_for(args.at(2), args.len() - 2, limits);
     let added = args.from(2).filter(|member| set.insert(member, limits)).count();
     if added > 0 {
         ctx.store.modified(key);
@@ -50,7 +51,11 @@ pub(super) fn smove(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandErro
             set.remove(member);
         }
         took_out(&mut ctx.store, source);
-        ctx.store.set_or_new(destination)?.insert(member, &ctx.limits.thresholds);
+        let (set, limits) = (ctx.store.set_or_new(destination)?, &ctx.limits.thresholds);
+        if set.is_empty() {
+            set.make_ready_for(member, 1, limits);
+        }
+        set.insert(member, limits);
         ctx.store.modified(destination);
         ctx.store.propagate();
     }

@@ -6,6 +6,11 @@ use resp_codec::Args;
 use crate::elems::{RandomCount, bulk, distinct_positions, effect_of_elems, took_out};
 use crate::{CommandError, Ctx, parse};
 
+/// Of a set of which no more than this part of the popped members is left, what is left is made anew.
+///
+/// Source: `SPOP_MOVE_STRATEGY_MUL` of Redis 7.2.
+const FEW_LEFT: usize = 5;
+
 /// `SPOP key [count]`
 pub(super) fn spop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let count = match args.len() {
@@ -26,6 +31,9 @@ pub(super) fn spop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError
         Some(count) if count >= set.len() => pop_all(ctx, key),
         Some(count) => {
             let popped: Vec<_> = (0..count).map_while(|_| set.pop_random(ctx.rng)).collect();
+            if set.len() * FEW_LEFT <= count {
+                set.renew(&ctx.limits.thresholds);
+            }
             ctx.reply.set(popped.len());
             popped.iter().for_each(|member| ctx.reply.bulk(member));
             popped_some(ctx, key, &popped);

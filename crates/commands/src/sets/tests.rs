@@ -393,3 +393,103 @@ fn an_expired_destination_is_removed_before_nothing_is_stored() {
         "#,
     );
 }
+
+/// SADD counted the members as they were added; Redis counts the arguments, however often one comes.
+#[test]
+fn the_number_of_arguments_of_sadd_decides_the_form() {
+    check(
+        r#"
+        > @compact 3
+        > SADD a x x x x
+        1
+        ~ SADD a x x x x
+        > OBJECT ENCODING a
+        "hashtable"
+        > SADD b x y
+        2
+        ~ SADD b x y
+        > OBJECT ENCODING b
+        "listpack"
+        > SADD b x x x x
+        0
+        > OBJECT ENCODING b
+        "hashtable"
+        > SADD i 1 2 3
+        3
+        ~ SADD i 1 2 3
+        > OBJECT ENCODING i
+        "intset"
+        > SADD i 1 1 1 1
+        0
+        > OBJECT ENCODING i
+        "hashtable"
+        > SADD m 1
+        1
+        ~ SADD m 1
+        > SMOVE m n 1
+        1
+        ~ SMOVE m n 1
+        > OBJECT ENCODING n
+        "intset"
+        > @intset 0
+        > SMOVE n o 1
+        1
+        ~ SMOVE n o 1
+        > OBJECT ENCODING o
+        "listpack"
+        "#,
+    );
+}
+
+/// A stored intersection or union began as a set of integers whatever came, and a table too late.
+#[test]
+fn a_stored_result_has_the_form_that_it_has_in_redis() {
+    check(
+        r#"
+        > @compact 10
+        > @intset 1
+        > SADD a x 1 2 3
+        4
+        ~ SADD a x 1 2 3
+        > SADD b y 1 2 3
+        4
+        ~ SADD b y 1 2 3
+        > SINTERSTORE d a b
+        3
+        ~ SINTERSTORE d a b
+        > OBJECT ENCODING d
+        "listpack"
+        > @intset 3
+        > SINTERSTORE d a b
+        3
+        ~ SINTERSTORE d a b
+        > OBJECT ENCODING d
+        "intset"
+        > @intset 0
+        > SADD one 1
+        1
+        ~ SADD one 1
+        > OBJECT ENCODING one
+        "listpack"
+        > SUNIONSTORE d one
+        1
+        ~ SUNIONSTORE d one
+        > OBJECT ENCODING d
+        "hashtable"
+        "#,
+    );
+}
+
+/// What was left of a set after most of it was popped stayed a table; Redis makes it anew.
+#[test]
+fn what_few_a_pop_leaves_is_made_anew() {
+    let mut bench = Bench::new();
+    bench.line("@compact 3");
+    bench.line("SADD a a b c d e f g h");
+    assert_eq!(bench.line("OBJECT ENCODING a"), "\"hashtable\"");
+    bench.line("SPOP a 1");
+    assert_eq!(bench.line("OBJECT ENCODING a"), "\"hashtable\"");
+    bench.line("SPOP a 6");
+    assert_eq!(bench.line("SCARD a"), "1");
+    assert_eq!(bench.line("OBJECT ENCODING a"), "\"listpack\"");
+}

@@ -114,6 +114,7 @@ fn put_all(
     options: Options,
     limits: &Thresholds,
 ) -> Result<Tally, CommandError> {
+    zset.make_ready_for((args.len() - first) / 2, limits);
     let mut tally = Tally::default();
     let mut pairs = args.from(first);
     while let (Some(score), Some(member)) = (pairs.next(), pairs.next()) {

@@ -132,7 +132,9 @@ pub(super) fn zrevrangebylex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Co
 pub(super) fn zrangestore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let query = Query::parse(args, 3, Form { by: None, order: None, stores: true })?;
     let (destination, source) = (ctx.store.key(args.at(1)), ctx.store.key(args.at(2)));
-    let mut result = ZSet::new();
+    // How many members it is going to have is known before for ranks alone; else Redis makes it for many.
+    let is_counted = matches!(query.interval, Interval::Ranks { .. });
+    let mut result = if is_counted { ZSet::new() } else { ZSet::new_large() };
     let mut undetermined = None;
     if let Some(zset) = ctx.store.zset(source)? {
         let ranks = query.ranks(zset);

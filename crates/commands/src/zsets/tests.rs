@@ -946,6 +946,57 @@ fn zero_has_no_sign_once_stored() {
     );
 }
 
+/// ZADD counted the members as they were added; Redis counts the arguments, whether or not any is added.
+#[test]
+fn the_number_of_arguments_of_zadd_decides_the_form() {
+    check(
+        r#"
+        > @compact 3
+        > ZADD a 1 x
+        1
+        ~ ZADD a 1 x
+        > OBJECT ENCODING a
+        "listpack"
+        > ZADD a XX 1 p 1 q 1 r 1 s
+        0
+        > OBJECT ENCODING a
+        "skiplist"
+        > ZADD b 1 x 1 x 1 x 1 x
+        1
+        ~ ZADD b 1 x 1 x 1 x 1 x
+        > OBJECT ENCODING b
+        "skiplist"
+        "#,
+    );
+}
+
+/// A stored range of scores was compact where it was small; Redis, not knowing how many come, makes it for many.
+#[test]
+fn a_stored_range_is_compact_only_if_its_ends_are_ranks() {
+    check(
+        r#"
+        > ZADD a 1 x 1 y
+        2
+        ~ ZADD a 1 x 1 y
+        > ZRANGESTORE d a 0 -1
+        2
+        ~ ZRANGESTORE d a 0 -1
+        > OBJECT ENCODING d
+        "listpack"
+        > ZRANGESTORE d a -inf +inf BYSCORE
+        2
+        ~ ZRANGESTORE d a -inf +inf BYSCORE
+        > OBJECT ENCODING d
+        "skiplist"
+        > ZRANGESTORE d a - + BYLEX
+        2
+        ~ ZRANGESTORE d a - + BYLEX
+        > OBJECT ENCODING d
+        "skiplist"
+        "#,
+    );
+}
+
 /// An end of a range of scores was refused where it was out of the range of doubles, or had a zero byte; strtod takes both.
 #[test]
 fn ends_of_a_range_of_scores_are_read_as_strtod_reads_them() {
@@ -968,6 +1019,22 @@ fn ends_of_a_range_of_scores_are_read_as_strtod_reads_them() {
     );
 }
 
+/// LIMIT with a count of -1 may stand beside ranks, and skipped members there.
+#[test]
+fn a_limit_beside_ranks_means_nothing() {
+    check(
+        r#"
+        > ZADD a 1 x 2 y
+        2
+        ~ ZADD a 1 x 2 y
+        > ZRANGE a 0 -1 LIMIT 1 -1
+        ["x", "y"]
+        > ZRANGE a 0 -1 REV LIMIT -3 -1
+        ["y", "x"]
+        "#,
+    );
+}
+
 /// ZSCAN printed all scores with the shortest digits; Redis prints those of a large sorted set with 17.
 #[test]
 fn a_scan_of_a_large_sorted_set_prints_17_digits() {
@@ -986,22 +1053,6 @@ fn a_scan_of_a_large_sorted_set_prints_17_digits() {
         ["0", ["x", "0.10000000000000001"]]
         > ZSCORE b x
         "0.1"
-        "#,
-    );
-}
-
-/// LIMIT with a count of -1 may stand beside ranks, and skipped members there.
-#[test]
-fn a_limit_beside_ranks_means_nothing() {
-    check(
-        r#"
-        > ZADD a 1 x 2 y
-        2
-        ~ ZADD a 1 x 2 y
-        > ZRANGE a 0 -1 LIMIT 1 -1
-        ["x", "y"]
-        > ZRANGE a 0 -1 REV LIMIT -3 -1
-        ["y", "x"]
         "#,
     );
 }

@@ -39,6 +39,15 @@ impl Hash {
         Self::default()
     }
 
+    /// Chooses the form for about `count` fields that are going to be set.
+    ///
+    /// Source: `hashTypeTryConversion` of Redis 7.2, which HSET goes through.
+    pub fn make_ready_for(&mut self, count: usize, limits: &Thresholds) {
+        if count > limits.hash_max_listpack_entries {
+            self.become_table();
+        }
+    }
+
     /// Number of fields.
     pub fn len(&self) -> usize {
         match &self.0 {

@@ -137,11 +137,11 @@ impl Chunks {
         self.len -= budget.removed - before;
     }
 
-    /// Takes the only chunk out if it is at most half as large as one may be.
+    /// Takes the only chunk out if it is at most half as large as one may be. Without any, the list is on its way out, or
+    /// LMOVE puts its only element back: then it stays what it was.
     pub(super) fn take_if_small(&mut self) -> Option<Pack> {
         let small = |pack: &Pack| pack.size_bytes() <= self.limit.bytes / 2 && pack.len() <= self.limit.count / 2;
         match self.chunks.len() {
-            0 => Some(Pack::default()),
             1 if small(&self.chunks[0]) => self.chunks.pop_front(),
             _ => None,
         }

@@ -42,6 +42,24 @@ impl List {
         Self::default()
     }
 
+    /// Chooses the form for `elems` that are going to be added: as in Redis, the lengths of their texts count, whether or not
+    /// they are added in the end.
+    ///
+    /// Source: `listTypeTryConversionAppend` of Redis 7.2.
+    pub fn make_ready_for<'e>(&mut self, elems: impl Iterator<Item = &'e [u8]>, limits: &Thresholds) {
+        let limit = ChunkLimit::of(limits);
+        let is_too_large = match &mut self.0 {
+            Form::One(pack) => {
+                let (bytes, count) = elems.fold((0, 0), |(bytes, count), elem| (bytes + elem.len(), count + 1));
+                !limit.allows(pack.size_bytes().saturating_add(bytes), pack.len() + count)
+            }
+            Form::Many(_) => false,
+        };
+        if is_too_large {
+            self.many(limit);
+        }
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         match &self.0 {

@@ -1,6 +1,7 @@
 //! Sets: a sorted array of integers, a compact sequence, or a vector with a hash index.
 //!
-//! Forms and thresholds are Redis's (intset, listpack, hashtable); a set grows from one to the next and never back.
+//! Forms and thresholds are Redis's (intset, listpack, hashtable); a set grows from one to the next and never back, except
+//! where a command makes its result anew.
 
 mod ints;
 #[cfg(test)]
@@ -35,6 +36,53 @@ impl Set {
     /// Makes an empty set.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes an empty set in the form of a sequence, whatever is added first.
+    pub fn new_sequence() -> Self {
+        Self(Form::Pack(Pack::default()))
+    }
+
+    /// Chooses the form for about `count` members that are going to be added, `first` before the others: of an empty set
+    /// any, else one large enough.
+    ///
+    /// Source: `setTypeCreate` and `setTypeMaybeConvert` of Redis 7.2, which SADD goes through.
+    pub fn make_ready_for(&mut self, first: &[u8], count: usize, limits: &Thresholds) {
+        let (fits_ints, fits_pack) = (count <= limits.set_max_intset_entries, count <= limits.set_max_listpack_entries);
+        if self.is_empty() {
+            self.0 = match Elem::new(first) {
+                Elem::Int(_) if fits_ints => Form::default(),
+                _ if fits_pack => Form::Pack(Pack::default()),
+                _ => Form::Table(Box::default()),
+            };
+        }
+        match &self.0 {
+            Form::Ints(_) if !fits_ints => self.become_table(),
+            Form::Pack(_) if !fits_pack => self.become_table(),
+            _ => {}
+        }
+    }
+
+    /// Takes the form of integers if all members are, as Redis does with an intersection that is stored.
+    pub fn become_ints(&mut self, limits: &Thresholds) {
+        if matches!(self.0, Form::Ints(_)) || self.len() > limits.set_max_intset_entries {
+            return;
+        }
+        let mut ints = IntSet::default();
+        for member in self.iter() {
+            let Some(value) = member.as_i64() else { return };
+            ints.insert(value);
+        }
+        self.0 = Form::Ints(ints);
+    }
+
+    /// Makes the set anew from its members, as Redis does with what is left after most were popped.
+    pub fn renew(&mut self, limits: &Thresholds) {
+        let mut renewed = if matches!(self.0, Form::Ints(_)) { Self::new() } else { Self::new_sequence() };
+        for member in self.iter() {
+            renewed.insert_elem(member, limits);
+        }
+        *self = renewed;
     }
 
     /// Number of members.
@@ -80,7 +128,7 @@ impl Set {
         match &self.0 {
             Form::Ints(_) if member.as_i64().is_some() && len < limits.set_max_intset_entries => {}
             // Too many integers become a table even where a sequence would still take them, as in Redis.
-            Form::Ints(_) if member.as_i64().is_some() && len > 0 => self.become_table(),
+            Form::Ints(_) if member.as_i64().is_some() => self.become_table(),
             Form::Ints(ints) if fits_pack && ints.longest_text() <= limits.set_max_listpack_value => {
                 let mut pack = Pack::default();
                 self.iter().for_each(|elem| pack.push_back(elem));
@@ -183,6 +231,11 @@ impl Set {
         }
         self.iter().for_each(f);
         0
+    }
+
+    /// Whether the members are stored as a sorted array of integers.
+    pub fn is_ints(&self) -> bool {
+        matches!(self.0, Form::Ints(_))
     }
 
     /// The name that `OBJECT ENCODING` replies.

@@ -53,6 +53,20 @@ impl ZSet {
         Self::default()
     }
 
+    /// Makes an empty sorted set in its large form.
+    pub fn new_large() -> Self {
+        Self(Form::Large(Box::default()))
+    }
+
+    /// Chooses the form for about `count` members that are going to be added.
+    ///
+    /// Source: `zsetTypeCreate` and `zsetTypeMaybeConvert` of Redis 7.2, which ZADD goes through.
+    pub fn make_ready_for(&mut self, count: usize, limits: &Thresholds) {
+        if count > limits.zset_max_listpack_entries {
+            self.become_large();
+        }
+    }
+
     /// Number of members.
     pub fn len(&self) -> usize {
         match &self.0 {
