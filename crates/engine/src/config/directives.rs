@@ -133,12 +133,20 @@ impl Directive {
     /// Sets it at run time.
     ///
     /// # Errors
-    /// As [`Directive::set`], and if it can only be given at start.
+    /// As [`Directive::set`] and [`Directive::is_live`].
     pub fn set_live(&self, config: &mut Config, value: &str) -> Result<(), ConfigError> {
+        self.is_live().and_then(|()| self.set(config, value))
+    }
+
+    /// Whether it may be set at run time.
+    ///
+    /// # Errors
+    /// If it can only be given at start.
+    pub fn is_live(&self) -> Result<(), ConfigError> {
         match self.access {
             Access::AtStart(..) if self.name == "dir" => Err(ConfigError::Protected),
             Access::AtStart(..) => Err(ConfigError::Immutable),
-            _ => self.set(config, value),
+            Access::Live(..) | Access::Inert(_) => Ok(()),
         }
     }
 
@@ -167,7 +175,9 @@ impl Directive {
 }
 
 fn same_text(a: &str, b: &str) -> bool {
-    a.eq_ignore_ascii_case(b) || matches!((memory(a), memory(b)), (Ok(x), Ok(y)) if x == y)
+    let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let same_number = is_number(a) && is_number(b) && matches!((memory(a), memory(b)), (Ok(x), Ok(y)) if x == y);
+    a.eq_ignore_ascii_case(b) || same_number
 }
 
 /// A directive that may change at run time.

@@ -225,7 +225,9 @@ mod tests {
 
     #[test]
     fn a_directive_without_effect_is_accepted_at_its_default_only() {
-        load("maxmemory 0\nreplica-serve-stale-data yes\n").unwrap();
+        load("maxmemory 0\nmaxmemory 0kb\nreplica-serve-stale-data yes\n").unwrap();
+        // Read as a number of bytes, a unit alone is 0.
+        load("maxmemory kb\n").unwrap_err();
         let e = load("maxmemory 100mb\n").unwrap_err();
         assert_eq!(
             e.reason.to_string(),

@@ -5,7 +5,7 @@ use super::directives::{ConfigError, Directive, aliased, at_start, live};
 use super::values::{
     FSYNC_NAMES, debug_command, file_name, integer, integer_from, integer_u32, level, memory, memory_between,
     percentiles, set_output_limits, show_bool, show_debug_command, show_level, show_output_limits, show_percentiles,
-    yes_no,
+    size, size_bytes, yes_no,
 };
 
 macro_rules! yes_no_directive {
@@ -14,13 +14,10 @@ macro_rules! yes_no_directive {
     };
 }
 
+/// A threshold of a compact form: a number, or a number of bytes with a unit.
 macro_rules! threshold {
-    ($name:literal $field:ident) => {
-        live(
-            $name,
-            |c| c.thresholds.$field.to_string(),
-            |c, v| integer_u32(v, 0, i32::MAX.unsigned_abs()).map(|v| c.thresholds.$field = v as usize),
-        )
+    ($read:ident $name:literal $field:ident) => {
+        live($name, |c| c.thresholds.$field.to_string(), |c, v| $read(v).map(|v| c.thresholds.$field = v))
     };
 }
 
@@ -191,11 +188,11 @@ pub(super) static IN_EFFECT: &[Directive] = &[
             },
         ),
     ),
-    aliased("hash-max-ziplist-entries", threshold!("hash-max-listpack-entries" hash_max_listpack_entries)),
-    aliased("hash-max-ziplist-value", threshold!("hash-max-listpack-value" hash_max_listpack_value)),
-    aliased("zset-max-ziplist-entries", threshold!("zset-max-listpack-entries" zset_max_listpack_entries)),
-    aliased("zset-max-ziplist-value", threshold!("zset-max-listpack-value" zset_max_listpack_value)),
-    threshold!("set-max-intset-entries" set_max_intset_entries),
-    threshold!("set-max-listpack-entries" set_max_listpack_entries),
-    threshold!("set-max-listpack-value" set_max_listpack_value),
+    aliased("hash-max-ziplist-entries", threshold!(size "hash-max-listpack-entries" hash_max_listpack_entries)),
+    aliased("hash-max-ziplist-value", threshold!(size_bytes "hash-max-listpack-value" hash_max_listpack_value)),
+    aliased("zset-max-ziplist-entries", threshold!(size "zset-max-listpack-entries" zset_max_listpack_entries)),
+    aliased("zset-max-ziplist-value", threshold!(size_bytes "zset-max-listpack-value" zset_max_listpack_value)),
+    threshold!(size "set-max-intset-entries" set_max_intset_entries),
+    threshold!(size "set-max-listpack-entries" set_max_listpack_entries),
+    threshold!(size "set-max-listpack-value" set_max_listpack_value),
 ];

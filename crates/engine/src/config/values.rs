@@ -44,12 +44,28 @@ pub(super) fn memory(value: &str) -> Result<u64, ConfigError> {
         "gb" => 1 << 30,
         _ => return Err(ConfigError::NotMemory),
     };
-    value[..digits].parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or(ConfigError::NotMemory)
+    // No digits at all are 0.
+    let number = if digits == 0 { "0" } else { &value[..digits] };
+    number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or(ConfigError::NotMemory)
 }
 
 pub(super) fn memory_between(value: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
     let n = memory(value)?;
     if (min..=max).contains(&n) { Ok(n) } else { Err(ConfigError::OutOfRange { min, max }) }
+}
+
+/// Up to how many elements; as large as Redis takes it. Source: createSizeTConfig of Redis 7.2.
+pub(super) fn size(value: &str) -> Result<usize, ConfigError> {
+    integer(value, 0, i64::MAX.unsigned_abs()).map(in_memory)
+}
+
+/// The same in bytes.
+pub(super) fn size_bytes(value: &str) -> Result<usize, ConfigError> {
+    memory_between(value, 0, i64::MAX.unsigned_abs()).map(in_memory)
+}
+
+fn in_memory(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
 }
 
 /// Percentiles, separated by spaces. Source of the errors: setConfigLatencyTrackingInfoPercentilesOutputOption of Redis 7.2.

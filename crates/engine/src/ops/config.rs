@@ -60,7 +60,7 @@ impl Engine {
                     }
                     // A name without wildcards is answered as it was asked. Source: configGetCommand of Redis.
                     let name = if exact { String::from_utf8_lossy(asked) } else { Cow::Borrowed(name) };
-                    if !found.iter().any(|(known, _)| *known == name) {
+                    if !found.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
                         found.push((name, directive.show(&self.config)));
                     }
                 }
@@ -87,7 +87,11 @@ impl Engine {
                 let text = format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'");
                 return self.answer_error(client, &text);
             };
-            if wanted.iter().any(|(known, ..)| known.name == directive.name) {
+            if let Err(reason) = directive.is_live() {
+                return self.answer_error(client, &refused(&name, &reason));
+            }
+            // A directive and its older name are two. Source: configSetCommand of Redis 7.2.
+            if wanted.iter().any(|(_, known, _)| known.eq_ignore_ascii_case(&name)) {
                 return self.answer_error(client, &refused(&name, &"duplicate parameter"));
             }
             // Read as text with replacements, a password would be one that nobody can send.

@@ -8,6 +8,7 @@ mod gate;
 mod pause;
 mod persistence;
 mod server;
+mod settings;
 mod support;
 mod switches;
 mod transactions;

@@ -1,0 +1,63 @@
+//! CONFIG GET and CONFIG SET where Redis has rules of its own.
+
+use crate::support::Rig;
+
+/// The thresholds of compact forms took 31 bits, no units, and not nothing; Redis takes 63 bits, units for bytes, and nothing
+/// as 0.
+#[test]
+fn thresholds_take_the_values_that_redis_takes() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    for (set, shown) in [
+        ("set-max-listpack-entries 9223372036854775807", "set-max-listpack-entries|$19|9223372036854775807"),
+        ("hash-max-listpack-value 1kb", "hash-max-listpack-value|$4|1024"),
+    ] {
+        let (name, _) = set.split_once(' ').unwrap();
+        assert_eq!(rig.ask(client, &format!("CONFIG SET {set}")), "+OK|", "{set}");
+        assert_eq!(rig.ask(client, &format!("CONFIG GET {name}")), format!("*2|${}|{shown}|", name.len()), "{set}");
+    }
+    rig.send_bytes(client, &resp_codec::encode_request(&["CONFIG", "SET", "hash-max-listpack-value", ""]));
+    rig.settle();
+    assert_eq!(rig.take(client), "+OK|");
+    assert_eq!(rig.ask(client, "CONFIG GET hash-max-listpack-value"), "*2|$23|hash-max-listpack-value|$1|0|");
+    let refusal = |name: &str, reason: &str| {
+        format!("-ERR CONFIG SET failed (possibly related to argument '{name}') - argument {reason}|")
+    };
+    for (name, value, reason) in [
+        ("zset-max-listpack-entries", "-1", "must be between 0 and 9223372036854775807 inclusive"),
+        ("set-max-listpack-value", "1kb", "couldn't be parsed into an integer"),
+        ("zset-max-listpack-value", "1qb", "must be a memory value"),
+    ] {
+        assert_eq!(rig.ask(client, &format!("CONFIG SET {name} {value}")), refusal(name, reason));
+    }
+}
+
+/// A directive that may only be given at start was found out after one behind it that nobody knows.
+#[test]
+fn the_first_parameter_that_cannot_be_set_is_named() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    let reply = rig.ask(client, "CONFIG SET databases 4 no-such-directive 1");
+    assert!(reply.contains("argument 'databases') - can't set immutable config"), "{reply}");
+    let reply = rig.ask(client, "CONFIG SET no-such-directive 1 databases 4");
+    assert_eq!(reply, "-ERR Unknown option or number of arguments for CONFIG SET - 'no-such-directive'|");
+}
+
+/// A directive and its older name were taken for one given twice.
+#[test]
+fn a_directive_and_its_older_name_may_stand_in_one_request() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "CONFIG SET hash-max-ziplist-value 5 hash-max-listpack-value 7"), "+OK|");
+    assert_eq!(rig.ask(client, "CONFIG GET hash-max-listpack-value"), "*2|$23|hash-max-listpack-value|$1|7|");
+    let reply = rig.ask(client, "CONFIG SET hash-max-listpack-value 5 HASH-max-listpack-value 7");
+    assert!(reply.contains("duplicate parameter"), "{reply}");
+}
+
+/// A name asked for in two spellings was answered twice.
+#[test]
+fn a_directive_is_answered_once_whatever_the_case() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "CONFIG GET TIMEOUT timeout time*"), "*2|$7|TIMEOUT|$1|0|");
+}
