@@ -62,7 +62,8 @@ impl Engine {
             }
             ("digest-value", _) => self.debug_digest_value(client, args),
             ("error", 3) => {
-                self.reply(client).error_bytes(args.at(2));
+                // A dash at its head is the client's, not that of an error.
+                self.reply(client).error_bytes(&[b"-", args.at(2)].concat());
                 self.end_reply(client, LogOffset(0));
             }
             ("log", 3) => {

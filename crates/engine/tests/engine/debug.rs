@@ -1,4 +1,4 @@
-//! DEBUG where it reaches the log.
+//! DEBUG where it reaches the log, and what it answers.
 
 use bio::Kind;
 use vfs::Dir as _;
@@ -89,4 +89,12 @@ fn a_reload_of_a_log_that_cannot_be_read_back_drops_nothing() {
     check(&mut rig, &|rig| rig.disk.put(DIR, LOG, b""));
     check(&mut rig, &|rig| assert!(rig.disk.tamper(DIR, LOG, |bytes| bytes.truncate(bytes.len() - 5))));
     check(&mut rig, &|rig| assert!(rig.disk.tamper(DIR, LOG, |bytes| bytes[10] = b'#')));
+}
+
+/// The dash of a text was taken for that of an error.
+#[test]
+fn an_error_has_the_text_that_was_asked_for() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "DEBUG ERROR text\nDEBUG ERROR -text"), "-text|--text|");
 }
