@@ -122,7 +122,7 @@ fn settled_dump(client: &mut Client) -> Result<Dataset> {
     }
 }
 
-fn wait_rewritten(client: &mut Client) -> Result<()> {
+pub(crate) fn wait_rewritten(client: &mut Client) -> Result<()> {
     let deadline = Instant::now() + REWRITE_BOUND;
     loop {
         let info = Info::fetch(client, "persistence")?;
@@ -159,7 +159,7 @@ fn report(differences: &[Difference]) -> Result<()> {
     Ok(())
 }
 
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
         let entry = entry?;

@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask tidy`, `test`, `test-crash`, `test-interop`, `test-clients`, `test-traces`, `bench`.
+//! The project's own commands: `cargo xtask tidy`, `test`, `compat`, `test-crash`, `test-interop`, `test-clients`,
+//! `test-traces`, `bench`.
 //!
 //! Each command is a module; this one only reads the arguments. What a command did not do, it says.
 #![allow(
@@ -10,6 +11,7 @@
 
 mod bench;
 mod clients;
+mod compat;
 mod crash;
 mod interop;
 mod suite;
@@ -36,6 +38,8 @@ enum Task {
     Test(suite::Options),
     /// Kills a real server under load and checks what it recovers.
     TestCrash(crash::Options),
+    /// Sends the same commands to our server and to redis-server, and compares.
+    Compat(compat::Options),
     /// Lets redis-server read what we wrote, and compares.
     TestInterop(interop::Options),
     /// Lets the libraries and tools that people have drive the real server.
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Task::Tidy(options) => tidy::run(&options),
         Task::Test(options) => suite::run(&options),
         Task::TestCrash(options) => crash::run(&options),
+        Task::Compat(options) => compat::run(&options),
         Task::TestInterop(options) => interop::run(&options),
         Task::TestClients(options) => clients::run(&options),
         Task::TestTraces(options) => traces::run(&options),

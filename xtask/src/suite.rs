@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
 
-use crate::{clients, crash, interop, tidy, traces};
+use crate::{clients, compat, crash, interop, tidy, traces};
 
 /// What is asked of the suite.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub(crate) struct Options {
 
 /// The tools that --all needs beside Rust: the program, its package, and what it is for.
 const TOOLS: &[(&str, &str, &str)] = &[
-    ("redis-server", "redis-server", "interoperation with redis-server"),
+    ("redis-server", "redis-server", "comparison and interoperation with redis-server"),
     ("strace", "strace", "checks of system calls"),
     ("cargo-nextest", "cargo-nextest", "the tests' own runner"),
     ("redis-benchmark", "redis-tools", "tests with redis-cli and redis-benchmark"),
@@ -121,6 +121,7 @@ fn all_parts() -> Vec<Part> {
         part("tests", || with_server(&["nextest", "run", "--workspace", "--locked"])),
         part("doc tests", || cargo(&["test", "--workspace", "--doc", "--locked"], &[])),
         part("benches", || cargo(&["test", "-p", "benches", "--benches", "--locked", "--quiet"], &[])),
+        part("compat", || compat::run(&compat::Options::default())),
         part("interop", || interop::run(&interop::Options::default())),
         part("clients", || clients::run(&clients::Options::default())),
         part("system calls", || traces::run(&traces::Options::default())),
@@ -139,7 +140,7 @@ fn not_run() -> Vec<&'static str> {
 /// What a part of --all asks for that Rust, a C compiler and make are not.
 fn why_only_with_all(part: &str) -> &'static str {
     match part {
-        "interop" => "needs redis-server; only with --all",
+        "compat" | "interop" => "needs redis-server; only with --all",
         "clients" => "needs Python, Node.js and the network; only with --all",
         "system calls" => "needs strace; only with --all",
         "supply chain" => "needs cargo-deny and the network; only with --all",
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_named() {
         let left_out = not_run();
-        for name in ["fmt", "clippy", "doc", "interop", "clients", "system calls", "supply chain"] {
+        for name in ["fmt", "clippy", "doc", "compat", "interop", "clients", "system calls", "supply chain"] {
             assert!(left_out.contains(&name), "{name} in {left_out:?}");
         }
         assert!(!left_out.contains(&"tidy"));

@@ -1,0 +1,298 @@
+//! The servers of a comparison: started, brought to the same empty state, compared as a whole, and our log read by the
+//! reference.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use testkit::dataset::{Difference, Entry, What};
+use testkit::{Client, Dataset, Pipeline, ServerBuilder, ServerProcess, Value, compare, dump_dataset};
+
+use super::judge::{Counts, Judge};
+use super::known::Circumstances;
+use super::pair::{Clients, Found, POPPED, Pair};
+use super::sequence::{DATABASES, INTSET_THRESHOLD, LIST_THRESHOLD, Sequence};
+use super::step::{Request, Step};
+use super::values::all_keys;
+use crate::interop::{copy_tree, wait_rewritten};
+
+/// Thresholds of representations, as both servers have them when new.
+const THRESHOLDS: &[(&str, &str)] = &[
+    ("hash-max-listpack-entries", "128"),
+    ("hash-max-listpack-value", "64"),
+    ("zset-max-listpack-entries", "128"),
+    ("zset-max-listpack-value", "64"),
+    ("set-max-intset-entries", "512"),
+    ("set-max-listpack-entries", "128"),
+    ("set-max-listpack-value", "64"),
+    ("list-max-listpack-size", "-2"),
+];
+
+/// A server to compare with.
+#[derive(Clone, Debug)]
+pub(super) struct Reference {
+    pub(super) binary: PathBuf,
+    /// As INFO says it.
+    pub(super) version: String,
+}
+
+impl Reference {
+    /// Whether it is older than the version that we follow.
+    pub(super) fn before_7_2(&self) -> bool {
+        let mut parts = self.version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        (parts.next(), parts.next()) < (Some(7), Some(2))
+    }
+}
+
+/// Both servers, for one sequence after the other.
+#[derive(Debug)]
+pub(super) struct World {
+    binary: PathBuf,
+    reference: Reference,
+    home: tempfile::TempDir,
+    ours: ServerProcess,
+    theirs: ServerProcess,
+    /// How many times ours was started: each has a directory of its own.
+    starts: usize,
+}
+
+/// What is wrong after a sequence, or in it.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A step's replies differ.
+    Reply(Found),
+    /// The datasets differ, as these lines say.
+    Data(Vec<String>),
+    /// What the reference read from our log differs, as these lines say.
+    Log(Vec<String>),
+    /// A server does not answer any more.
+    Broken(String),
+}
+
+impl Failure {
+    /// Whether it is about the same as another: so a sequence is not made shorter for a failure of another kind.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        // A line begins with the database and the key.
+        let place = |line: &String| line.split(": ").next().map(str::to_owned);
+        match (self, other) {
+            (Self::Reply(a), Self::Reply(b)) => a.difference.request.command.name == b.difference.request.command.name,
+            (Self::Data(a), Self::Data(b)) | (Self::Log(a), Self::Log(b)) => {
+                a.iter().any(|line| b.iter().any(|other| place(line) == place(other)))
+            }
+            (Self::Broken(_), Self::Broken(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+impl World {
+    /// Starts both servers.
+    ///
+    /// # Errors
+    /// If one does not start.
+    pub(super) fn start(binary: &Path, reference: Reference) -> Result<Self> {
+        let home = tempfile::tempdir()?;
+        let theirs = builder(&reference.binary, &home.path().join("reference")).start().context("the reference")?;
+        let ours = start_ours(binary, home.path(), 0)?;
+        Ok(Self { binary: binary.to_owned(), reference, home, ours, theirs, starts: 0 })
+    }
+
+    /// Runs `steps` of a sequence from an empty state. With `log`, lets the reference read our log afterwards.
+    ///
+    /// # Errors
+    /// If the servers cannot be brought to the empty state.
+    pub(super) fn run(
+        &mut self,
+        sequence: &Sequence,
+        steps: &[Step],
+        counts: &mut Counts,
+        log: bool,
+    ) -> Result<Option<Failure>> {
+        let sets =
+            |threshold| steps.iter().any(|step| step.request.has_word("SET") && step.request.has_word(threshold));
+        let circumstances = Circumstances {
+            before_7_2: self.reference.before_7_2(),
+            few_integers: sets(INTSET_THRESHOLD),
+            small_chunks: sets(LIST_THRESHOLD),
+        };
+        let mut judge = Judge::new(&sequence.absolute_ms, circumstances);
+        let mut pair = Pair { ours: new_clients(&self.ours)?, theirs: new_clients(&self.theirs)? };
+        let [mut ours, mut theirs] = [self.ours.client()?, self.theirs.client()?];
+        for control in [&mut ours, &mut theirs] {
+            make_empty(control)?;
+        }
+        let mut rewrite_before = sequence.rewrite_before.filter(|_| log);
+        let done = pair.run(steps, &mut judge, |at| match rewrite_before.take_if(|step| *step <= at) {
+            Some(_) => rewrite(&mut ours),
+            None => Ok(()),
+        });
+        let failure = match done {
+            Err(error) => Some(self.broken(&error)?),
+            Ok(Some(found)) => Some(Failure::Reply(found)),
+            Ok(None) => None,
+        };
+        let state = failure.is_none().then(|| State::read(&mut ours)).transpose().context("our dataset")?;
+        let Some(state) = state else {
+            counts.add(&judge.counts);
+            return Ok(failure);
+        };
+        let differences = state.compare(&State::read(&mut theirs).context("the reference's dataset")?, &mut judge);
+        counts.add(&judge.counts);
+        match (differences.is_empty(), log) {
+            (false, _) => Ok(Some(Failure::Data(differences))),
+            (true, true) => self.read_log(&mut ours, &state),
+            (true, false) => Ok(None),
+        }
+    }
+
+    /// What is known of a server that does not answer.
+    fn broken(&mut self, error: &anyhow::Error) -> Result<Failure> {
+        let mut text = format!("{error:#}");
+        if let Some(status) = self.ours.try_wait()? {
+            text.push_str(&format!("\nour server ended: {status}\n{}", self.ours.log().unwrap_or_default()));
+        }
+        Ok(Failure::Broken(text))
+    }
+
+    /// Kills our server, lets the reference load its log, and starts ours anew.
+    fn read_log(&mut self, ours: &mut Client, state: &State) -> Result<Option<Failure>> {
+        wait_rewritten(ours)?;
+        self.ours.kill_9()?;
+        let reader_home = self.home.path().join("reader");
+        let _ = std::fs::remove_dir_all(&reader_home);
+        copy_tree(self.ours.data_dir(), &reader_home.join("data"))?;
+        let reader = builder(&self.reference.binary, &reader_home).directive("appendonly", "yes").start();
+        self.restart()?;
+        let found = match reader {
+            Ok(reader) => dump_dataset(&mut reader.client()?)?,
+            Err(error) => return Ok(Some(Failure::Log(vec![format!("{error:#}")]))),
+        };
+        let differences: Vec<String> = compare(&state.data, &found, 0).iter().map(ToString::to_string).collect();
+        Ok((!differences.is_empty()).then_some(Failure::Log(differences)))
+    }
+
+    /// Our server.
+    pub(super) fn ours(&self) -> &ServerProcess {
+        &self.ours
+    }
+
+    /// Starts our server anew, without data.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub(super) fn restart(&mut self) -> Result<()> {
+        self.starts += 1;
+        self.ours = start_ours(&self.binary, self.home.path(), self.starts)?;
+        Ok(())
+    }
+}
+
+fn builder(binary: &Path, home: &Path) -> ServerBuilder {
+    ServerBuilder::new(binary, home)
+        .directive("databases", &DATABASES.to_string())
+        .directive("enable-debug-command", "yes")
+}
+
+/// Every start has another policy.
+fn start_ours(binary: &Path, home: &Path, starts: usize) -> Result<ServerProcess> {
+    let policy = ["everysec", "always", "no"][starts % 3];
+    let builder = builder(binary, &home.join(format!("ours-{starts}")));
+    builder.directive("appendonly", "yes").directive("appendfsync", policy).start().context("our server")
+}
+
+fn new_clients(server: &ServerProcess) -> Result<Clients> {
+    Ok([server.client()?, server.client()?])
+}
+
+/// No keys, thresholds as when new, and nothing expires by itself.
+pub(super) fn make_empty(control: &mut Client) -> Result<()> {
+    control.expect(&["FLUSHALL"])?;
+    control.expect(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"])?;
+    for (directive, value) in THRESHOLDS {
+        // 7.0 has no listpacks for sets, and refuses their thresholds.
+        control.call(&["CONFIG", "SET", directive, value])?;
+    }
+    Ok(())
+}
+
+/// Begins a rewrite, unless one runs.
+fn rewrite(ours: &mut Client) -> Result<()> {
+    let reply = ours.call(&["BGREWRITEAOF"])?;
+    let text = reply.as_error().map(String::from_utf8_lossy);
+    ensure!(text.as_ref().is_none_or(|text| text.contains("already in progress")), "BGREWRITEAOF: {reply:?}");
+    Ok(())
+}
+
+/// All keys, and how each is represented.
+#[derive(Debug)]
+struct State {
+    data: Dataset,
+    encodings: Vec<Value>,
+    /// As DEBUG DIGEST answers it.
+    digest: Value,
+}
+
+impl State {
+    fn read(control: &mut Client) -> Result<Self> {
+        let mut ask = Pipeline::default();
+        let mut exists = vec![b"EXISTS".to_vec()];
+        exists.extend(all_keys());
+        // What is past its deadline is removed by this, and else would count in the digest.
+        for db in 0..DATABASES {
+            ask.push(&["SELECT", &db.to_string()]).push(&exists);
+        }
+        control.run(&ask)?;
+        ask.clear();
+        let data = dump_dataset(control)?;
+        for (db, key) in data.entries.keys() {
+            // Keys are latin-1 text here: a character is a byte.
+            let key: Vec<u8> = key.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+            ask.push(&["SELECT", &db.to_string()]).push(&[b"OBJECT".as_slice(), b"ENCODING", &key]);
+        }
+        let encodings = control.run(&ask)?.into_iter().skip(1).step_by(2).collect();
+        control.expect(&["SELECT", "0"])?;
+        Ok(Self { data, encodings, digest: control.expect(&["DEBUG", "DIGEST"])? })
+    }
+
+    /// Whether all scores print the same everywhere: see the known differences `unsigned-zero` and `nearest-digits`.
+    fn has_plain_scores(&self) -> bool {
+        const MOST: f64 = 1e12;
+        let is_plain = |score: &serde_json::Value| {
+            score.as_f64().is_none_or(|score| {
+                let negative_zero = score == 0.0 && score.is_sign_negative();
+                !negative_zero && score.abs() < MOST && (score * 8.0).fract() == 0.0
+            })
+        };
+        let are_plain =
+            |entry: &Entry| entry.value.as_array().is_none_or(|pairs| pairs.iter().all(|p| is_plain(&p[1])));
+        self.data.entries.values().all(|entry| entry.kind != "zset" || are_plain(entry))
+    }
+
+    /// Lines about what differs, with the reference's on the right.
+    fn compare(&self, theirs: &Self, judge: &mut Judge<'_>) -> Vec<String> {
+        let differs = |difference: &Difference| match difference.what {
+            What::Deadline { expected_ms: Some(theirs), found_ms: Some(ours) } => !judge.near_ms(ours, theirs, 1),
+            _ => true,
+        };
+        let differences = compare(&theirs.data, &self.data, 0);
+        let lines: Vec<String> = differences.iter().filter(|d| differs(d)).map(ToString::to_string).collect();
+        if !lines.is_empty() {
+            return lines;
+        }
+        // 7.0 prints scores with 17 digits here too.
+        if self.digest != theirs.digest && !judge.circumstances.before_7_2 && theirs.has_plain_scores() {
+            return vec![format!("DEBUG DIGEST is {:?} here, {:?} there", self.digest, theirs.digest)];
+        }
+        let encodings = self.encodings.iter().zip(&theirs.encodings);
+        let keys = self.data.entries.iter().zip(encodings);
+        keys.filter(|(((_, key), entry), (ours, theirs))| {
+            let request = Request::of(&["OBJECT", "ENCODING"]);
+            ours != theirs
+                && key.as_bytes() != POPPED
+                && !judge.is_known(&request, ours, theirs, Some(entry.kind.as_bytes()))
+        })
+        .map(|(((db, key), entry), (ours, theirs))| {
+            format!("db {db} key {key:?}: a {} is {ours:?} here, {theirs:?} there", entry.kind)
+        })
+        .collect()
+    }
+}
