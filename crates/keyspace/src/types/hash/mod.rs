@@ -73,15 +73,19 @@ impl Hash {
         let (name, value) = (Elem::new(field), Elem::new(value));
         match &mut self.0 {
             Form::Pack(pack) => {
-                if let Some(at) = position(pack, name) {
-                    pack.replace(at + 1, value);
-                    return false;
+                let known = position(pack, name);
+                match known {
+                    Some(at) => pack.replace(at + 1, value),
+                    None => {
+                        pack.push_back(name);
+                        pack.push_back(value);
+                    }
                 }
-                pack.push_back(name);
-                pack.push_back(value);
+                // Of a known field too: the threshold may have been lowered.
                 if pack.len() / 2 > limits.hash_max_listpack_entries {
                     self.become_table();
                 }
+                known.is_none()
             }
             Form::Table(table) => {
                 if let Some(at) = table.find(name) {
@@ -89,9 +93,9 @@ impl Hash {
                     return false;
                 }
                 table.insert_new(name, value.into());
+                true
             }
         }
-        true
     }
 
     fn become_table(&mut self) {

@@ -63,6 +63,17 @@ fn encodings_change_at_the_thresholds_of_redis() {
     assert_eq!((hash.len(), hash.encoding()), (1, "hashtable"));
 }
 
+// HINCRBY of a field that was there left a hash compact that a lowered threshold had made too large for that.
+// A comparison with redis-server found it.
+#[test]
+fn setting_a_known_field_notices_that_the_thresholds_were_lowered() {
+    let mut hash = Hash::new();
+    hash.set(b"f", b"1", &Thresholds::default());
+    hash.set(b"f", b"2", &Thresholds { hash_max_listpack_entries: 0, ..Default::default() });
+    assert_eq!(hash.encoding(), "hashtable");
+    assert_eq!(hash.get(b"f").map(Elem::to_vec), Some(b"2".to_vec()));
+}
+
 #[test]
 fn a_small_hash_keeps_its_insertion_order() {
     let (mut hash, limits) = (Hash::new(), Thresholds::default());
