@@ -135,6 +135,7 @@ impl<'a> Judge<'a> {
         let queue = &mut self.connections[client].queue;
         let failed = theirs.as_error();
         match request.command.name {
+            "hello" if failed.is_some() && request.has_word("SETNAME") => self.circumstances.named_by_refused = true,
             "multi" if failed.is_none() => *queue = Some(Vec::new()),
             "exec" | "discard" | "reset" if failed.is_none_or(|text| text.starts_with(b"EXECABORT")) => *queue = None,
             _ => {}

@@ -3,6 +3,7 @@
 //! Each of the first kind has a section in `tests/compat/redis-7.2.txt`, a transcript with the replies of redis-server 7.2;
 //! ours are compared with it in every run. So what a comparison with 7.0 has to excuse is still compared with a fact.
 
+use commands::command::Keys;
 use testkit::Value;
 
 use super::step::Request;
@@ -38,6 +39,8 @@ pub(super) struct Circumstances {
     pub(super) few_integers: bool,
     /// The chunks of lists were.
     pub(super) small_chunks: bool,
+    /// A HELLO with a name was refused.
+    pub(super) named_by_refused: bool,
 }
 
 /// Two replies that differ, in the form in which they are compared.
@@ -50,6 +53,23 @@ pub(super) struct Case<'a> {
     pub(super) key_type: Option<&'a [u8]>,
     pub(super) circumstances: Circumstances,
 }
+
+/// The commands about which 7.0 tells other facts.
+const OTHER_FACTS: &[&str] = &[
+    "client|no-touch",
+    "client|setinfo",
+    "client|setname",
+    "command|getkeys",
+    "command|getkeysandflags",
+    "config|resetstat",
+    "config|rewrite",
+    "latency|reset",
+    "msetnx",
+    "randomkey",
+    "scan",
+    "zrank",
+    "zrevrank",
+];
 
 /// All of them.
 pub(super) const KNOWN: &[Known] = &[
@@ -89,6 +109,12 @@ pub(super) const KNOWN: &[Known] = &[
         explains: |case| case.request.command.docs().since.starts_with("7.2"),
     },
     Known {
+        name: "hello-setname",
+        why: "a HELLO that is refused behind its SETNAME has given no name since 7.2, before that it has",
+        side: Side::Older,
+        explains: |case| case.command() == "client|getname" && case.circumstances.named_by_refused,
+    },
+    Known {
         name: "rank-with-score",
         why: "ZRANK and ZREVRANK take WITHSCORE since 7.2",
         side: Side::Older,
@@ -98,7 +124,7 @@ pub(super) const KNOWN: &[Known] = &[
         name: "shortest-doubles",
         why: "scores have the shortest digits that read back as the same number since 7.2, before that 17 digits",
         side: Side::Older,
-        explains: |case| agree(case.ours, case.theirs, is_same_double),
+        explains: |case| case.command().starts_with('z') && agree(case.ours, case.theirs, is_17_digits),
     },
     Known {
         name: "help-texts",
@@ -112,14 +138,15 @@ pub(super) const KNOWN: &[Known] = &[
         side: Side::Older,
         explains: |case| {
             let new = ["SETINFO", "NO-TOUCH", "ZRANK", "ZREVRANK"].iter().any(|word| case.request.has_word(word));
-            case.command().starts_with("command|getkeys") && (case.request.argv.len() == 3 || new)
+            let refused = case.theirs.as_error().is_some();
+            case.command().starts_with("command|getkeys") && refused && (case.request.argv.len() == 3 || new)
         },
     },
     Known {
         name: "command-facts",
         why: "COMMAND INFO has other tips, arities and flags of some commands since 7.2",
         side: Side::Older,
-        explains: |case| case.command() == "command|info",
+        explains: |case| case.command() == "command|info" && OTHER_FACTS.iter().any(|name| case.request.has_word(name)),
     },
     Known {
         name: "lset-index",
@@ -139,7 +166,7 @@ pub(super) const KNOWN: &[Known] = &[
         side: Side::All,
         explains: |case| {
             let refused = case.ours.as_error() == Some(b"ERR Invalid arguments specified for command");
-            case.command().starts_with("command|getkeys") && refused && case.theirs.as_items().is_some()
+            case.counts_keys_with_no_number() && refused && case.theirs.as_items().is_some()
         },
     },
     Known {
@@ -152,7 +179,7 @@ pub(super) const KNOWN: &[Known] = &[
         name: "nearest-digits",
         why: "a double has the shortest digits that read back as it; Redis's (Grisu2) now and then have one more, or another",
         side: Side::All,
-        explains: |case| agree(case.ours, case.theirs, is_shortest_double),
+        explains: |case| case.command().starts_with('z') && agree(case.ours, case.theirs, is_shortest_double),
     },
     Known {
         name: "shared-values",
@@ -210,6 +237,17 @@ impl Case<'_> {
             && is(self.ours, ours)
             && is(self.theirs, theirs)
     }
+
+    /// Whether it asks for the keys of a request in which the number of keys is no number.
+    fn counts_keys_with_no_number(&self) -> bool {
+        const ASKED_AT: usize = 2;
+        let asked = commands::find(self.request.word(ASKED_AT)).map(|command| command.keys);
+        let Some(Keys::Numkeys { count_at, .. }) = asked else { return false };
+        let count = self.request.word(ASKED_AT + usize::from(count_at));
+        let number = std::str::from_utf8(count).ok().and_then(|count| count.parse::<i64>().ok());
+        let is_number = number.is_some_and(|number| number.to_string().as_bytes() == count);
+        self.command().starts_with("command|getkeys") && !is_number
+    }
 }
 
 /// Whether two values are the same but for leaves that `may_differ`.
@@ -223,23 +261,30 @@ fn agree(ours: &Value, theirs: &Value, may_differ: fn(&Value, &Value) -> bool) -
     }
 }
 
-/// The same double in another layout.
-fn is_same_double(ours: &Value, theirs: &Value) -> bool {
-    let text = |value| Value::as_bytes(value).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let (Some(ours), Some(theirs)) = (text(ours), text(theirs)) else { return false };
-    let number = |text: &str| text.parse::<f64>().ok();
-    number(ours).is_some() && number(ours) == number(theirs)
+fn text(value: &Value) -> &str {
+    value.as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+}
+
+/// The double that both replies are, in one layout or another.
+fn same_double(ours: &Value, theirs: &Value) -> Option<f64> {
+    let number = text(ours).parse::<f64>().ok()?;
+    (text(theirs).parse() == Ok(number)).then_some(number)
+}
+
+/// The digits of a number, without sign, point, exponent and zeros around them.
+fn digits(text: &str) -> String {
+    let mantissa: String = text.split(['e', 'E']).next().unwrap_or_default().replace(['-', '.'], "");
+    mantissa.trim_matches('0').to_owned()
+}
+
+/// The same double, with 17 digits there.
+fn is_17_digits(ours: &Value, theirs: &Value) -> bool {
+    same_double(ours, theirs).is_some_and(|number| digits(&format!("{number:.16e}")) == digits(text(theirs)))
 }
 
 /// The same double with other digits, of which ours are the shortest.
 fn is_shortest_double(ours: &Value, theirs: &Value) -> bool {
-    let digits = |text: &str| {
-        let mantissa: String = text.split(['e', 'E']).next().unwrap_or_default().replace(['-', '.'], "");
-        mantissa.trim_matches('0').to_owned()
-    };
-    let text = ours.as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
-    let shortest = text.parse::<f64>().map(|number| format!("{number:e}"));
-    is_same_double(ours, theirs) && shortest.is_ok_and(|shortest| digits(&shortest) == digits(text))
+    same_double(ours, theirs).is_some_and(|number| digits(&format!("{number:e}")) == digits(text(ours)))
 }
 
 /// Zeros that differ in their sign. As doubles they are equal, so they do not come here.
@@ -269,10 +314,11 @@ mod tests {
     #[test]
     fn another_layout_of_a_double_is_no_other_value() {
         let bulk = |text: &str| Value::Bulk(text.into());
-        assert!(is_same_double(&bulk("0.1"), &bulk("0.10000000000000001")));
-        assert!(is_same_double(&bulk("100000000000000000"), &bulk("1e+17")));
-        assert!(!is_same_double(&bulk("0.1"), &bulk("0.2")));
-        assert!(!is_same_double(&bulk("a"), &bulk("a ")));
+        assert!(is_17_digits(&bulk("0.1"), &bulk("0.10000000000000001")));
+        assert!(is_17_digits(&bulk("100000000000000000"), &bulk("1e+17")));
+        assert!(!is_17_digits(&bulk("0.1"), &bulk("0.2")));
+        assert!(!is_17_digits(&bulk("0.10"), &bulk("0.1")));
+        assert!(!is_17_digits(&bulk("a"), &bulk("a ")));
         assert!(is_shortest_double(&bulk("2.3e+22"), &bulk("23000000000000002000000")));
         assert!(!is_shortest_double(&bulk("23000000000000002000000"), &bulk("2.3e+22")));
     }

@@ -24,6 +24,8 @@ pub(super) enum Manner {
     Scan,
     /// Without what names the server and the connection.
     Greeting,
+    /// The type alone: it tells of the process, its connections, or everything that the server has.
+    Type,
     /// The facts about commands, without sentences and subcommands.
     CommandInfo,
 }
@@ -40,6 +42,9 @@ impl Manner {
             "scan" | "sscan" | "hscan" | "zscan" => Self::Scan,
             "hello" => Self::Greeting,
             "command|info" => Self::CommandInfo,
+            "info" | "lastsave" | "client|id" | "client|info" | "client|list" | "client|help" | "latency|help"
+            | "latency|histogram" | "slowlog|get" | "slowlog|len" | "command" | "command|count" | "command|docs"
+            | "command|list" => Self::Type,
             _ => Self::Exact,
         }
     }
@@ -52,6 +57,7 @@ impl Manner {
             Self::Shape => shape(reply),
             Self::Scan => scanned(request, reply),
             Self::Greeting => greeting(reply),
+            Self::Type => type_alone(reply),
             // Without names it is about all commands that the server has.
             Self::CommandInfo if request.argv.len() == 2 => Value::Null,
             Self::CommandInfo => command_info(reply),
@@ -105,6 +111,18 @@ fn shape(reply: &Value) -> Value {
         Value::Bulk(_) => Value::Bulk(Vec::new()),
         Value::Integer(n) => Value::Integer((*n).clamp(-1, 0)),
         Value::Array(items) => Value::Array(items.iter().map(shape).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The type alone; an error as it is.
+fn type_alone(reply: &Value) -> Value {
+    match reply {
+        Value::Bulk(_) => Value::Bulk(Vec::new()),
+        Value::Verbatim { format, .. } => Value::Verbatim { format: *format, text: Vec::new() },
+        Value::Integer(_) => Value::Integer(0),
+        Value::Array(_) => Value::Array(Vec::new()),
+        Value::Map(_) => Value::Map(Vec::new()),
         other => other.clone(),
     }
 }

@@ -118,7 +118,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     print_counts(&counts, options.coverage, started.elapsed());
     ensure!(failed == 0, "{failed} sequences differ");
-    check_coverage(&counts, options.commands)
+    check_coverage(&counts, options.commands)?;
+    println!("compat: 0 unexplained differences, 0 differing datasets");
+    Ok(())
 }
 
 /// Records the replies of a redis-server 7.2.
@@ -242,4 +244,37 @@ fn check_coverage(counts: &Counts, commands: usize) -> Result<()> {
         bail!("never drawn, or never with success: {}", missed.join(", "));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use judge::Tally;
+
+    fn all_succeeded() -> Counts {
+        let tally = Tally { drawn: 2, succeeded: 1 };
+        Counts { commands: denied::drawn().map(|command| (command.name, tally)).collect(), ..Counts::default() }
+    }
+
+    #[test]
+    fn a_command_that_never_succeeded_fails_the_run() {
+        let mut counts = all_succeeded();
+        assert!(check_coverage(&counts, COVERED_FROM).is_ok());
+        counts.commands.insert("lrange", Tally { drawn: 2, succeeded: 0 });
+        let missed = check_coverage(&counts, COVERED_FROM).unwrap_err().to_string();
+        assert!(missed.ends_with(": lrange"), "{missed}");
+    }
+
+    #[test]
+    fn a_command_that_was_never_drawn_fails_the_run_but_not_a_short_one() {
+        let mut counts = all_succeeded();
+        counts.commands.remove("config");
+        assert!(check_coverage(&counts, COVERED_FROM).is_err());
+        assert!(check_coverage(&counts, COVERED_FROM - 1).is_ok());
+    }
+
+    #[test]
+    fn the_run_that_the_suite_makes_asks_for_coverage() {
+        assert!(Options::default().commands >= COVERED_FROM);
+    }
 }

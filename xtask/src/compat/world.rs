@@ -2,6 +2,7 @@
 //! reference.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use testkit::dataset::{Difference, Entry, What};
@@ -26,6 +27,11 @@ const THRESHOLDS: &[(&str, &str)] = &[
     ("set-max-listpack-value", "64"),
     ("list-max-listpack-size", "-2"),
 ];
+
+/// How long our server has to end once it has closed a connection.
+const EXIT_BOUND: Duration = Duration::from_secs(1);
+/// How much of its log is printed then.
+const LAST_LINES: usize = 60;
 
 /// A server to compare with.
 #[derive(Clone, Debug)]
@@ -113,6 +119,7 @@ impl World {
             before_7_2: self.reference.before_7_2(),
             few_integers: sets(INTSET_THRESHOLD),
             small_chunks: sets(LIST_THRESHOLD),
+            named_by_refused: false,
         };
         let mut judge = Judge::new(&sequence.absolute_ms, circumstances);
         let mut pair = Pair { ours: new_clients(&self.ours)?, theirs: new_clients(&self.theirs)? };
@@ -126,7 +133,7 @@ impl World {
             None => Ok(()),
         });
         let failure = match done {
-            Err(error) => Some(self.broken(&error)?),
+            Err(error) => Some(self.broken(&error)),
             Ok(Some(found)) => Some(Failure::Reply(found)),
             Ok(None) => None,
         };
@@ -145,12 +152,16 @@ impl World {
     }
 
     /// What is known of a server that does not answer.
-    fn broken(&mut self, error: &anyhow::Error) -> Result<Failure> {
+    fn broken(&mut self, error: &anyhow::Error) -> Failure {
         let mut text = format!("{error:#}");
-        if let Some(status) = self.ours.try_wait()? {
-            text.push_str(&format!("\nour server ended: {status}\n{}", self.ours.log().unwrap_or_default()));
+        // It may close its connections a moment before it is gone.
+        if let Ok(status) = self.ours.wait_exit(EXIT_BOUND) {
+            let log = self.ours.log().unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+            text.push_str(&format!("\nour server ended: {status}\n{}", last.join("\n")));
         }
-        Ok(Failure::Broken(text))
+        Failure::Broken(text)
     }
 
     /// Kills our server, lets the reference load its log, and starts ours anew.
@@ -278,8 +289,7 @@ impl State {
         if !lines.is_empty() {
             return lines;
         }
-        // 7.0 prints scores with 17 digits here too.
-        if self.digest != theirs.digest && !judge.circumstances.before_7_2 && theirs.has_plain_scores() {
+        if self.digest != theirs.digest && theirs.has_plain_scores() {
             return vec![format!("DEBUG DIGEST is {:?} here, {:?} there", self.digest, theirs.digest)];
         }
         let encodings = self.encodings.iter().zip(&theirs.encodings);
