@@ -40,9 +40,9 @@ fn weight(command: &Command) -> usize {
         "flushall" | "flushdb" => 1,
         // Without a subcommand there is an error and nothing else.
         _ if command.flags.has(Flags::CONTAINER) => 2,
-        "swapdb" | "reset" | "unwatch" | "discard" | "multi" | "watch" | "object|help" | "command|help" => 2,
+        "swapdb" | "multi" | "watch" | "object|help" | "command|help" => 2,
         "hello" | "exec" | "select" => 4,
-        "auth" | "debug" => 8,
+        "reset" | "unwatch" | "discard" | "auth" | "debug" => 8,
         "set" | "rpush" | "lpush" | "sadd" | "hset" | "zadd" => 45,
         "mset" | "expire" | "expireat" | "pexpire" | "pexpireat" | "getex" | "zrange" | "zrangestore"
         | "zunionstore" | "zinterstore" => 20,
