@@ -7,8 +7,11 @@
 use commands::syntax::{Argument, Kind, parse};
 use commands::{Command, TABLE};
 
+use super::domains::RangeBy;
+use super::sequence::is_sort;
+use super::sorting;
 use super::step::Request;
-use super::values::{RangeBy, Values};
+use super::values::Values;
 
 /// The arguments of commands whose rows do not tell.
 const OWN_LINES: &[(&str, &str)] = &[("debug", "(ERROR message | PROTOCOL type)")];
@@ -63,6 +66,9 @@ pub(super) fn request(values: &mut Values, command: &'static Command, spoil_perc
     if values.chance(spoil_percent) && !kept_whole {
         // A large index of LSET must not come up by chance either: see `known.rs`.
         spoil(values, &mut argv, fixed, by_member || command.name == "lset" || has_times(&tree));
+    }
+    if is_sort(command) {
+        sorting::settle(&mut argv);
     }
     Request { command, argv }
 }

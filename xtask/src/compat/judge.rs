@@ -8,6 +8,7 @@ use testkit::Value;
 use super::known::{Case, Circumstances, explain};
 use super::manner::{Manner, is_complete, random_shape, scan_shape, wrong_choice};
 use super::sequence::CLIENTS;
+use super::sorting;
 use super::step::{Request, Step};
 
 /// How often a command was sent, and how often it succeeded.
@@ -198,14 +199,17 @@ impl<'a> Judge<'a> {
     ) -> Result<(), Box<Difference>> {
         let manner = Manner::of(request.command);
         let whole = is_complete(ours) && is_complete(theirs);
-        let form =
-            |reply| if manner == Manner::Scan && !whole { scan_shape(reply) } else { manner.canonical(request, reply) };
+        let typed = before.filter(|answered| answered.request.command.name == "type");
+        let key_type = typed.and_then(|answered| answered.theirs.as_bytes());
+        let form = |reply| match manner {
+            Manner::Scan if !whole => scan_shape(reply),
+            Manner::Sorted => sorting::form(request, reply, key_type),
+            _ => manner.canonical(request, reply),
+        };
         let [our_form, their_form] = [form(ours), form(theirs)];
         if note.is_none() && same(&our_form, &their_form) {
             return Ok(());
         }
-        let typed = before.filter(|answered| answered.request.command.name == "type");
-        let key_type = typed.and_then(|answered| answered.theirs.as_bytes());
         if self.is_known(request, &our_form, &their_form, key_type) {
             return Ok(());
         }

@@ -6,6 +6,7 @@
 use commands::command::Keys;
 use testkit::Value;
 
+use super::sorting::stops_at_zero_bytes;
 use super::step::Request;
 
 /// Who is on the other side of a difference.
@@ -39,6 +40,8 @@ pub(super) struct Circumstances {
     pub(super) few_integers: bool,
     /// The chunks of lists were.
     pub(super) small_chunks: bool,
+    /// SORT or SORT_RO is among the steps.
+    pub(super) sorts: bool,
     /// A HELLO with a name was refused.
     pub(super) named_by_refused: bool,
 }
@@ -168,6 +171,20 @@ pub(super) const KNOWN: &[Known] = &[
             let refused = case.ours.as_error() == Some(b"ERR Invalid arguments specified for command");
             case.counts_keys_with_no_number() && refused && case.theirs.as_items().is_some()
         },
+    },
+    Known {
+        name: "sort-zero-bytes",
+        why: "SORT ALPHA compares texts to their end; in Redis (strcoll) they end at a zero byte, unless they are stored",
+        side: Side::All,
+        explains: |case| {
+            case.command().starts_with("sort") && stops_at_zero_bytes(case.request, case.ours, case.theirs)
+        },
+    },
+    Known {
+        name: "sort-converts",
+        why: "SORT and SORT_RO leave a small sorted set as it is; in Redis they make a skiplist of it",
+        side: Side::All,
+        explains: |case| case.circumstances.sorts && case.is_encoding("zset", "listpack", "skiplist"),
     },
     Known {
         name: "unsigned-zero",

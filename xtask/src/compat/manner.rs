@@ -22,6 +22,8 @@ pub(super) enum Manner {
     Random,
     /// A part of an iteration: shape, and the items once it is complete.
     Scan,
+    /// As SORT leaves it: see `sorting.rs`.
+    Sorted,
     /// Without what names the server and the connection.
     Greeting,
     /// The type alone: it tells of the process, its connections, or everything that the server has.
@@ -40,11 +42,27 @@ impl Manner {
             "time" | "object|idletime" => Self::Shape,
             "srandmember" | "hrandfield" | "zrandmember" | "randomkey" => Self::Random,
             "scan" | "sscan" | "hscan" | "zscan" => Self::Scan,
+            "sort" | "sort_ro" => Self::Sorted,
             "hello" => Self::Greeting,
             "command|info" => Self::CommandInfo,
-            "info" | "lastsave" | "client|id" | "client|info" | "client|list" | "client|help" | "latency|help"
-            | "latency|histogram" | "slowlog|get" | "slowlog|len" | "command" | "command|count" | "command|docs"
-            | "command|list" => Self::Type,
+            "info"
+            | "lastsave"
+            | "client|id"
+            | "client|info"
+            | "client|list"
+            | "client|help"
+            | "latency|help"
+            | "latency|histogram"
+            | "slowlog|get"
+            | "slowlog|len"
+            | "command"
+            | "command|count"
+            | "command|docs"
+            | "command|list"
+            | "memory|usage"
+            | "memory|stats"
+            | "memory|doctor"
+            | "memory|malloc-stats" => Self::Type,
             _ => Self::Exact,
         }
     }
@@ -61,7 +79,7 @@ impl Manner {
             // Without names it is about all commands that the server has.
             Self::CommandInfo if request.argv.len() == 2 => Value::Null,
             Self::CommandInfo => command_info(reply),
-            Self::Exact | Self::Clock(_) | Self::Random => reply.clone(),
+            Self::Exact | Self::Clock(_) | Self::Random | Self::Sorted => reply.clone(),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! `cargo xtask compat`: our server and redis-server get the same commands, and answer and hold the same.
 //!
-//! Commands are drawn from our own table: `draw.rs` walks the tree of a command's arguments, `values.rs` fills it,
-//! `sequence.rs` lines commands up. `pair.rs` sends them to both servers, `judge.rs` compares the replies in the manner that
-//! `manner.rs` gives each command, `known.rs` lists what may differ. `world.rs` compares the datasets afterwards and lets
-//! the reference read our log. A sequence that fails is made shorter by `shrink.rs`.
+//! Commands are drawn from our own table: `draw.rs` walks the tree of a command's arguments, `values.rs` fills it from the
+//! domains of `domains.rs`, `sequence.rs` lines commands up. `pair.rs` sends them to both servers, `judge.rs` compares the
+//! replies in the manner that `manner.rs` gives each command, `known.rs` lists what may differ. `world.rs` compares the
+//! datasets afterwards and lets the reference read our log. A sequence that fails is made shorter by `shrink.rs`.
 
 mod denied;
+mod domains;
 mod draw;
 mod judge;
 mod known;
@@ -14,6 +15,7 @@ mod pair;
 mod recorded;
 mod sequence;
 mod shrink;
+mod sorting;
 mod step;
 mod values;
 mod world;

@@ -1,4 +1,4 @@
-//! What stands in the arguments of drawn commands: a domain for every argument, and values drawn from it.
+//! Draws what stands in the arguments of commands, from the domain of each.
 //!
 //! Keys and data come from small sets, so that commands meet. Numbers are mostly sensible, else at an edge or no numbers at
 //! all. Deadlines are over, or at least an hour ahead and minutes apart from each other, so that no clock decides what a
@@ -7,187 +7,11 @@
 use std::collections::BTreeSet;
 
 use commands::command::Group;
-use commands::syntax::{Argument, Kind};
+use commands::syntax::Argument;
 use commands::{Command, TABLE};
 use fastrand::Rng;
 
-/// What an argument may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Domain {
-    /// A key.
-    Key,
-    /// A member, field, element or value.
-    Data,
-    /// A value that is often a number.
-    Value,
-    /// What a counter is changed by.
-    Increment,
-    /// A position, from either end.
-    Index,
-    /// A position that fits 32 bits: see the known difference `lset-index`.
-    NearIndex,
-    /// A position where a string is written: it may grow that long.
-    StringIndex,
-    /// How many.
-    Count,
-    /// A score, weight or number with a fraction.
-    Float,
-    /// An end of a range of scores.
-    ScoreBound,
-    /// An end of a range of members.
-    MemberBound,
-    /// A time to live in units of so many milliseconds.
-    After(i64),
-    /// A deadline in units of so many milliseconds.
-    At(i64),
-    /// A glob pattern.
-    Pattern,
-    /// Where an iteration goes on.
-    Cursor,
-    /// The number of a database.
-    Database,
-    /// The name of a command.
-    CommandName,
-    /// A directive that CONFIG SET is tried on.
-    Threshold,
-    /// One of these.
-    Words(&'static [&'static str]),
-}
-
-/// Names as clients give themselves.
-const NAMES: &[&str] = &["app", "worker-1", "", "two words", "new\nline", "caf\u{e9}", "~"];
-/// Directives that mean the same in both servers.
-const DIRECTIVES: &[&str] = &[
-    "hash-max-listpack-entries",
-    "hash-max-listpack-value",
-    "hash-max-ziplist-entries",
-    "zset-max-listpack-entries",
-    "zset-max-listpack-value",
-    "zset-max-ziplist-*",
-    "set-max-intset-entries",
-    "list-max-listpack-size",
-    "databases",
-    "maxmemory-policy",
-    "maxmemory",
-    "proto-max-bulk-len",
-    "no-such-directive",
-    "HASH-MAX-LISTPACK-ENTRIES",
-    "[zh]*-max-listpack-value",
-];
-/// Directives that CONFIG SET is tried on: thresholds, one that nobody may set, one that nobody knows. The last two are new
-/// in 7.2.
-const THRESHOLDS: &[&str] = &[
-    "hash-max-listpack-entries",
-    "hash-max-listpack-value",
-    "hash-max-ziplist-value",
-    "zset-max-listpack-entries",
-    "zset-max-listpack-value",
-    "list-max-listpack-size",
-    "databases",
-    "no-such-directive",
-    "set-max-listpack-entries",
-    "set-max-listpack-value",
-];
-/// How many of them are new.
-const NEW_THRESHOLDS: usize = 2;
-const THRESHOLD_VALUES: &[&str] =
-    &["0", "2", "5", "8", "64", "128", "512", "-1", "-2", "many", "", "4294967296", "1mb"];
-/// Types, and what is none, for SCAN.
-const TYPES: &[&str] = &["string", "list", "set", "zset", "hash", "STRING", "stream", "nonsense", ""];
-const PROTOCOLS: &[&str] = &["2", "3", "3", "2", "4", "1", "three", ""];
-const PROTOCOL_TYPES: &[&str] = &[
-    "string", "integer", "double", "null", "array", "set", "map", "attrib", "bignum", "true", "false", "verbatim",
-    "other",
-];
-
-/// The domains of arguments by command (or any, if empty) and name; the first row that fits counts.
-const DOMAINS: &[(&str, &str, Domain)] = &[
-    ("setrange", "offset", Domain::StringIndex),
-    ("lset", "index", Domain::NearIndex),
-    ("zcount", "min", Domain::ScoreBound),
-    ("zcount", "max", Domain::ScoreBound),
-    ("config|get", "parameter", Domain::Words(DIRECTIVES)),
-    ("config|set", "parameter", Domain::Threshold),
-    ("", "command-name", Domain::CommandName),
-    ("config|set", "value", Domain::Words(THRESHOLD_VALUES)),
-    ("debug", "type", Domain::Words(PROTOCOL_TYPES)),
-    ("client|setname", "connection-name", Domain::Words(NAMES)),
-    ("client|setinfo", "libname", Domain::Words(NAMES)),
-    ("client|setinfo", "libver", Domain::Words(NAMES)),
-    ("hello", "clientname", Domain::Words(NAMES)),
-    ("hello", "protover", Domain::Words(PROTOCOLS)),
-    ("scan", "type", Domain::Words(TYPES)),
-    // Another user is refused, and Redis 7.2.4 does not answer that behind other replies: see `sequence.rs`.
-    ("", "username", Domain::Words(&["default"])),
-    ("", "password", Domain::Words(&["", "secret"])),
-    ("", "value", Domain::Value),
-    ("", "increment", Domain::Increment),
-    ("", "decrement", Domain::Increment),
-    ("", "count", Domain::Count),
-    ("", "num-matches", Domain::Count),
-    ("", "limit", Domain::Count),
-    ("", "len", Domain::Count),
-    ("", "cursor", Domain::Cursor),
-    ("select", "index", Domain::Database),
-    ("", "index1", Domain::Database),
-    ("", "index2", Domain::Database),
-    ("", "db", Domain::Database),
-    ("", "destination-db", Domain::Database),
-    ("", "weight", Domain::Float),
-    ("", "seconds", Domain::After(1000)),
-    ("", "milliseconds", Domain::After(1)),
-    ("", "unix-time-seconds", Domain::At(1000)),
-    ("", "unix-time-milliseconds", Domain::At(1)),
-];
-
-/// How the ends of a range are given, for commands that take several kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RangeBy {
-    Rank,
-    Score,
-    Member,
-}
-
-impl RangeBy {
-    /// By the command's name, or the word among its arguments.
-    pub(super) fn of(command: &Command, has_word: impl Fn(&str) -> bool) -> Self {
-        if command.name.contains("lex") || has_word("BYLEX") {
-            Self::Member
-        } else if command.name.contains("byscore") || has_word("BYSCORE") {
-            Self::Score
-        } else {
-            Self::Rank
-        }
-    }
-}
-
-fn domain(command: &Command, argument: &Argument<'_>, by: RangeBy) -> Domain {
-    let name = &*argument.name;
-    let listed = DOMAINS.iter().find(|(of, its, _)| *its == name && (of.is_empty() || *of == command.name));
-    if let Some((.., domain)) = listed {
-        return *domain;
-    }
-    let bound =
-        matches!(name, "min" | "max") || command.docs().group == Group::SortedSet && matches!(name, "start" | "stop");
-    match (bound, by) {
-        (true, RangeBy::Member) => Domain::MemberBound,
-        (true, RangeBy::Score) => Domain::ScoreBound,
-        (true, RangeBy::Rank) => Domain::Index,
-        (false, _) => by_kind(&argument.kind, name),
-    }
-}
-
-fn by_kind(kind: &Kind<'_>, name: &str) -> Domain {
-    match kind {
-        Kind::Key => Domain::Key,
-        Kind::Integer => Domain::Index,
-        Kind::Double => Domain::Float,
-        Kind::Pattern => Domain::Pattern,
-        Kind::UnixTime if name.contains("milli") => Domain::At(1),
-        Kind::UnixTime => Domain::At(1000),
-        Kind::String | Kind::PureToken | Kind::OneOf(_) | Kind::Block(_) => Domain::Data,
-    }
-}
+use super::domains::{Domain, NEW_THRESHOLDS, RangeBy, THRESHOLDS, domain};
 
 /// What is never a number, and what only looks like one.
 const NO_NUMBERS: &[&str] =
@@ -289,6 +113,11 @@ impl Values {
             Domain::Index => self.integer(8, EDGES),
             Domain::NearIndex => self.integer(6, &["0", "-1", "2147483647"]),
             Domain::StringIndex => self.integer(40, &["0", "-1", "3000", "536870912", "9223372036854775807"]),
+            Domain::BitIndex => self.bit_index(),
+            Domain::Sortable => {
+                let group = *self.pick(&[Group::List, Group::Set, Group::SortedSet]);
+                self.key(group)
+            }
             Domain::Count => self.count(),
             Domain::Float => self.float(),
             Domain::ScoreBound => self.score_bound(),
@@ -318,7 +147,7 @@ impl Values {
     /// A key, mostly one that commands of this group write.
     pub(super) fn key(&mut self, group: Group) -> Vec<u8> {
         let own = match group {
-            Group::String => "s",
+            Group::String | Group::Bitmap => "s",
             Group::List => "l",
             Group::Set => "t",
             Group::Hash => "h",
@@ -350,7 +179,7 @@ impl Values {
     fn odd_data(&mut self) -> Vec<u8> {
         match self.rng.u8(..8) {
             0 => Vec::new(),
-            1 => b"\0\xff\r\n$1".to_vec(),
+            1 => b"n\0\xff\r\n$1".to_vec(),
             2 => "\u{fc}\u{1f980}".into(),
             3 => self.word(NO_NUMBERS),
             4 => self.word(FLOAT_EDGES),
@@ -370,6 +199,14 @@ impl Values {
             0 => self.word(NO_NUMBERS),
             1 => self.word(edges),
             _ => self.rng.i64(-near..=near).to_string().into_bytes(),
+        }
+    }
+
+    fn bit_index(&mut self) -> Vec<u8> {
+        match self.rng.u8(..20) {
+            0 => self.word(NO_NUMBERS),
+            1 => self.word(&["0", "-1", "24000", "4294967296", "9223372036854775807"]),
+            _ => self.rng.i64(0..200).to_string().into_bytes(),
         }
     }
 

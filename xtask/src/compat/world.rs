@@ -11,7 +11,7 @@ use testkit::{Client, Dataset, Pipeline, ServerBuilder, ServerProcess, Value, co
 use super::judge::{Counts, Judge};
 use super::known::Circumstances;
 use super::pair::{Clients, Found, POPPED, Pair};
-use super::sequence::{DATABASES, INTSET_THRESHOLD, LIST_THRESHOLD, Sequence};
+use super::sequence::{DATABASES, INTSET_THRESHOLD, LIST_THRESHOLD, Sequence, is_sort};
 use super::step::{Request, Step};
 use super::values::all_keys;
 use crate::interop::{copy_tree, wait_rewritten};
@@ -120,6 +120,7 @@ impl World {
             few_integers: sets(INTSET_THRESHOLD),
             small_chunks: sets(LIST_THRESHOLD),
             named_by_refused: false,
+            sorts: steps.iter().any(|step| is_sort(step.request.command)),
         };
         let mut judge = Judge::new(&sequence.absolute_ms, circumstances);
         let mut pair = Pair { ours: new_clients(&self.ours)?, theirs: new_clients(&self.theirs)? };
@@ -201,6 +202,8 @@ fn builder(binary: &Path, home: &Path) -> ServerBuilder {
     ServerBuilder::new(binary, home)
         .directive("databases", &DATABASES.to_string())
         .directive("enable-debug-command", "yes")
+        // SORT of the reference obeys it.
+        .env("LC_ALL", "C")
 }
 
 /// Every start has another policy.
