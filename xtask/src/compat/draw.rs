@@ -201,22 +201,17 @@ impl<'t, 's> Shape<'_, 't, 's> {
         }
     }
 
-    /// As many weights as keys; else few, now and then many.
+    /// As many weights as keys, mostly.
     fn repetitions(&mut self, argument: &Argument<'s>) -> usize {
         let keys = self.items.iter().filter(|item| matches!(item, Item::Value(a) if a.kind == Kind::Key)).count();
-        match self.values.rng().u8(..60) {
-            _ if argument.name == "weight" && self.values.chance(90) => {
-                let counted = self.items.iter().find_map(|item| match item {
-                    Item::KeyCount(count) => Some(*count),
-                    _ => None,
-                });
-                counted.unwrap_or(keys)
-            }
-            0 if argument.kind != Kind::Key => self.values.rng().usize(10..160),
-            1..=30 => 1,
-            31..=50 => 2,
-            _ => self.values.rng().usize(3..8),
+        if argument.name == "weight" && self.values.chance(90) {
+            let counted = self.items.iter().find_map(|item| match item {
+                Item::KeyCount(count) => Some(*count),
+                _ => None,
+            });
+            return counted.unwrap_or(keys);
         }
+        self.values.repetitions(argument.kind != Kind::Key)
     }
 
     fn once(&mut self, argument: &'t Argument<'s>) {

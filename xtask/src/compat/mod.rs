@@ -150,9 +150,10 @@ fn identify(binary: PathBuf) -> Result<Reference> {
 fn report(world: &mut World, sequence: &Sequence, failure: &Failure) -> Result<()> {
     let upto = match failure {
         Failure::Reply(found) => found.index + 1,
+        Failure::Log { steps, .. } => *steps,
         _ => sequence.steps.len(),
     };
-    let in_log = matches!(failure, Failure::Log(_));
+    let in_log = matches!(failure, Failure::Log { .. });
     let broken = matches!(failure, Failure::Broken(_));
     let deadline = Instant::now() + SHRINK_FOR;
     let mut last = None;
@@ -194,7 +195,7 @@ fn print_failure(failure: &Failure, steps: &[Step]) {
             }
         }
         Failure::Data(lines) => print_lines("the datasets differ (expected: the reference)", lines),
-        Failure::Log(lines) => print_lines("what the reference reads from our log differs", lines),
+        Failure::Log { lines, .. } => print_lines("what the reference reads from our log differs", lines),
         Failure::Broken(text) => println!("  {text}"),
     }
 }

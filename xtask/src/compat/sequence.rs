@@ -53,8 +53,10 @@ fn weight(command: &Command) -> usize {
         "config|get" | "config|set" => 10,
         _ if is_sort(command) => 40,
         _ if is_session(command) => 5,
-        "setbit" | "bitop" | "bitfield" | "lcs" => 20,
+        "bitfield" => 50,
+        "setbit" | "bitop" | "lcs" => 20,
         _ if command.docs().group == Group::Generic => 9,
+        "command|getkeys" | "command|getkeysandflags" | "command|info" => 20,
         _ if command.docs().group == Group::Server => 6,
         _ => 12,
     }

@@ -57,6 +57,8 @@ pub(super) struct Values {
     absolute_ms: BTreeSet<i64>,
     /// The reference does not know what is new in 7.2.
     before_7_2: bool,
+    /// One in so many arguments that may be repeated is repeated very often.
+    many_one_in: u8,
 }
 
 /// How many moments there are for deadlines.
@@ -71,7 +73,8 @@ impl Values {
         let mut rng = Rng::with_seed(seed);
         let mut moments: Vec<i64> = (0..MOMENTS).collect();
         rng.shuffle(&mut moments);
-        Self { rng, base_ms, moments, absolute_ms: BTreeSet::new(), before_7_2 }
+        let many_one_in = if rng.u8(..3) == 0 { 6 } else { 60 };
+        Self { rng, base_ms, moments, absolute_ms: BTreeSet::new(), before_7_2, many_one_in }
     }
 
     pub(super) fn before_7_2(&self) -> bool {
@@ -97,6 +100,18 @@ impl Values {
 
     fn word(&mut self, of: &[&str]) -> Vec<u8> {
         self.pick(of).as_bytes().to_vec()
+    }
+
+    /// How often an argument stands that may be repeated: a few times, now and then many.
+    pub(super) fn repetitions(&mut self, may_be_many: bool) -> usize {
+        if may_be_many && self.rng.u8(..self.many_one_in) == 0 {
+            return self.rng.usize(10..160);
+        }
+        match self.rng.u8(..6) {
+            0..=2 => 1,
+            3 | 4 => 2,
+            _ => self.rng.usize(3..8),
+        }
     }
 
     /// A value for an argument of a command.

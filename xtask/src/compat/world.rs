@@ -28,6 +28,8 @@ const THRESHOLDS: &[(&str, &str)] = &[
     ("list-max-listpack-size", "-2"),
 ];
 
+/// After how many steps the reference reads our log: more than once in a sequence, since values come and go.
+const LOG_READ_EVERY: usize = 400;
 /// How long our server has to end once it has closed a connection.
 const EXIT_BOUND: Duration = Duration::from_secs(1);
 /// How much of its log is printed then.
@@ -68,8 +70,8 @@ pub(super) enum Failure {
     Reply(Found),
     /// The datasets differ, as these lines say.
     Data(Vec<String>),
-    /// What the reference read from our log differs, as these lines say.
-    Log(Vec<String>),
+    /// What the reference read from our log after so many steps differs, as these lines say.
+    Log { lines: Vec<String>, steps: usize },
     /// A server does not answer any more.
     Broken(String),
 }
@@ -81,7 +83,7 @@ impl Failure {
         let place = |line: &String| line.split(": ").next().map(str::to_owned);
         match (self, other) {
             (Self::Reply(a), Self::Reply(b)) => a.difference.request.command.name == b.difference.request.command.name,
-            (Self::Data(a), Self::Data(b)) | (Self::Log(a), Self::Log(b)) => {
+            (Self::Data(a), Self::Data(b)) | (Self::Log { lines: a, .. }, Self::Log { lines: b, .. }) => {
                 a.iter().any(|line| b.iter().any(|other| place(line) == place(other)))
             }
             (Self::Broken(_), Self::Broken(_)) => true,
@@ -102,7 +104,7 @@ impl World {
         Ok(Self { binary: binary.to_owned(), reference, home, ours, theirs, starts: 0 })
     }
 
-    /// Runs `steps` of a sequence from an empty state. With `log`, lets the reference read our log afterwards.
+    /// Runs `steps` of a sequence from an empty state. With `log`, lets the reference read our log on the way and afterwards.
     ///
     /// # Errors
     /// If the servers cannot be brought to the empty state.
@@ -128,28 +130,50 @@ impl World {
         for control in [&mut ours, &mut theirs] {
             make_empty(control)?;
         }
-        let mut rewrite_before = sequence.rewrite_before.filter(|_| log);
-        let done = pair.run(steps, &mut judge, |at| match rewrite_before.take_if(|step| *step <= at) {
-            Some(_) => rewrite(&mut ours),
-            None => Ok(()),
-        });
-        let failure = match done {
-            Err(error) => Some(self.broken(&error)),
-            Ok(Some(found)) => Some(Failure::Reply(found)),
-            Ok(None) => None,
-        };
-        let state = failure.is_none().then(|| State::read(&mut ours)).transpose().context("our dataset")?;
-        let Some(state) = state else {
+        let failure = self.run_parts(&mut pair, sequence, steps, &mut judge, log.then_some(&mut ours))?;
+        if failure.is_some() {
             counts.add(&judge.counts);
             return Ok(failure);
-        };
+        }
+        let state = State::read(&mut ours).context("our dataset")?;
         let differences = state.compare(&State::read(&mut theirs).context("the reference's dataset")?, &mut judge);
         counts.add(&judge.counts);
         match (differences.is_empty(), log) {
             (false, _) => Ok(Some(Failure::Data(differences))),
-            (true, true) => self.read_log(&mut ours, &state),
+            (true, true) => self.read_log(&mut ours, &state, steps.len()),
             (true, false) => Ok(None),
         }
+    }
+
+    /// Sends all steps; with a connection for it, rewrites our log on the way and reads it after each part but the last.
+    fn run_parts(
+        &mut self,
+        pair: &mut Pair,
+        sequence: &Sequence,
+        steps: &[Step],
+        judge: &mut Judge<'_>,
+        mut log: Option<&mut Client>,
+    ) -> Result<Option<Failure>> {
+        let mut rewrite_before = sequence.rewrite_before;
+        for (from, part) in steps.chunks(LOG_READ_EVERY).enumerate().map(|(i, part)| (i * LOG_READ_EVERY, part)) {
+            if let (Some(control), true) = (&mut log, from > 0) {
+                wait_rewritten(control)?;
+                let differs = self.log_differs(&dump_dataset(control)?, from)?;
+                if differs.is_some() {
+                    return Ok(differs);
+                }
+            }
+            let done = pair.run(part, judge, |at| match &mut log {
+                Some(control) if rewrite_before.take_if(|step| *step <= from + at).is_some() => rewrite(control),
+                _ => Ok(()),
+            });
+            match done {
+                Err(error) => return Ok(Some(self.broken(&error))),
+                Ok(Some(found)) => return Ok(Some(Failure::Reply(Found { index: from + found.index, ..found }))),
+                Ok(None) => {}
+            }
+        }
+        Ok(None)
     }
 
     /// What is known of a server that does not answer.
@@ -166,20 +190,27 @@ impl World {
     }
 
     /// Kills our server, lets the reference load its log, and starts ours anew.
-    fn read_log(&mut self, ours: &mut Client, state: &State) -> Result<Option<Failure>> {
+    fn read_log(&mut self, ours: &mut Client, state: &State, steps: usize) -> Result<Option<Failure>> {
         wait_rewritten(ours)?;
         self.ours.kill_9()?;
+        let differs = self.log_differs(&state.data, steps)?;
+        self.restart()?;
+        Ok(differs)
+    }
+
+    /// Lets the reference load a copy of our log; what it reads must be our data, after so many steps.
+    fn log_differs(&self, data: &Dataset, steps: usize) -> Result<Option<Failure>> {
         let reader_home = self.home.path().join("reader");
         let _ = std::fs::remove_dir_all(&reader_home);
         copy_tree(self.ours.data_dir(), &reader_home.join("data"))?;
         let reader = builder(&self.reference.binary, &reader_home).directive("appendonly", "yes").start();
-        self.restart()?;
-        let found = match reader {
-            Ok(reader) => dump_dataset(&mut reader.client()?)?,
-            Err(error) => return Ok(Some(Failure::Log(vec![format!("{error:#}")]))),
+        let lines = match reader {
+            Ok(reader) => {
+                compare(data, &dump_dataset(&mut reader.client()?)?, 0).iter().map(ToString::to_string).collect()
+            }
+            Err(error) => vec![format!("{error:#}")],
         };
-        let differences: Vec<String> = compare(&state.data, &found, 0).iter().map(ToString::to_string).collect();
-        Ok((!differences.is_empty()).then_some(Failure::Log(differences)))
+        Ok((!lines.is_empty()).then_some(Failure::Log { lines, steps }))
     }
 
     /// Our server.
