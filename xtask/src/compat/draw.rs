@@ -8,7 +8,6 @@ use commands::syntax::{Argument, Kind, parse};
 use commands::{Command, TABLE};
 
 use super::domains::RangeBy;
-use super::sequence::is_sort;
 use super::sorting;
 use super::step::Request;
 use super::values::Values;
@@ -57,20 +56,32 @@ pub(super) fn request(values: &mut Values, command: &'static Command, spoil_perc
             Item::KeyCount(count) => key_count(values, *count),
         });
     }
-    if command.name.starts_with("command|getkeys") {
+    let asks_for_keys = command.name.starts_with("command|getkeys");
+    if asks_for_keys {
         argv.truncate(fixed);
         argv.extend(nested(values).argv);
     }
+    // Another word in the place of the name that it asks about may be a command that only one of the servers has.
+    let fixed = fixed + usize::from(asks_for_keys);
     // A password for a user that is none must not come up by chance: see `sequence.rs`.
     let kept_whole = matches!(command.name, "auth" | "debug" | "config|get") || has_word("AUTH");
     if values.chance(spoil_percent) && !kept_whole {
         // A large index of LSET must not come up by chance either: see `known.rs`.
         spoil(values, &mut argv, fixed, by_member || command.name == "lset" || has_times(&tree));
     }
-    if is_sort(command) {
-        sorting::settle(&mut argv);
+    match command.name {
+        "sort" | "sort_ro" => sorting::settle(&mut argv),
+        "bitfield" => write_for_certain(&mut argv),
+        _ => {}
     }
     Request { command, argv }
+}
+
+/// Adds a write to a BITFIELD with OVERFLOW FAIL: see the known difference `bitfield-fail`.
+fn write_for_certain(argv: &mut Vec<Vec<u8>>) {
+    if argv.iter().any(|word| word.eq_ignore_ascii_case(b"FAIL")) {
+        argv.extend(["OVERFLOW", "WRAP", "SET", "u1", "0", "0"].map(Vec::from));
+    }
 }
 
 /// The request that COMMAND GETKEYS is asked about.

@@ -50,7 +50,7 @@ fn weight(command: &Command) -> usize {
         "set" | "rpush" | "lpush" | "sadd" | "hset" | "zadd" => 45,
         "mset" | "expire" | "expireat" | "pexpire" | "pexpireat" | "getex" | "zrange" | "zrangestore"
         | "zunionstore" | "zinterstore" => 20,
-        "config|get" | "config|set" => 10,
+        "config|get" | "config|set" | "client|setname" | "client|setinfo" | "client|list" => 10,
         _ if is_sort(command) => 40,
         _ if is_session(command) => 5,
         "bitfield" => 50,
@@ -124,7 +124,8 @@ impl Deck {
 /// change what comes after it.
 pub(super) fn draw(seed: u64, length: usize, base_ms: i64, before_7_2: bool) -> Sequence {
     let deck = Deck::new(seed.is_multiple_of(SORTS_EVERY));
-    let mut writer = Writer { values: Values::new(seed, base_ms, before_7_2), deck, steps: Vec::new() };
+    let values = Values::new(seed, base_ms, before_7_2).without_smallest_floats(seed.is_multiple_of(SORTS_EVERY));
+    let mut writer = Writer { values, deck, steps: Vec::new() };
     // Redis 7.2.4 answers this only while no other reply waits to be sent: it stands alone.
     writer.push(0, Request::of(&["AUTH", "somebody", "secret"]));
     if seed % 2 == 1 {
@@ -210,6 +211,10 @@ impl Writer {
     }
 
     fn with_witness(&mut self, client: usize, request: Request) {
+        if is_sort(request.command) {
+            // Reads a number and changes nothing: after it errno is 0. See the known difference `sort-errno`.
+            self.push(client, Request::of(&["ZADD", "missing", "XX", "0", "member"]));
+        }
         if let Some(witness) = witness(&request) {
             self.push(client, witness);
         }

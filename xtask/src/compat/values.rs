@@ -19,7 +19,10 @@ const NO_NUMBERS: &[&str] =
 /// Integers at the edges of their type.
 const EDGES: &[&str] = &["0", "9223372036854775807", "-9223372036854775808", "4294967296", "-1"];
 const NO_FLOATS: &[&str] = &["abc", "", "nan", "-nan", " 1", "1 ", "1.5x", "1e999", "0x", "1_0", "..", "--1"];
+/// Numbers at the edges of doubles. The first ones have no full mantissa.
 const FLOAT_EDGES: &[&str] = &[
+    "5e-324",
+    "1e-320",
     "inf",
     "-inf",
     "+inf",
@@ -28,8 +31,6 @@ const FLOAT_EDGES: &[&str] = &[
     "0.0",
     "1e308",
     "-1.7e308",
-    "5e-324",
-    "1e-320",
     "0x1p3",
     "0x1.8p-2",
     "+3",
@@ -45,6 +46,8 @@ const FLOAT_EDGES: &[&str] = &[
     "17e+0",
 ];
 
+const SMALLEST_FLOATS: usize = 2;
+
 /// Draws values; depends on its seed and the time it is given alone.
 #[derive(Debug)]
 pub(super) struct Values {
@@ -57,6 +60,8 @@ pub(super) struct Values {
     absolute_ms: BTreeSet<i64>,
     /// The reference does not know what is new in 7.2.
     before_7_2: bool,
+    /// No double is too small for a full mantissa: where a score is one, SORT of Redis refuses all numbers.
+    no_smallest_floats: bool,
     /// One in so many arguments that may be repeated is repeated very often.
     many_one_in: u8,
 }
@@ -74,7 +79,11 @@ impl Values {
         let mut moments: Vec<i64> = (0..MOMENTS).collect();
         rng.shuffle(&mut moments);
         let many_one_in = if rng.u8(..3) == 0 { 6 } else { 60 };
-        Self { rng, base_ms, moments, absolute_ms: BTreeSet::new(), before_7_2, many_one_in }
+        Self { rng, base_ms, moments, absolute_ms: BTreeSet::new(), before_7_2, no_smallest_floats: false, many_one_in }
+    }
+
+    pub(super) fn without_smallest_floats(self, no_smallest_floats: bool) -> Self {
+        Self { no_smallest_floats, ..self }
     }
 
     pub(super) fn before_7_2(&self) -> bool {
@@ -197,7 +206,7 @@ impl Values {
             1 => b"n\0\xff\r\n$1".to_vec(),
             2 => "\u{fc}\u{1f980}".into(),
             3 => self.word(NO_NUMBERS),
-            4 => self.word(FLOAT_EDGES),
+            4 => self.float_edge(),
             5 => self.word(EDGES),
             // Lengths at which representations change.
             6 => vec![b'x'; *self.pick(&[6, 8, 9, 44, 45, 64, 65, 200, 3000])],
@@ -239,11 +248,16 @@ impl Values {
     fn float(&mut self) -> Vec<u8> {
         match self.rng.u8(..20) {
             0 => self.word(NO_FLOATS),
-            1 | 2 => self.word(FLOAT_EDGES),
+            1 | 2 => self.float_edge(),
             3 => self.rng.f64().to_string().into_bytes(),
             4..=7 => (f64::from(self.rng.i16(-400..400)) / 8.0).to_string().into_bytes(),
             _ => self.rng.i64(-5..20).to_string().into_bytes(),
         }
+    }
+
+    fn float_edge(&mut self) -> Vec<u8> {
+        let left_out = if self.no_smallest_floats { SMALLEST_FLOATS } else { 0 };
+        self.word(&FLOAT_EDGES[left_out..])
     }
 
     fn score_bound(&mut self) -> Vec<u8> {
