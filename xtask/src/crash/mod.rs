@@ -87,10 +87,13 @@ pub(crate) struct Subject {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let subject = match &options.server {
         Some(binary) => Subject { binary: binary.clone(), foreign: true },
-        None => Subject {
-            binary: build(&Build { release: true, test_hooks: true, target_dir: Some(target_dir()) })?,
-            foreign: false,
-        },
+        None => {
+            println!(
+                "test-crash: the server is built with test hooks, in target/test-hooks; minutes at the first time"
+            );
+            let binary = build(&Build { release: true, test_hooks: true, target_dir: Some(target_dir()) })?;
+            Subject { binary, foreign: false }
+        }
     };
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("test-crash: {} runs, policy {:?}, seed {seed:#x}", options.runs, options.policy);
