@@ -51,6 +51,9 @@ fn serve(run: &arguments::Run) -> anyhow::Result<u8> {
     let signals = signals::Signals::block()?;
     let mut log = logger::Logger::open(&settings.config.logfile, settings.config.loglevel)?;
     settings.announce(&mut log);
+    if log.is_file() && !settings.config.appendonly {
+        eprintln!("ledgerstone-server: appendonly is no: nothing is saved, all data is lost when the server ends");
+    }
     let status = run_loop(settings, signals, log.clone());
     if let Err(error) = &status
         && log.is_file()

@@ -35,14 +35,7 @@ impl Engine {
                 self.persistence.reset_stats();
                 self.answer_ok(client);
             }
-            ("rewrite", 2) => {
-                let reason = if self.process.config_file.is_empty() {
-                    "ERR The server is running without a config file"
-                } else {
-                    "ERR Rewriting config file: not supported by this version"
-                };
-                self.answer_error(client, reason);
-            }
+            ("rewrite", 2) => self.answer_error(client, "ERR Rewriting config file: not supported by this version"),
             ("help", 2) => self.help(client, HELP),
             _ => self.wrong_subcommand(client, args),
         }

@@ -18,7 +18,10 @@ use crate::log::Level;
 pub const LOCK_NAME: &str = "ledgerstone.lock";
 
 /// Files and directories of Redis that hold a dataset this server does not read yet.
-const FOREIGN_DATA: [&str; 2] = ["dump.rdb", "appendonlydir"];
+const FOREIGN_DATA: [&str; 2] = ["dump.rdb", MULTI_PART_LOG];
+
+/// Where Redis 7 keeps the log that it writes in several files.
+const MULTI_PART_LOG: &str = "appendonlydir";
 
 /// Why the server cannot start on a directory. Nothing in it was changed, leftovers of a crash aside.
 #[derive(Debug, thiserror::Error)]
@@ -169,6 +172,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Redis 7 with such a directory would load that, and leave aside what is loaded here.
+    fn warn_of_multi_part_log(&mut self, name: &str) -> Result<(), StartError> {
+        if self.stat(MULTI_PART_LOG)?.is_some() {
+            self.log_line(
+                Level::Warning,
+                format_args!(
+                    "{MULTI_PART_LOG} stands beside {name}: {name} is loaded, what is in the other is left aside. A Redis that \
+                     starts here loads {MULTI_PART_LOG} instead: move away what is not wanted"
+                ),
+            );
+        }
+        Ok(())
+    }
+
     /// A log that was moved aside when `appendonly` was turned on, whose successor a crash prevented.
     fn refuse_beside_old(&self, log: &str) -> Result<(), StartError> {
         let prefix = format!("{log}.old-");
@@ -216,7 +233,7 @@ impl Engine {
                 &FOREIGN_DATA,
                 "this version does not load it, and there is no append only file beside it. Convert it: start a Redis server on a \
                  copy, CONFIG SET aof-use-rdb-preamble no, CONFIG SET appendonly yes, BGREWRITEAOF, and put its base and \
-                 incremental files together as the append only file. Or move it away to start empty",
+                 incremental files together as the append only file, in the order of its manifest. Or move it away to start empty",
             )?;
             self.refuse_beside_old(&name)?;
             self.refuse_missing(&name)?;
@@ -230,6 +247,7 @@ impl Engine {
                 "and the append only file beside it is empty: remove the one that is not yours",
             )?;
         }
+        self.warn_of_multi_part_log(&name)?;
         let options = LoadOptions {
             truncated: self.config.aof_load_truncated,
             ambiguous_tail: if self.config.aof_ambiguous_tail_cut { AmbiguousTail::Cut } else { AmbiguousTail::Refuse },

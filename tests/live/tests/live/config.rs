@@ -67,6 +67,19 @@ fn a_refused_start_is_told_in_the_log_file_too() -> Result<()> {
     Ok(())
 }
 
+/// The redis.conf of Debian has both lines, and who starts the server by hand sees no log file.
+#[test]
+fn that_nothing_is_saved_is_told_on_standard_error_as_well_as_in_the_log_file() -> Result<()> {
+    let home = Home::new()?;
+    let log = home.path().join("server.txt");
+    let with_log_file = home.server()?.directive("logfile", &log.display().to_string());
+    let server = with_log_file.directive("appendonly", "no").start()?;
+    for text in [server.log()?, std::fs::read_to_string(&log)?] {
+        ensure!(text.contains("appendonly is no"), "{text}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_second_server_on_the_directory_is_refused_and_the_first_goes_on() -> Result<()> {
     let home = Home::new()?;

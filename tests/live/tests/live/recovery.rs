@@ -82,6 +82,18 @@ fn a_missing_log_beside_other_data_is_refused() -> Result<()> {
     refused(&home.server()?.start_refused()?, &["appendonlydir"])
 }
 
+/// Redis would load the other one.
+#[test]
+fn a_log_beside_a_log_of_several_files_is_loaded_and_a_warning_names_the_other() -> Result<()> {
+    let home = Home::new()?;
+    home.write_aof(&good_log())?;
+    std::fs::create_dir(home.data().join("appendonlydir"))?;
+    let server = home.server()?.start()?;
+    let log = server.log()?;
+    ensure!(log.contains("appendonlydir stands beside appendonly.aof"), "{log}");
+    Ok(())
+}
+
 #[test]
 fn a_directory_in_place_of_the_log_is_refused() -> Result<()> {
     let home = Home::new()?;
