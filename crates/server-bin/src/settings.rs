@@ -109,8 +109,12 @@ impl Settings {
                 config.dir
             ),
         );
-        for name in &self.inert {
-            log.line(Level::Notice, format_args!("The directive '{name}' is known but has no effect in this server"));
+        if !self.inert.is_empty() {
+            // One line: a stock redis.conf has thirty of them, which would bury what matters.
+            log.line(
+                Level::Notice,
+                format_args!("Known, but without effect in this server: {}", self.inert.join(", ")),
+            );
         }
     }
 }

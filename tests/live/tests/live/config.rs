@@ -110,6 +110,16 @@ fn a_later_line_takes_back_a_value_that_would_have_no_effect() -> Result<()> {
 }
 
 #[test]
+fn directives_without_effect_are_named_in_one_line() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.directive("daemonize", "no").directive("io-threads", "1").start()?;
+    let log = server.log()?;
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("without effect in this server")).collect();
+    ensure!(lines.len() == 1 && lines[0].contains("daemonize, io-threads"), "{log}");
+    Ok(())
+}
+
+#[test]
 fn debug_is_refused_where_the_operator_said_so() -> Result<()> {
     let home = Home::new()?;
     let server = home.server()?.directive("enable-debug-command", "no").start()?;
