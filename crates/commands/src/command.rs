@@ -55,6 +55,16 @@ pub(crate) struct Row {
     pub(crate) docs: Docs,
 }
 
+/// A row that a handler of this crate runs, on two lines: group, name, arity, flags, keys, handler and arguments; since when
+/// there is such a command, its cost and its summary.
+macro_rules! row {
+    ($group:ident $name:literal $arity:literal $flags:expr, $keys:expr, $run:expr, $syntax:literal;
+     $since:literal $cost:literal $summary:literal) => {
+        Row::data($name, $arity, $flags, $keys, $run).doc(Group::$group, $since, $cost, $summary).takes($syntax)
+    };
+}
+pub(crate) use row;
+
 /// Who runs a command.
 #[derive(Clone, Copy, Debug)]
 pub enum Run {

@@ -2,7 +2,7 @@
 
 use resp_codec::Args;
 
-use crate::command::{Command, Flags, Group, Keys, Row};
+use crate::command::{Command, Flags, Group, Keys, Row, row};
 use crate::docs::command_docs;
 use crate::glob::Pattern;
 use crate::info::{categories, command_info, statuses};
@@ -13,35 +13,27 @@ use crate::{CommandError, Ctx, parse};
 const ANYTIME: u32 = Flags::LOADING | Flags::STALE;
 const COMMAND: u32 = ANYTIME | Flags::CONNECTION_CATEGORY;
 
-/// A row of this module.
-macro_rules! row {
-    ($group:ident $name:literal $arity:literal $flags:expr, $run:path, $syntax:literal;
-     $since:literal $cost:literal $summary:literal) => {
-        Row::data($name, $arity, $flags, Keys::None, $run).doc(Group::$group, $since, $cost, $summary).takes($syntax)
-    };
-}
-
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
-    row!(Connection "echo" 2 ANYTIME | Flags::FAST, echo, "message";
+    row!(Connection "echo" 2 ANYTIME | Flags::FAST, Keys::None, echo, "message";
         "1.0.0" "O(1)" "Answers its argument."),
-    row!(Server "time" 1 ANYTIME | Flags::FAST, time, "";
+    row!(Server "time" 1 ANYTIME | Flags::FAST, Keys::None, time, "";
         "2.6.0" "O(1)" "Answers the server's time."),
-    row!(Server "command" -1 COMMAND | Flags::CONTAINER, command, "";
+    row!(Server "command" -1 COMMAND | Flags::CONTAINER, Keys::None, command, "";
         "2.8.13" "O(N) by the commands" "Answers what is known of all commands."),
-    row!(Server "command|count" 2 COMMAND, count, "";
+    row!(Server "command|count" 2 COMMAND, Keys::None, count, "";
         "2.8.13" "O(1)" "Counts the commands."),
-    row!(Server "command|docs" -2 COMMAND, docs, "[command-name...]";
+    row!(Server "command|docs" -2 COMMAND, Keys::None, docs, "[command-name...]";
         "7.0.0" "O(N) by the commands" "Answers documentation of commands."),
-    row!(Server "command|getkeys" -3 COMMAND, getkeys, "command [arg...]";
+    row!(Server "command|getkeys" -3 COMMAND, Keys::None, getkeys, "command [arg...]";
         "2.8.13" "O(N) by the arguments" "Answers the keys of a request."),
-    row!(Server "command|getkeysandflags" -3 COMMAND, getkeysandflags, "command [arg...]";
+    row!(Server "command|getkeysandflags" -3 COMMAND, Keys::None, getkeysandflags, "command [arg...]";
         "7.0.0" "O(N) by the arguments" "Answers the keys of a request and how it uses them."),
-    row!(Server "command|help" 2 COMMAND, help, "";
+    row!(Server "command|help" 2 COMMAND, Keys::None, help, "";
         "5.0.0" "O(1)" "Answers how COMMAND is used."),
-    row!(Server "command|info" -2 COMMAND, info, "[command-name...]";
+    row!(Server "command|info" -2 COMMAND, Keys::None, info, "[command-name...]";
         "2.8.13" "O(N) by the commands" "Answers what is known of commands."),
-    row!(Server "command|list" -2 COMMAND, list,
+    row!(Server "command|list" -2 COMMAND, Keys::None, list,
         "[FILTERBY (MODULE module-name | ACLCAT category | PATTERN pattern)]";
         "7.0.0" "O(N) by the commands" "Answers the names of commands."),
 ];

@@ -6,41 +6,33 @@ mod field;
 mod ranges;
 mod single;
 
-use crate::command::{Flags, Group, Keys, Row};
+use crate::command::{Flags, Group, Keys, Row, row};
 use crate::{CommandError, CommandLimits};
 
 const READ: u32 = Flags::READONLY;
 const WRITE: u32 = Flags::WRITE | Flags::DENYOOM;
 const FAST: u32 = Flags::FAST;
 
-/// A row of this group.
-macro_rules! row {
-    ($name:literal $arity:literal $flags:expr, $keys:expr, $run:path, $syntax:literal;
-     $since:literal $cost:literal $summary:literal) => {
-        Row::data($name, $arity, $flags, $keys, $run).doc(Group::Bitmap, $since, $cost, $summary).takes($syntax)
-    };
-}
-
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
-    row!("bitcount" -2 READ, Keys::FIRST, ranges::bitcount, "key range:[start end unit:[BYTE | BIT]]";
+    row!(Bitmap "bitcount" -2 READ, Keys::FIRST, ranges::bitcount, "key range:[start end unit:[BYTE | BIT]]";
         "2.6.0" "O(N) by the length of the string" "Counts the bits that are set in a string."),
-    row!("bitfield" -2 WRITE, Keys::FIRST, field::bitfield,
+    row!(Bitmap "bitfield" -2 WRITE, Keys::FIRST, field::bitfield,
         "key operation:[GET get-block:(encoding offset) \
             | write:([OVERFLOW overflow-block:(WRAP | SAT | FAIL)] \
                 write-operation:(SET set-block:(encoding offset value:integer) \
                     | INCRBY incrby-block:(encoding offset increment)))]...";
         "3.2.0" "O(1) for each operation" "Answers and changes integers of any width in a string."),
-    row!("bitfield_ro" -2 READ | FAST, Keys::FIRST, field::bitfield_ro, "key [GET get-block:(encoding offset)]...";
+    row!(Bitmap "bitfield_ro" -2 READ | FAST, Keys::FIRST, field::bitfield_ro, "key [GET get-block:(encoding offset)]...";
         "6.0.0" "O(1) for each operation" "Answers integers of any width in a string."),
-    row!("bitop" -4 WRITE, Keys::range(2, -1, 1), combine::bitop, "operation:(AND | OR | XOR | NOT) destkey key...";
+    row!(Bitmap "bitop" -4 WRITE, Keys::range(2, -1, 1), combine::bitop, "operation:(AND | OR | XOR | NOT) destkey key...";
         "2.6.0" "O(N) by the length of the strings" "Combines strings bit by bit and stores the result."),
-    row!("bitpos" -3 READ, Keys::FIRST, ranges::bitpos,
+    row!(Bitmap "bitpos" -3 READ, Keys::FIRST, ranges::bitpos,
         "key bit:integer range:[start end-unit-block:[end unit:[BYTE | BIT]]]";
         "2.8.7" "O(N) by the length of the string" "Finds the first bit that is set, or is not, in a string."),
-    row!("getbit" 3 READ | FAST, Keys::FIRST, single::getbit, "key offset";
+    row!(Bitmap "getbit" 3 READ | FAST, Keys::FIRST, single::getbit, "key offset";
         "2.2.0" "O(1)" "Answers a bit of a string."),
-    row!("setbit" 4 WRITE, Keys::FIRST, single::setbit, "key offset value:integer";
+    row!(Bitmap "setbit" 4 WRITE, Keys::FIRST, single::setbit, "key offset value:integer";
         "2.2.0" "O(1) amortized" "Sets or clears a bit of a string, which is made long enough."),
 ];
 

@@ -8,7 +8,7 @@ mod object;
 mod relocate;
 mod whole;
 
-use crate::command::{Flags, Group, Keys, Row};
+use crate::command::{Flags, Group, Keys, Row, row};
 
 const READ: u32 = Flags::READONLY;
 const READ_FAST: u32 = Flags::READONLY | Flags::FAST;
@@ -17,86 +17,74 @@ const WRITE_FAST: u32 = Flags::WRITE | Flags::FAST;
 const KEYSPACE: u32 = Flags::KEYSPACE_CATEGORY;
 const DANGEROUS_KEYSPACE: u32 = Flags::KEYSPACE_CATEGORY | Flags::DANGEROUS;
 
-/// A row of this group, or of another.
-macro_rules! row {
-    ($name:literal $arity:literal $flags:expr, $keys:expr, $run:path, $syntax:literal;
-     $since:literal $cost:literal $summary:literal) => {
-        row!(Group::Generic, $name $arity $flags, $keys, $run, $syntax; $since $cost $summary)
-    };
-    ($group:expr, $name:literal $arity:literal $flags:expr, $keys:expr, $run:path, $syntax:literal;
-     $since:literal $cost:literal $summary:literal) => {
-        Row::data($name, $arity, $flags, $keys, $run).doc($group, $since, $cost, $summary).takes($syntax)
-    };
-}
-
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
-    row!("copy" -3 Flags::WRITE | Flags::DENYOOM, Keys::range(1, 2, 1), relocate::copy,
+    row!(Generic "copy" -3 Flags::WRITE | Flags::DENYOOM, Keys::range(1, 2, 1), relocate::copy,
         "source destination [DB destination-db] [REPLACE]";
         "6.2.0" "O(N) by the elements of a collection" "Copies the value of a key to another key."),
-    row!("del" -2 Flags::WRITE, Keys::ALL, whole::del, "key...";
+    row!(Generic "del" -2 Flags::WRITE, Keys::ALL, whole::del, "key...";
         "1.0.0" "O(N) by the keys" "Deletes keys."),
-    row!("exists" -2 READ_FAST, Keys::ALL, whole::exists, "key...";
+    row!(Generic "exists" -2 READ_FAST, Keys::ALL, whole::exists, "key...";
         "1.0.0" "O(N) by the keys" "Counts how many of the keys exist."),
-    row!("expire" -3 WRITE_FAST, Keys::FIRST, expire::expire, "key seconds condition:[NX | XX | GT | LT]";
+    row!(Generic "expire" -3 WRITE_FAST, Keys::FIRST, expire::expire, "key seconds condition:[NX | XX | GT | LT]";
         "1.0.0" "O(1)" "Sets the time to live of a key, in seconds."),
-    row!("expireat" -3 WRITE_FAST, Keys::FIRST, expire::expireat, "key unix-time-seconds condition:[NX | XX | GT | LT]";
+    row!(Generic "expireat" -3 WRITE_FAST, Keys::FIRST, expire::expireat, "key unix-time-seconds condition:[NX | XX | GT | LT]";
         "1.2.0" "O(1)" "Sets the deadline of a key, in seconds since the epoch."),
-    row!("expiretime" 2 READ_FAST, Keys::FIRST, expire::expiretime, "key";
+    row!(Generic "expiretime" 2 READ_FAST, Keys::FIRST, expire::expiretime, "key";
         "7.0.0" "O(1)" "Answers the deadline of a key, in seconds since the epoch."),
-    row!("keys" 2 READ | Flags::DANGEROUS, Keys::None, list::keys, "pattern";
+    row!(Generic "keys" 2 READ | Flags::DANGEROUS, Keys::None, list::keys, "pattern";
         "1.0.0" "O(N) by the keys of the database" "Answers all keys that match a pattern."),
-    row!("move" 3 WRITE_FAST, Keys::FIRST, relocate::move_, "key db";
+    row!(Generic "move" 3 WRITE_FAST, Keys::FIRST, relocate::move_, "key db";
         "1.0.0" "O(1)" "Moves a key to another database."),
     Row::data("object", -2, Flags::CONTAINER, Keys::None, object::help).doc(Group::Generic, "2.2.3", "", "Answers what is known of a value's representation."),
-    row!("object|encoding" 3 READ, Keys::range(2, 2, 1), object::encoding, "key";
+    row!(Generic "object|encoding" 3 READ, Keys::range(2, 2, 1), object::encoding, "key";
         "2.2.3" "O(1)" "Answers how a value is represented."),
-    row!("object|freq" 3 READ, Keys::range(2, 2, 1), object::freq, "key";
+    row!(Generic "object|freq" 3 READ, Keys::range(2, 2, 1), object::freq, "key";
         "4.0.0" "O(1)" "Answers how often a value is used."),
-    row!("object|help" 2 Flags::LOADING | Flags::STALE, Keys::None, object::help, "";
+    row!(Generic "object|help" 2 Flags::LOADING | Flags::STALE, Keys::None, object::help, "";
         "6.2.0" "O(1)" "Answers how OBJECT is used."),
-    row!("object|idletime" 3 READ, Keys::range(2, 2, 1), object::idletime, "key";
+    row!(Generic "object|idletime" 3 READ, Keys::range(2, 2, 1), object::idletime, "key";
         "2.2.3" "O(1)" "Answers how long a value was not used."),
-    row!("object|refcount" 3 READ, Keys::range(2, 2, 1), object::refcount, "key";
+    row!(Generic "object|refcount" 3 READ, Keys::range(2, 2, 1), object::refcount, "key";
         "2.2.3" "O(1)" "Answers how many refer to a value."),
-    row!("persist" 2 WRITE_FAST, Keys::FIRST, expire::persist, "key";
+    row!(Generic "persist" 2 WRITE_FAST, Keys::FIRST, expire::persist, "key";
         "2.2.0" "O(1)" "Removes the deadline of a key."),
-    row!("pexpire" -3 WRITE_FAST, Keys::FIRST, expire::pexpire, "key milliseconds condition:[NX | XX | GT | LT]";
+    row!(Generic "pexpire" -3 WRITE_FAST, Keys::FIRST, expire::pexpire, "key milliseconds condition:[NX | XX | GT | LT]";
         "2.6.0" "O(1)" "Sets the time to live of a key, in milliseconds."),
-    row!("pexpireat" -3 WRITE_FAST, Keys::FIRST, expire::pexpireat,
+    row!(Generic "pexpireat" -3 WRITE_FAST, Keys::FIRST, expire::pexpireat,
         "key unix-time-milliseconds condition:[NX | XX | GT | LT]";
         "2.6.0" "O(1)" "Sets the deadline of a key, in milliseconds since the epoch."),
-    row!("pexpiretime" 2 READ_FAST, Keys::FIRST, expire::pexpiretime, "key";
+    row!(Generic "pexpiretime" 2 READ_FAST, Keys::FIRST, expire::pexpiretime, "key";
         "7.0.0" "O(1)" "Answers the deadline of a key, in milliseconds since the epoch."),
-    row!("pttl" 2 READ_FAST, Keys::FIRST, expire::pttl, "key";
+    row!(Generic "pttl" 2 READ_FAST, Keys::FIRST, expire::pttl, "key";
         "2.6.0" "O(1)" "Answers the time to live of a key, in milliseconds."),
-    row!("randomkey" 1 READ, Keys::None, list::randomkey, "";
+    row!(Generic "randomkey" 1 READ, Keys::None, list::randomkey, "";
         "1.0.0" "O(1)" "Answers a random key."),
-    row!("rename" 3 Flags::WRITE, Keys::range(1, 2, 1), relocate::rename, "key newkey";
+    row!(Generic "rename" 3 Flags::WRITE, Keys::range(1, 2, 1), relocate::rename, "key newkey";
         "1.0.0" "O(1)" "Gives a key another name, replacing the key of that name."),
-    row!("renamenx" 3 WRITE_FAST, Keys::range(1, 2, 1), relocate::renamenx, "key newkey";
+    row!(Generic "renamenx" 3 WRITE_FAST, Keys::range(1, 2, 1), relocate::renamenx, "key newkey";
         "1.0.0" "O(1)" "Gives a key another name, if no key has it."),
-    row!("scan" -2 READ, Keys::None, list::scan, "cursor [MATCH pattern] [COUNT count] [TYPE type]";
+    row!(Generic "scan" -2 READ, Keys::None, list::scan, "cursor [MATCH pattern] [COUNT count] [TYPE type]";
         "2.8.0" "O(1) a call, O(N) for a whole iteration" "Iterates over the keys of a database."),
-    row!("touch" -2 READ_FAST, Keys::ALL, whole::touch, "key...";
+    row!(Generic "touch" -2 READ_FAST, Keys::ALL, whole::touch, "key...";
         "3.2.1" "O(N) by the keys" "Counts how many of the keys exist, and notes that they were used."),
-    row!("ttl" 2 READ_FAST, Keys::FIRST, expire::ttl, "key";
+    row!(Generic "ttl" 2 READ_FAST, Keys::FIRST, expire::ttl, "key";
         "1.0.0" "O(1)" "Answers the time to live of a key, in seconds."),
-    row!("type" 2 READ_FAST, Keys::FIRST, whole::type_, "key";
+    row!(Generic "type" 2 READ_FAST, Keys::FIRST, whole::type_, "key";
         "1.0.0" "O(1)" "Answers the type of the value of a key."),
-    row!("unlink" -2 WRITE_FAST, Keys::ALL, whole::del, "key...";
+    row!(Generic "unlink" -2 WRITE_FAST, Keys::ALL, whole::del, "key...";
         "4.0.0" "O(N) by the keys" "Deletes keys; large values are freed in the background."),
-    row!(Group::Server, "dbsize" 1 READ_FAST | KEYSPACE, Keys::None, databases::dbsize, "";
+    row!(Server "dbsize" 1 READ_FAST | KEYSPACE, Keys::None, databases::dbsize, "";
         "1.0.0" "O(1)" "Answers how many keys the database has."),
-    row!(Group::Server, "flushall" -1 Flags::WRITE | DANGEROUS_KEYSPACE, Keys::None, databases::flushall,
+    row!(Server "flushall" -1 Flags::WRITE | DANGEROUS_KEYSPACE, Keys::None, databases::flushall,
         "flush-type:[ASYNC | SYNC]";
         "1.0.0" "O(N) by all keys" "Removes all keys of all databases."),
-    row!(Group::Server, "flushdb" -1 Flags::WRITE | DANGEROUS_KEYSPACE, Keys::None, databases::flushdb,
+    row!(Server "flushdb" -1 Flags::WRITE | DANGEROUS_KEYSPACE, Keys::None, databases::flushdb,
         "flush-type:[ASYNC | SYNC]";
         "1.0.0" "O(N) by the keys of the database" "Removes all keys of the database."),
-    row!(Group::Server, "memory|usage" -3 READ, Keys::range(2, 2, 1), memory::usage, "key [SAMPLES count]";
+    row!(Server "memory|usage" -3 READ, Keys::range(2, 2, 1), memory::usage, "key [SAMPLES count]";
         "4.0.0" "O(1)" "Answers how much memory a key takes with its value."),
-    row!(Group::Server, "swapdb" 3 WRITE_FAST | DANGEROUS_KEYSPACE, Keys::None, databases::swapdb, "index1 index2";
+    row!(Server "swapdb" 3 WRITE_FAST | DANGEROUS_KEYSPACE, Keys::None, databases::swapdb, "index1 index2";
         "4.0.0" "O(1)" "Swaps the contents of two databases."),
 ];
 

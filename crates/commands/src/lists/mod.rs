@@ -8,7 +8,7 @@ mod tests;
 use keyspace::List;
 
 use crate::CommandError;
-use crate::command::{Flags, Group, Keys, Row};
+use crate::command::{Flags, Group, Keys, Row, row};
 use crate::parse::is;
 
 const READ: u32 = Flags::READONLY;
@@ -16,50 +16,42 @@ const WRITE: u32 = Flags::WRITE | Flags::DENYOOM;
 const FAST: u32 = Flags::FAST;
 const COUNTED: Keys = Keys::Numkeys { count_at: 1, destination: false };
 
-/// A row of this group.
-macro_rules! row {
-    ($name:literal $arity:literal $flags:expr, $keys:expr, $run:expr, $syntax:literal;
-     $since:literal $cost:literal $summary:literal) => {
-        Row::data($name, $arity, $flags, $keys, $run).doc(Group::List, $since, $cost, $summary).takes($syntax)
-    };
-}
-
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
-    row!("lindex" 3 READ, Keys::FIRST, inside::lindex, "key index";
+    row!(List "lindex" 3 READ, Keys::FIRST, inside::lindex, "key index";
         "1.0.0" "O(N) by the distance from the nearer end" "Answers the element of a list at an index."),
-    row!("linsert" 5 WRITE, Keys::FIRST, inside::linsert, "key where:(BEFORE | AFTER) pivot element";
+    row!(List "linsert" 5 WRITE, Keys::FIRST, inside::linsert, "key where:(BEFORE | AFTER) pivot element";
         "2.2.0" "O(N) by the elements before the pivot" "Inserts an element before or after another one of a list."),
-    row!("llen" 2 READ | FAST, Keys::FIRST, inside::llen, "key";
+    row!(List "llen" 2 READ | FAST, Keys::FIRST, inside::llen, "key";
         "1.0.0" "O(1)" "Answers the length of a list."),
-    row!("lmove" 5 WRITE, Keys::range(1, 2, 1), ends::lmove,
+    row!(List "lmove" 5 WRITE, Keys::range(1, 2, 1), ends::lmove,
         "source destination wherefrom:(LEFT | RIGHT) whereto:(LEFT | RIGHT)";
         "6.2.0" "O(1)" "Moves an element from an end of a list to an end of a list."),
-    row!("lmpop" -4 Flags::WRITE, COUNTED, ends::lmpop, "numkeys key... where:(LEFT | RIGHT) [COUNT count]";
+    row!(List "lmpop" -4 Flags::WRITE, COUNTED, ends::lmpop, "numkeys key... where:(LEFT | RIGHT) [COUNT count]";
         "7.0.0" "O(N+M) by the keys and the elements answered" "Takes elements off the first list that there is."),
-    row!("lpop" -2 Flags::WRITE | FAST, Keys::FIRST, ends::lpop, "key [count]";
+    row!(List "lpop" -2 Flags::WRITE | FAST, Keys::FIRST, ends::lpop, "key [count]";
         "1.0.0" "O(N) by the elements answered" "Takes elements off the start of a list."),
-    row!("lpos" -3 READ, Keys::FIRST, inside::lpos, "key element [RANK rank] [COUNT num-matches] [MAXLEN len]";
+    row!(List "lpos" -3 READ, Keys::FIRST, inside::lpos, "key element [RANK rank] [COUNT num-matches] [MAXLEN len]";
         "6.0.6" "O(N) by the elements compared" "Answers where elements of a value stand in a list."),
-    row!("lpush" -3 WRITE | FAST, Keys::FIRST, ends::lpush, "key element...";
+    row!(List "lpush" -3 WRITE | FAST, Keys::FIRST, ends::lpush, "key element...";
         "1.0.0" "O(N) by the elements given" "Prepends elements to a list, which is made if there is none."),
-    row!("lpushx" -3 WRITE | FAST, Keys::FIRST, ends::lpushx, "key element...";
+    row!(List "lpushx" -3 WRITE | FAST, Keys::FIRST, ends::lpushx, "key element...";
         "2.2.0" "O(N) by the elements given" "Prepends elements to a list, if there is one."),
-    row!("lrange" 4 READ, Keys::FIRST, inside::lrange, "key start stop";
+    row!(List "lrange" 4 READ, Keys::FIRST, inside::lrange, "key start stop";
         "1.0.0" "O(S+N) by the distance from the nearer end and the elements answered" "Answers a range of a list."),
-    row!("lrem" 4 Flags::WRITE, Keys::FIRST, inside::lrem, "key count element";
+    row!(List "lrem" 4 Flags::WRITE, Keys::FIRST, inside::lrem, "key count element";
         "1.0.0" "O(N) by the length of the list" "Removes elements of a value from a list."),
-    row!("lset" 4 WRITE, Keys::FIRST, inside::lset, "key index element";
+    row!(List "lset" 4 WRITE, Keys::FIRST, inside::lset, "key index element";
         "1.0.0" "O(N) by the distance from the nearer end" "Replaces the element of a list at an index."),
-    row!("ltrim" 4 Flags::WRITE, Keys::FIRST, inside::ltrim, "key start stop";
+    row!(List "ltrim" 4 Flags::WRITE, Keys::FIRST, inside::ltrim, "key start stop";
         "1.0.0" "O(N) by the elements removed" "Removes all of a list but a range."),
-    row!("rpop" -2 Flags::WRITE | FAST, Keys::FIRST, ends::rpop, "key [count]";
+    row!(List "rpop" -2 Flags::WRITE | FAST, Keys::FIRST, ends::rpop, "key [count]";
         "1.0.0" "O(N) by the elements answered" "Takes elements off the end of a list."),
-    row!("rpoplpush" 3 WRITE, Keys::range(1, 2, 1), ends::rpoplpush, "source destination";
+    row!(List "rpoplpush" 3 WRITE, Keys::range(1, 2, 1), ends::rpoplpush, "source destination";
         "1.2.0" "O(1)" "Moves the last element of a list to the start of a list."),
-    row!("rpush" -3 WRITE | FAST, Keys::FIRST, ends::rpush, "key element...";
+    row!(List "rpush" -3 WRITE | FAST, Keys::FIRST, ends::rpush, "key element...";
         "1.0.0" "O(N) by the elements given" "Appends elements to a list, which is made if there is none."),
-    row!("rpushx" -3 WRITE | FAST, Keys::FIRST, ends::rpushx, "key element...";
+    row!(List "rpushx" -3 WRITE | FAST, Keys::FIRST, ends::rpushx, "key element...";
         "2.2.0" "O(N) by the elements given" "Appends elements to a list, if there is one."),
 ];
 

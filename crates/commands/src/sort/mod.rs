@@ -12,7 +12,7 @@ use std::ops::Range;
 use keyspace::{Elem, IntBuf, List, Value, ValueRef};
 use resp_codec::Args;
 
-use crate::command::{Flags, Group, Keys, Row};
+use crate::command::{Flags, Group, Keys, Row, row};
 use crate::elems::{bulk_or_null, effect_of_elems, put_result};
 use crate::{CommandError, Ctx, Store};
 use options::Options;
@@ -21,22 +21,14 @@ use weights::{Texts, Weights};
 const READ: u32 = Flags::READONLY | Flags::DANGEROUS | Flags::SORTS;
 const WRITE: u32 = Flags::WRITE | Flags::DENYOOM | Flags::DANGEROUS | Flags::SORTS;
 
-/// A row of this group.
-macro_rules! row {
-    ($name:literal $arity:literal $flags:expr, $keys:expr, $run:path, $syntax:literal;
-     $since:literal $cost:literal $summary:literal) => {
-        Row::data($name, $arity, $flags, $keys, $run).doc(Group::Generic, $since, $cost, $summary).takes($syntax)
-    };
-}
-
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
-    row!("sort" -2 WRITE, Keys::Sort { stores: true }, sort,
+    row!(Generic "sort" -2 WRITE, Keys::Sort { stores: true }, sort,
         "key [BY by-pattern:<pattern>@1] [LIMIT offset count] [GET get-pattern:<pattern>@1]... order:[ASC | DESC] \
             [sorting:ALPHA] [STORE destination@2]";
         "1.0.0" "O(N+M*log(M)) by the elements, and those answered"
         "Answers the elements of a list, a set or a sorted set in order, or stores them."),
-    row!("sort_ro" -2 READ, Keys::Sort { stores: false }, sort_ro,
+    row!(Generic "sort_ro" -2 READ, Keys::Sort { stores: false }, sort_ro,
         "key [BY by-pattern:<pattern>@1] [LIMIT offset count] [GET get-pattern:<pattern>@1]... order:[ASC | DESC] \
             [sorting:ALPHA]";
         "7.0.0" "O(N+M*log(M)) by the elements, and those answered"

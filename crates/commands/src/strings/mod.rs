@@ -6,70 +6,62 @@ mod parts;
 mod read;
 mod set;
 
-use crate::command::{Flags, Group, Keys, Row};
+use crate::command::{Flags, Group, Keys, Row, row};
 
 const READ: u32 = Flags::READONLY;
 const READ_FAST: u32 = Flags::READONLY | Flags::FAST;
 const WRITE: u32 = Flags::WRITE | Flags::DENYOOM;
 const WRITE_FAST: u32 = Flags::WRITE | Flags::DENYOOM | Flags::FAST;
 
-/// A row of this group.
-macro_rules! row {
-    ($name:literal $arity:literal $flags:expr, $keys:expr, $run:path, $syntax:literal;
-     $since:literal $cost:literal $summary:literal) => {
-        Row::data($name, $arity, $flags, $keys, $run).doc(Group::String, $since, $cost, $summary).takes($syntax)
-    };
-}
-
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
-    row!("append" 3 WRITE_FAST, Keys::FIRST, parts::append, "key value";
+    row!(String "append" 3 WRITE_FAST, Keys::FIRST, parts::append, "key value";
         "2.0.0" "O(1) amortized" "Appends to a string, which is made if there is none."),
-    row!("decr" 2 WRITE_FAST, Keys::FIRST, counters::decr, "key";
+    row!(String "decr" 2 WRITE_FAST, Keys::FIRST, counters::decr, "key";
         "1.0.0" "O(1)" "Subtracts one from a counter; a missing one counts as 0."),
-    row!("decrby" 3 WRITE_FAST, Keys::FIRST, counters::decrby, "key decrement";
+    row!(String "decrby" 3 WRITE_FAST, Keys::FIRST, counters::decrby, "key decrement";
         "1.0.0" "O(1)" "Subtracts an integer from a counter; a missing one counts as 0."),
-    row!("get" 2 READ_FAST, Keys::FIRST, read::get, "key";
+    row!(String "get" 2 READ_FAST, Keys::FIRST, read::get, "key";
         "1.0.0" "O(1)" "Answers a string."),
-    row!("getdel" 2 Flags::WRITE | Flags::FAST, Keys::FIRST, read::getdel, "key";
+    row!(String "getdel" 2 Flags::WRITE | Flags::FAST, Keys::FIRST, read::getdel, "key";
         "6.2.0" "O(1)" "Answers a string and deletes its key."),
-    row!("getex" -2 Flags::WRITE | Flags::FAST, Keys::FIRST, read::getex,
+    row!(String "getex" -2 Flags::WRITE | Flags::FAST, Keys::FIRST, read::getex,
         "key expiration:[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]";
         "6.2.0" "O(1)" "Answers a string and sets or removes its deadline."),
-    row!("getrange" 4 READ, Keys::FIRST, parts::getrange, "key start end";
+    row!(String "getrange" 4 READ, Keys::FIRST, parts::getrange, "key start end";
         "2.4.0" "O(N) by the length of the answer" "Answers a part of a string."),
-    row!("getset" 3 WRITE_FAST, Keys::FIRST, set::getset, "key value";
+    row!(String "getset" 3 WRITE_FAST, Keys::FIRST, set::getset, "key value";
         "1.0.0" "O(1)" "Answers a string and replaces it."),
-    row!("incr" 2 WRITE_FAST, Keys::FIRST, counters::incr, "key";
+    row!(String "incr" 2 WRITE_FAST, Keys::FIRST, counters::incr, "key";
         "1.0.0" "O(1)" "Adds one to a counter; a missing one counts as 0."),
-    row!("incrby" 3 WRITE_FAST, Keys::FIRST, counters::incrby, "key increment";
+    row!(String "incrby" 3 WRITE_FAST, Keys::FIRST, counters::incrby, "key increment";
         "1.0.0" "O(1)" "Adds an integer to a counter; a missing one counts as 0."),
-    row!("incrbyfloat" 3 WRITE_FAST, Keys::FIRST, counters::incrbyfloat, "key increment:double";
+    row!(String "incrbyfloat" 3 WRITE_FAST, Keys::FIRST, counters::incrbyfloat, "key increment:double";
         "2.6.0" "O(1)" "Adds a number to a number stored as a string; a missing one counts as 0."),
-    row!("lcs" -3 READ, Keys::range(1, 2, 1), lcs::lcs,
+    row!(String "lcs" -3 READ, Keys::range(1, 2, 1), lcs::lcs,
         "key1 key2@0 [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]";
         "7.0.0" "O(N*M) by the lengths of both strings, 64 steps at a time"
         "Finds the longest common subsequence of two strings."),
-    row!("mget" -2 READ_FAST, Keys::ALL, read::mget, "key...";
+    row!(String "mget" -2 READ_FAST, Keys::ALL, read::mget, "key...";
         "1.0.0" "O(N) by the keys" "Answers several strings at once."),
-    row!("mset" -3 WRITE, Keys::range(1, -1, 2), set::mset, "data:(key value)...";
+    row!(String "mset" -3 WRITE, Keys::range(1, -1, 2), set::mset, "data:(key value)...";
         "1.0.1" "O(N) by the keys" "Sets several strings at once."),
-    row!("msetnx" -3 WRITE, Keys::range(1, -1, 2), set::msetnx, "data:(key value)...";
+    row!(String "msetnx" -3 WRITE, Keys::range(1, -1, 2), set::msetnx, "data:(key value)...";
         "1.0.1" "O(N) by the keys" "Sets several strings at once, if none of the keys exists."),
-    row!("psetex" 4 WRITE, Keys::FIRST, set::psetex, "key milliseconds value";
+    row!(String "psetex" 4 WRITE, Keys::FIRST, set::psetex, "key milliseconds value";
         "2.6.0" "O(1)" "Sets a string with a time to live in milliseconds."),
-    row!("set" -3 WRITE, Keys::FIRST, set::set,
+    row!(String "set" -3 WRITE, Keys::FIRST, set::set,
         "key value condition:[NX | XX] [GET] expiration:[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]";
         "1.0.0" "O(1)" "Sets a string, whatever the key held; options set conditions and a deadline."),
-    row!("setex" 4 WRITE, Keys::FIRST, set::setex, "key seconds value";
+    row!(String "setex" 4 WRITE, Keys::FIRST, set::setex, "key seconds value";
         "2.0.0" "O(1)" "Sets a string with a time to live in seconds."),
-    row!("setnx" 3 WRITE_FAST, Keys::FIRST, set::setnx, "key value";
+    row!(String "setnx" 3 WRITE_FAST, Keys::FIRST, set::setnx, "key value";
         "1.0.0" "O(1)" "Sets a string if the key does not exist."),
-    row!("setrange" 4 WRITE, Keys::FIRST, parts::setrange, "key offset value";
+    row!(String "setrange" 4 WRITE, Keys::FIRST, parts::setrange, "key offset value";
         "2.2.0" "O(N) by the length of the value" "Overwrites a part of a string, filling a gap with zero bytes."),
-    row!("strlen" 2 READ_FAST, Keys::FIRST, read::strlen, "key";
+    row!(String "strlen" 2 READ_FAST, Keys::FIRST, read::strlen, "key";
         "2.2.0" "O(1)" "Answers the length of a string."),
-    row!("substr" 4 READ, Keys::FIRST, parts::getrange, "key start end";
+    row!(String "substr" 4 READ, Keys::FIRST, parts::getrange, "key start end";
         "1.0.0" "O(N) by the length of the answer" "Answers a part of a string; an old name of GETRANGE."),
 ];
 

@@ -10,7 +10,7 @@ mod scored;
 #[cfg(test)]
 mod tests;
 
-use crate::command::{Flags, Group, Keys, Row};
+use crate::command::{Flags, Group, Keys, Row, row};
 
 const READ: u32 = Flags::READONLY;
 const WRITE: u32 = Flags::WRITE | Flags::DENYOOM;
@@ -19,87 +19,79 @@ const FAST: u32 = Flags::FAST;
 const COUNTED: Keys = Keys::Numkeys { count_at: 1, destination: false };
 const STORED: Keys = Keys::Numkeys { count_at: 2, destination: true };
 
-/// A row of this group.
-macro_rules! row {
-    ($name:literal $arity:literal $flags:expr, $keys:expr, $run:expr, $syntax:literal;
-     $since:literal $cost:literal $summary:literal) => {
-        Row::data($name, $arity, $flags, $keys, $run).doc(Group::SortedSet, $since, $cost, $summary).takes($syntax)
-    };
-}
-
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
-    row!("zadd" -4 WRITE | FAST, Keys::FIRST, add::zadd,
+    row!(SortedSet "zadd" -4 WRITE | FAST, Keys::FIRST, add::zadd,
         "key condition:[NX | XX] comparison:[GT | LT] [change:CH] [increment:INCR] data:(score member)...";
         "1.2.0" "O(log(N)) for each member given" "Adds members to a sorted set or changes their scores."),
-    row!("zcard" 2 READ | FAST, Keys::FIRST, members::zcard, "key";
+    row!(SortedSet "zcard" 2 READ | FAST, Keys::FIRST, members::zcard, "key";
         "1.2.0" "O(1)" "Answers the number of members of a sorted set."),
-    row!("zcount" 4 READ | FAST, Keys::FIRST, range::zcount, "key min:double max:double";
+    row!(SortedSet "zcount" 4 READ | FAST, Keys::FIRST, range::zcount, "key min:double max:double";
         "2.0.0" "O(log(N))" "Answers how many members have scores within a range."),
-    row!("zdiff" -3 READ, COUNTED, algebra::zdiff, "numkeys key... [WITHSCORES]";
+    row!(SortedSet "zdiff" -3 READ, COUNTED, algebra::zdiff, "numkeys key... [WITHSCORES]";
         "6.2.0" "O(N) by the members of all sorted sets" "Answers the members of the first sorted set that no other has."),
-    row!("zdiffstore" -4 WRITE, STORED, algebra::zdiffstore, "destination numkeys key...";
+    row!(SortedSet "zdiffstore" -4 WRITE, STORED, algebra::zdiffstore, "destination numkeys key...";
         "6.2.0" "O(N) by the members of all sorted sets" "Stores the members of the first sorted set that no other has."),
-    row!("zincrby" 4 WRITE | FAST, Keys::FIRST, add::zincrby, "key increment member";
+    row!(SortedSet "zincrby" 4 WRITE | FAST, Keys::FIRST, add::zincrby, "key increment member";
         "1.2.0" "O(log(N))" "Adds to the score of a member; a missing one counts as 0."),
-    row!("zinter" -3 READ, COUNTED, algebra::zinter,
+    row!(SortedSet "zinter" -3 READ, COUNTED, algebra::zinter,
         "numkeys key... [WEIGHTS weight...] [AGGREGATE (SUM | MIN | MAX)] [WITHSCORES]";
         "6.2.0" "O(N*K)+O(M*log(M)) by the smallest sorted set, their number and the result" "Answers the members that all sorted sets have."),
-    row!("zintercard" -3 READ, COUNTED, algebra::zintercard, "numkeys key... [LIMIT limit]";
+    row!(SortedSet "zintercard" -3 READ, COUNTED, algebra::zintercard, "numkeys key... [LIMIT limit]";
         "7.0.0" "O(N*K) by the smallest sorted set and their number" "Answers how many members all sorted sets have."),
-    row!("zinterstore" -4 WRITE, STORED, algebra::zinterstore,
+    row!(SortedSet "zinterstore" -4 WRITE, STORED, algebra::zinterstore,
         "destination numkeys key... [WEIGHTS weight...] [AGGREGATE (SUM | MIN | MAX)]";
         "2.0.0" "O(N*K)+O(M*log(M)) by the smallest sorted set, their number and the result" "Stores the members that all sorted sets have."),
-    row!("zlexcount" 4 READ | FAST, Keys::FIRST, range::zlexcount, "key min max";
+    row!(SortedSet "zlexcount" 4 READ | FAST, Keys::FIRST, range::zlexcount, "key min max";
         "2.8.9" "O(log(N))" "Answers how many members lie within a range of members."),
-    row!("zmpop" -4 REMOVE, COUNTED, pop::zmpop, "numkeys key... where:(MIN | MAX) [COUNT count]";
+    row!(SortedSet "zmpop" -4 REMOVE, COUNTED, pop::zmpop, "numkeys key... where:(MIN | MAX) [COUNT count]";
         "7.0.0" "O(K)+O(M*log(N)) by the keys and the members answered" "Takes members with the lowest or highest scores out of the first sorted set that there is."),
-    row!("zmscore" -3 READ | FAST, Keys::FIRST, members::zmscore, "key member...";
+    row!(SortedSet "zmscore" -3 READ | FAST, Keys::FIRST, members::zmscore, "key member...";
         "6.2.0" "O(N) by the members given" "Answers the scores of several members."),
-    row!("zpopmax" -2 REMOVE | FAST, Keys::FIRST, pop::zpopmax, "key [count]";
+    row!(SortedSet "zpopmax" -2 REMOVE | FAST, Keys::FIRST, pop::zpopmax, "key [count]";
         "5.0.0" "O(log(N)) for each member answered" "Takes the members with the highest scores out of a sorted set."),
-    row!("zpopmin" -2 REMOVE | FAST, Keys::FIRST, pop::zpopmin, "key [count]";
+    row!(SortedSet "zpopmin" -2 REMOVE | FAST, Keys::FIRST, pop::zpopmin, "key [count]";
         "5.0.0" "O(log(N)) for each member answered" "Takes the members with the lowest scores out of a sorted set."),
-    row!("zrandmember" -2 READ, Keys::FIRST, members::zrandmember, "key options:[count [WITHSCORES]]";
+    row!(SortedSet "zrandmember" -2 READ, Keys::FIRST, members::zrandmember, "key options:[count [WITHSCORES]]";
         "6.2.0" "O(N) by the members answered" "Answers random members of a sorted set, with their scores if asked."),
-    row!("zrange" -4 READ, Keys::FIRST, range::zrange,
+    row!(SortedSet "zrange" -4 READ, Keys::FIRST, range::zrange,
         "key start:string stop:string sortby:[BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]";
         "1.2.0" "O(log(N)+M) by the members answered" "Answers a range of a sorted set by rank, score or member."),
-    row!("zrangebylex" -4 READ, Keys::FIRST, range::zrangebylex, "key min max [LIMIT offset count]";
+    row!(SortedSet "zrangebylex" -4 READ, Keys::FIRST, range::zrangebylex, "key min max [LIMIT offset count]";
         "2.8.9" "O(log(N)+M) by the members answered" "Answers the members within a range of members."),
-    row!("zrangebyscore" -4 READ, Keys::FIRST, range::zrangebyscore,
+    row!(SortedSet "zrangebyscore" -4 READ, Keys::FIRST, range::zrangebyscore,
         "key min:double max:double [WITHSCORES] [LIMIT offset count]";
         "1.0.5" "O(log(N)+M) by the members answered" "Answers the members with scores within a range."),
-    row!("zrangestore" -5 WRITE, Keys::range(1, 2, 1), range::zrangestore,
+    row!(SortedSet "zrangestore" -5 WRITE, Keys::range(1, 2, 1), range::zrangestore,
         "dst src min max sortby:[BYSCORE | BYLEX] [REV] [LIMIT offset count]";
         "6.2.0" "O(log(N)+M) by the members stored" "Stores a range of a sorted set."),
-    row!("zrank" -3 READ | FAST, Keys::FIRST, members::zrank, "key member [WITHSCORE]";
+    row!(SortedSet "zrank" -3 READ | FAST, Keys::FIRST, members::zrank, "key member [WITHSCORE]";
         "2.0.0" "O(log(N))" "Answers the place of a member in ascending order."),
-    row!("zrem" -3 REMOVE | FAST, Keys::FIRST, members::zrem, "key member...";
+    row!(SortedSet "zrem" -3 REMOVE | FAST, Keys::FIRST, members::zrem, "key member...";
         "1.2.0" "O(log(N)) for each member given" "Removes members from a sorted set."),
-    row!("zremrangebylex" 4 REMOVE, Keys::FIRST, range::zremrangebylex, "key min max";
+    row!(SortedSet "zremrangebylex" 4 REMOVE, Keys::FIRST, range::zremrangebylex, "key min max";
         "2.8.9" "O(log(N)+M) by the members removed" "Removes the members within a range of members."),
-    row!("zremrangebyrank" 4 REMOVE, Keys::FIRST, range::zremrangebyrank, "key start stop";
+    row!(SortedSet "zremrangebyrank" 4 REMOVE, Keys::FIRST, range::zremrangebyrank, "key start stop";
         "2.0.0" "O(log(N)+M) by the members removed" "Removes the members within a range of ranks."),
-    row!("zremrangebyscore" 4 REMOVE, Keys::FIRST, range::zremrangebyscore, "key min:double max:double";
+    row!(SortedSet "zremrangebyscore" 4 REMOVE, Keys::FIRST, range::zremrangebyscore, "key min:double max:double";
         "1.2.0" "O(log(N)+M) by the members removed" "Removes the members with scores within a range."),
-    row!("zrevrange" -4 READ, Keys::FIRST, range::zrevrange, "key start stop [WITHSCORES]";
+    row!(SortedSet "zrevrange" -4 READ, Keys::FIRST, range::zrevrange, "key start stop [WITHSCORES]";
         "1.2.0" "O(log(N)+M) by the members answered" "Answers a range of a sorted set by rank in descending order."),
-    row!("zrevrangebylex" -4 READ, Keys::FIRST, range::zrevrangebylex, "key max min [LIMIT offset count]";
+    row!(SortedSet "zrevrangebylex" -4 READ, Keys::FIRST, range::zrevrangebylex, "key max min [LIMIT offset count]";
         "2.8.9" "O(log(N)+M) by the members answered" "Answers the members within a range of members in descending order."),
-    row!("zrevrangebyscore" -4 READ, Keys::FIRST, range::zrevrangebyscore,
+    row!(SortedSet "zrevrangebyscore" -4 READ, Keys::FIRST, range::zrevrangebyscore,
         "key max:double min:double [WITHSCORES] [LIMIT offset count]";
         "2.2.0" "O(log(N)+M) by the members answered" "Answers the members with scores within a range in descending order."),
-    row!("zrevrank" -3 READ | FAST, Keys::FIRST, members::zrevrank, "key member [WITHSCORE]";
+    row!(SortedSet "zrevrank" -3 READ | FAST, Keys::FIRST, members::zrevrank, "key member [WITHSCORE]";
         "2.0.0" "O(log(N))" "Answers the place of a member in descending order."),
-    row!("zscan" -3 READ, Keys::FIRST, members::zscan, "key cursor [MATCH pattern] [COUNT count]";
+    row!(SortedSet "zscan" -3 READ, Keys::FIRST, members::zscan, "key cursor [MATCH pattern] [COUNT count]";
         "2.8.0" "O(1) a call, O(N) by the members for all" "Iterates over the members of a sorted set with their scores."),
-    row!("zscore" 3 READ | FAST, Keys::FIRST, members::zscore, "key member";
+    row!(SortedSet "zscore" 3 READ | FAST, Keys::FIRST, members::zscore, "key member";
         "1.2.0" "O(1)" "Answers the score of a member."),
-    row!("zunion" -3 READ, COUNTED, algebra::zunion,
+    row!(SortedSet "zunion" -3 READ, COUNTED, algebra::zunion,
         "numkeys key... [WEIGHTS weight...] [AGGREGATE (SUM | MIN | MAX)] [WITHSCORES]";
         "6.2.0" "O(N)+O(M*log(M)) by the members of all sorted sets and the result" "Answers the members that any of the sorted sets has."),
-    row!("zunionstore" -4 WRITE, STORED, algebra::zunionstore,
+    row!(SortedSet "zunionstore" -4 WRITE, STORED, algebra::zunionstore,
         "destination numkeys key... [WEIGHTS weight...] [AGGREGATE (SUM | MIN | MAX)]";
         "2.0.0" "O(N)+O(M*log(M)) by the members of all sorted sets and the result" "Stores the members that any of the sorted sets has."),
 ];
