@@ -6,22 +6,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use testkit::binary::{Build, build, workspace_root};
+use testkit::binary::workspace_root;
 use testkit::dataset::{DEADLINE_TOLERANCE_MS, Difference};
 use testkit::mixed::Mixed;
-use testkit::{Client, Dataset, Info, Pipeline, ServerBuilder, compare, dump_dataset};
+use testkit::{Client, Dataset, Pipeline, ServerBuilder, compare, dump_dataset, wait_rewritten};
 
-use crate::suite::find_program;
+use crate::suite::{require_program, server_under_test};
 
-/// The server that reads our files. Debian's, so that everyone compares with the same one.
-const REFERENCE: &str = "redis-server";
+/// The server that reads our files and that ours is compared with. Debian's, so that everyone has the same one.
+pub(crate) const REFERENCE: &str = "redis-server";
 /// How many requests one workload makes.
 const REQUESTS: usize = 30_000;
-/// How long a rewrite may take.
-const REWRITE_BOUND: Duration = Duration::from_secs(60);
 
 /// What is asked of the comparison.
 #[derive(Clone, Debug, clap::Args)]
@@ -48,11 +46,8 @@ impl Default for Options {
 /// # Errors
 /// If the datasets differ, or either server fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let reference = find_program(REFERENCE).with_context(|| format!("{REFERENCE} is not installed"))?;
-    let server = match &options.server {
-        Some(path) => path.clone(),
-        None => build(&Build::default())?,
-    };
+    let reference = require_program(REFERENCE)?;
+    let server = server_under_test(options.server.as_deref())?;
     load_own_corpus(&reference)?;
     let first = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 48));
     for seed in first..first + options.rounds {
@@ -119,22 +114,6 @@ fn settled_dump(client: &mut Client) -> Result<Dataset> {
             return Ok(dataset);
         }
         std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-pub(crate) fn wait_rewritten(client: &mut Client) -> Result<()> {
-    let deadline = Instant::now() + REWRITE_BOUND;
-    loop {
-        let info = Info::fetch(client, "persistence")?;
-        let running = info.is_set("aof_rewrite_in_progress") || info.is_set("aof_rewrite_scheduled");
-        let switching = info.text("aof_rewrite_phase").is_some_and(|phase| phase != "idle");
-        if !running && !switching {
-            let status = info.text("aof_last_bgrewrite_status").context("aof_last_bgrewrite_status")?;
-            ensure!(status == "ok", "the rewrite ended with status {status}");
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "the rewrite did not end in {REWRITE_BOUND:?}");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

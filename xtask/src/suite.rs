@@ -4,7 +4,7 @@
 //! as it would otherwise be a check that silently never runs.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -187,6 +187,22 @@ fn cargo(arguments: &[&str], environment: &[(&str, OsString)]) -> Result<()> {
         bail!("cargo {}: {status}", arguments.join(" "));
     }
     Ok(())
+}
+
+/// The server under test: the one that was given, else ours, built.
+///
+/// # Errors
+/// If the build fails.
+pub(crate) fn server_under_test(given: Option<&Path>) -> Result<PathBuf> {
+    given.map_or_else(|| build(&Build::default()), |path| Ok(path.to_owned()))
+}
+
+/// Where a program stands in PATH that cannot be done without.
+///
+/// # Errors
+/// If it is not installed.
+pub(crate) fn require_program(name: &str) -> Result<PathBuf> {
+    find_program(name).with_context(|| format!("{name} is not installed"))
 }
 
 /// Where a program stands in PATH.

@@ -5,16 +5,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use testkit::binary::{Build, build};
-use testkit::{Info, ServerBuilder, ServerProcess};
+use testkit::{ServerBuilder, wait_rewritten};
+
+use crate::suite::server_under_test;
 
 /// What strace records.
 const CALLS: &str = "openat,write,writev,pwrite64,pwritev,fdatasync,fsync,rename,renameat,renameat2,sendto,sendmsg";
-/// How long a rewrite may take under strace.
-const REWRITE_BOUND: Duration = Duration::from_secs(60);
 
 /// What is asked of the traces.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -29,10 +28,7 @@ pub(crate) struct Options {
 /// # Errors
 /// If an order is violated, or strace or the server fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let server = match &options.server {
-        Some(path) => path.clone(),
-        None => build(&Build::default())?,
-    };
+    let server = server_under_test(options.server.as_deref())?;
     let always = record(&server, "always")?;
     check_reply_after_fsync(&always).context("always")?;
     check_file_is_durable_by_name(&always).context("start over a new directory")?;
@@ -99,26 +95,12 @@ fn record(server: &Path, policy: &str) -> Result<Trace> {
     let mut client = server.client()?;
     client.expect(&["SET", "first-key", "first-value"])?;
     client.expect(&["BGREWRITEAOF"])?;
-    wait_rewritten(&mut server)?;
+    wait_rewritten(&mut server.client()?)?;
     client.expect(&["SET", "second-key", "second-value"])?;
     let main = server.pid();
     let status = server.terminate(Duration::from_secs(20))?;
     ensure!(status.success(), "the server ended with {status}");
     Ok(Trace { calls: parse(&fs::read_to_string(&log)?), main })
-}
-
-fn wait_rewritten(server: &mut ServerProcess) -> Result<()> {
-    let mut client = server.client()?;
-    let deadline = Instant::now() + REWRITE_BOUND;
-    loop {
-        let info = Info::fetch(&mut client, "persistence")?;
-        let switching = info.text("aof_rewrite_phase").is_some_and(|phase| phase != "idle");
-        if !info.is_set("aof_rewrite_in_progress") && !switching {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "the rewrite did not end in {REWRITE_BOUND:?}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// Reads strace's output: whole calls, and the two halves of calls that others interrupted.

@@ -154,6 +154,11 @@ pub fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|&b| char::from(b)).collect()
 }
 
+/// The bytes of such a text; none if a character is no byte.
+pub fn bytes_of_latin1(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|c| u8::try_from(c).ok()).collect()
+}
+
 /// One way in which two datasets differ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
@@ -271,5 +276,8 @@ mod tests {
     #[test]
     fn every_byte_has_one_character() {
         assert_eq!(latin1(&[0, 0xff, b'a']), "\u{0}\u{ff}a");
+        let all: Vec<u8> = (0..=u8::MAX).collect();
+        assert_eq!(bytes_of_latin1(&latin1(&all)), Some(all));
+        assert_eq!(bytes_of_latin1("\u{100}"), None);
     }
 }

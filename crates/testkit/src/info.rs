@@ -2,9 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
 
 use crate::client::Client;
+
+/// How long a rewrite may take, under strace too.
+const REWRITE_BOUND: Duration = Duration::from_secs(60);
+
+/// Waits until no rewrite runs, is scheduled or switches files.
+///
+/// # Errors
+/// If that takes too long, the last rewrite failed, or the connection breaks.
+pub fn wait_rewritten(client: &mut Client) -> Result<()> {
+    let deadline = Instant::now() + REWRITE_BOUND;
+    loop {
+        let info = Info::fetch(client, "persistence")?;
+        let running = info.is_set("aof_rewrite_in_progress") || info.is_set("aof_rewrite_scheduled");
+        let switching = info.text("aof_rewrite_phase").is_some_and(|phase| phase != "idle");
+        if !running && !switching {
+            let status = info.text("aof_last_bgrewrite_status").context("aof_last_bgrewrite_status")?;
+            ensure!(status == "ok", "the rewrite ended with status {status}");
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "the rewrite did not end in {REWRITE_BOUND:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
 
 /// The fields of one INFO reply.
 #[derive(Clone, Debug, Default)]

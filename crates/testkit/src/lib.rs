@@ -18,6 +18,6 @@ pub mod workload;
 
 pub use client::{Client, Pipeline};
 pub use dataset::{Dataset, compare, dump_dataset};
-pub use info::Info;
+pub use info::{Info, wait_rewritten};
 pub use resp_codec::Value;
 pub use server::{ServerBuilder, ServerProcess};

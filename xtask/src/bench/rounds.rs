@@ -17,7 +17,7 @@ use super::figures::{Samples, float, geometric_mean};
 use super::record::{Section, Table};
 use super::subject::Subject;
 use super::workload::{Driver, Test};
-use crate::suite::find_program;
+use crate::suite::require_program;
 
 /// A pipeline of more than one request gets so many times the requests: each takes far less time.
 const PIPELINED_FACTOR: u64 = 8;
@@ -67,7 +67,7 @@ struct Running {
 /// # Errors
 /// If a server or redis-benchmark fails.
 pub(crate) fn measure(options: &Options, subjects: &[Subject]) -> Result<Section> {
-    let benchmark = find_program("redis-benchmark").context("redis-benchmark is not installed")?;
+    let benchmark = require_program("redis-benchmark")?;
     let tests = super::workload::select(&options.tests)?;
     let mut rows: Vec<Row> = Vec::new();
     for &pipeline in &options.pipeline {

@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use testkit::ServerBuilder;
-use testkit::binary::{Build, build, workspace_root};
+use testkit::binary::workspace_root;
 use testkit::ports::free_port;
 use testkit::server::kill_descendants;
 
 use self::install::Installed;
 use self::supervised::Supervised;
-use crate::suite::find_program;
+use crate::suite::{find_program, server_under_test};
 
 /// Where the scripts stand.
 const SCRIPTS: &str = "tests/clients";
@@ -52,10 +52,7 @@ pub(crate) struct Options {
 /// # Errors
 /// If a library cannot be installed, or a script fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let binary = match &options.server {
-        Some(path) => path.clone(),
-        None => build(&Build::default())?,
-    };
+    let binary = server_under_test(options.server.as_deref())?;
     let started = Instant::now();
     let installed = install::install(&workspace_root().join(SCRIPTS))?;
     let subject = Subject { binary, ours: options.server.is_none(), installed };

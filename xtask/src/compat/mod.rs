@@ -24,17 +24,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use testkit::binary::{Build, build};
 use testkit::{Info, ServerBuilder};
 
-use crate::suite::find_program;
+use crate::interop::REFERENCE;
+use crate::suite::{require_program, server_under_test};
 use judge::{Counts, Difference};
 use sequence::Sequence;
 use step::Step;
 use world::{Failure, Reference, World};
 
-/// The server that ours is compared with. Debian's, so that everyone compares with the same one.
-const REFERENCE: &str = "redis-server";
 /// About how many commands one sequence holds.
 const SEQUENCE: usize = 2_000;
 /// From how many commands on every command must have come up, and succeeded.
@@ -92,13 +90,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let reference = match &options.reference {
         Some(path) => path.clone(),
-        None => find_program(REFERENCE).with_context(|| format!("{REFERENCE} is not installed"))?,
+        None => require_program(REFERENCE)?,
     };
     let reference = identify(reference)?;
-    let server = match &options.server {
-        Some(path) => path.clone(),
-        None => build(&Build::default())?,
-    };
+    let server = server_under_test(options.server.as_deref())?;
     let first = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 48));
     let sequences = options.commands.div_ceil(SEQUENCE).max(1);
     println!("compat: with redis-server {}, {sequences} sequences from seed {first}", reference.version);

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
 use commands::Command;
 use commands::command::Keys;
+use resp_codec::inline;
 
 /// A request, with the command that it was drawn for.
 #[derive(Clone, Debug)]
@@ -38,28 +39,15 @@ impl Request {
         Some(Self { command: sub.unwrap_or(command), argv })
     }
 
-    /// Reads a line as it is printed: blanks separate words, double quotes hold any bytes, escaped.
+    /// Reads a line as it is printed.
     ///
     /// # Errors
-    /// If a quote is not closed, an escape is none, or no command has the name.
+    /// If it is not how a request is printed, or no command has the name.
     pub(super) fn parse(line: &str) -> Result<Self> {
-        let mut argv = Vec::new();
-        let mut rest = line.trim_start();
-        while !rest.is_empty() {
-            let (word, behind) = match rest.strip_prefix('"') {
-                Some(quoted) => {
-                    let end = closing_quote(quoted).context("a quote that is not closed")?;
-                    (unescape(&quoted[..end])?, &quoted[end + 1..])
-                }
-                None => {
-                    let end = rest.find(' ').unwrap_or(rest.len());
-                    (rest.as_bytes()[..end].to_vec(), &rest[end..])
-                }
-            };
-            argv.push(word);
-            rest = behind.trim_start();
-        }
-        Self::named(argv).context("no command of ours")
+        let argv = inline::split(line.as_bytes()).context("a quote that is not closed")?;
+        let request = Self::named(argv).context("no command of ours")?;
+        ensure!(request.to_string() == line, "it is printed otherwise: {request}");
+        Ok(request)
     }
 
     /// The key that it names first.
@@ -82,40 +70,6 @@ impl Request {
     pub(super) fn word(&self, at: usize) -> &[u8] {
         self.argv.get(at).map_or(&[], Vec::as_slice)
     }
-}
-
-/// Where the quote ends that was opened.
-fn closing_quote(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    text.bytes().position(|byte| {
-        let closes = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        closes
-    })
-}
-
-/// The bytes that were escaped as Rust escapes them.
-fn unescape(text: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        bytes.push(match rest.next() {
-            Some(b'n') => b'\n',
-            Some(b'r') => b'\r',
-            Some(b't') => b'\t',
-            Some(literal @ (b'"' | b'\'' | b'\\')) => literal,
-            Some(b'x') => {
-                let digits = [rest.next().unwrap_or_default(), rest.next().unwrap_or_default()];
-                u8::from_str_radix(&String::from_utf8_lossy(&digits), 16).context("two hexadecimal digits")?
-            }
-            _ => bail!("an escape that is none"),
-        });
-    }
-    Ok(bytes)
 }
 
 /// The words as redis-cli takes them.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use testkit::dataset::{Difference, Entry, What};
-use testkit::{Client, Dataset, Pipeline, ServerBuilder, ServerProcess, Value, compare, dump_dataset};
+use testkit::dataset::{Difference, Entry, What, bytes_of_latin1};
+use testkit::{Client, Dataset, Pipeline, ServerBuilder, ServerProcess, Value, compare, dump_dataset, wait_rewritten};
 
 use super::judge::{Counts, Judge};
 use super::known::Circumstances;
@@ -14,7 +14,7 @@ use super::pair::{Clients, Found, POPPED, Pair};
 use super::sequence::{DATABASES, INTSET_THRESHOLD, LIST_THRESHOLD, Sequence, is_sort};
 use super::step::{Request, Step};
 use super::values::all_keys;
-use crate::interop::{copy_tree, wait_rewritten};
+use crate::interop::copy_tree;
 
 /// Thresholds of representations, as both servers have them when new.
 const THRESHOLDS: &[(&str, &str)] = &[
@@ -289,8 +289,7 @@ impl State {
         ask.clear();
         let data = dump_dataset(control)?;
         for (db, key) in data.entries.keys() {
-            // Keys are latin-1 text here: a character is a byte.
-            let key: Vec<u8> = key.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+            let key = bytes_of_latin1(key).context("a key that is no latin-1 text")?;
             ask.push(&["SELECT", &db.to_string()]).push(&[b"OBJECT".as_slice(), b"ENCODING", &key]);
         }
         let encodings = control.run(&ask)?.into_iter().skip(1).step_by(2).collect();

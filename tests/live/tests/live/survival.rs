@@ -1,10 +1,10 @@
 //! What is there after the process ended: by kill -9 under every policy, by SIGTERM, during and after a rewrite.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use testkit::mixed::Mixed;
-use testkit::{Client, Info, compare};
+use testkit::{compare, wait_rewritten};
 
 use crate::support::{Home, call, dialogue, lasting, mixed_load};
 
@@ -63,20 +63,6 @@ fn a_rewrite_under_load_keeps_every_write() -> Result<()> {
     ensure!(differences.is_empty(), "{differences:#?}");
     ensure!(home.names()?.iter().all(|name| !name.starts_with("temp-rewriteaof")), "{:?}", home.names()?);
     Ok(())
-}
-
-fn wait_rewritten(client: &mut Client) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let info = Info::fetch(client, "persistence")?;
-        let idle = info.text("aof_rewrite_phase").is_none_or(|phase| phase == "idle");
-        if idle && !info.is_set("aof_rewrite_in_progress") {
-            ensure!(info.text("aof_last_bgrewrite_status") == Some("ok"));
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "the rewrite does not end");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

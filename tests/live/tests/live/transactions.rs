@@ -141,11 +141,6 @@ fn a_rewrite_or_a_switch_of_the_log_never_begins_inside_a_transaction() -> Resul
             ("GET k", "\"2\""),
         ],
     )?;
-    loop {
-        let info = testkit::Info::fetch(&mut client, "persistence")?;
-        if !info.is_set("aof_rewrite_scheduled") && !info.is_set("aof_rewrite_in_progress") {
-            break;
-        }
-    }
+    testkit::wait_rewritten(&mut client)?;
     dialogue(&mut client, &[("GET k", "\"2\"")])
 }
