@@ -1,5 +1,6 @@
 //! Finds the server's binary, building it once where nothing says where it is.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -48,30 +49,41 @@ pub struct Build {
 /// # Errors
 /// If cargo fails; its messages have then been printed.
 pub fn build(how: &Build) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(workspace_root()).args(["build", "--quiet", "-p", "server-bin", "--message-format=json"]);
+    let mut options: Vec<&OsStr> = Vec::new();
     if how.release {
-        command.arg("--release");
+        options.push("--release".as_ref());
     }
     if how.test_hooks {
-        command.args(["--features", "test-hooks"]);
+        options.extend(["--features", "test-hooks"].map(OsStr::new));
     }
     if let Some(dir) = &how.target_dir {
-        command.arg("--target-dir").arg(dir);
+        options.extend(["--target-dir".as_ref(), dir.as_os_str()]);
     }
-    let output = command.stderr(Stdio::inherit()).output().context("cargo build -p server-bin")?;
-    if !output.status.success() {
-        bail!("cargo build -p server-bin: {}", output.status);
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    executable_of(&messages).context("cargo build -p server-bin named no executable")
+    build_package("server-bin", &options)
 }
 
-/// The executable that cargo's JSON messages name for `server-bin`.
-fn executable_of(messages: &str) -> Option<PathBuf> {
+/// Builds the program of a package, with further options of cargo, and returns its path, as cargo names it.
+///
+/// # Errors
+/// If cargo fails; its messages have then been printed.
+pub fn build_package(package: &str, options: &[&OsStr]) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace_root()).args(["build", "--quiet", "-p", package, "--message-format=json"]);
+    command.args(options).stderr(Stdio::inherit());
+    let output = command.output().with_context(|| format!("cargo build -p {package}"))?;
+    if !output.status.success() {
+        bail!("cargo build -p {package}: {}", output.status);
+    }
+    let executable = executable_of(&String::from_utf8_lossy(&output.stdout), package);
+    executable.with_context(|| format!("cargo build -p {package} named no executable"))
+}
+
+/// The executable that cargo's JSON messages name for a package.
+fn executable_of(messages: &str, package: &str) -> Option<PathBuf> {
+    let manifest = Path::new(package).join("Cargo.toml");
     messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find_map(|m| {
-        let ours = m["target"]["kind"][0] == "bin" && m["manifest_path"].as_str()?.ends_with("server-bin/Cargo.toml");
+        let ours = m["target"]["kind"][0] == "bin" && Path::new(m["manifest_path"].as_str()?).ends_with(&manifest);
         ours.then(|| m["executable"].as_str().map(PathBuf::from)).flatten()
     })
 }
@@ -93,7 +105,7 @@ mod tests {
             "\n",
             r#"{"reason":"compiler-artifact","manifest_path":"/w/crates/server-bin/Cargo.toml","target":{"kind":["bin"]},"executable":"/t/debug/x"}"#
         );
-        assert_eq!(executable_of(messages), Some(PathBuf::from("/t/debug/x")));
+        assert_eq!(executable_of(messages, "server-bin"), Some(PathBuf::from("/t/debug/x")));
     }
 
     #[test]

@@ -3,11 +3,13 @@
 //!
 //! Two runs differ only in how many turns they make; their difference is the turns, without start and filling.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
+use testkit::binary::build_package;
 
 use super::record::{Section, Table};
 use crate::suite::find_program;
@@ -46,7 +48,8 @@ pub(crate) fn is_possible() -> bool {
 /// # Errors
 /// If valgrind is missing or fails, or the workloads cannot be built.
 pub(crate) fn measure() -> Result<Section> {
-    let turns = build_turns()?;
+    // Built as the server is.
+    let turns = build_package("benches", &["--release", "--bin", "turns"].map(OsStr::new))?;
     let mut table = Table::new(["workload", "pipeline of 16", "16 clients"].map(str::to_owned));
     let mut found = Vec::new();
     for workload in WORKLOADS {
@@ -89,24 +92,6 @@ fn count_instructions(turns: &Path, workload: &str, (clients, depth): (u64, u64)
 fn instructions(said: &str) -> Option<u64> {
     let line = said.lines().find_map(|line| line.split_once("refs:").filter(|(head, _)| head.contains('I')))?;
     line.1.trim().replace(',', "").parse().ok()
-}
-
-/// Builds `turns` as the server is built, and returns its path.
-fn build_turns() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let root = testkit::binary::workspace_root();
-    let arguments = ["build", "--quiet", "--release", "-p", "benches", "--bin", "turns", "--message-format=json"];
-    let output = Command::new(cargo).current_dir(root).args(arguments).output().context("cargo build -p benches")?;
-    if !output.status.success() {
-        bail!("cargo build -p benches: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let named =
-        messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find_map(|m| {
-            let wanted = m["target"]["name"] == "turns";
-            wanted.then(|| m["executable"].as_str().map(PathBuf::from)).flatten()
-        });
-    named.context("cargo build -p benches named no executable")
 }
 
 #[cfg(test)]
