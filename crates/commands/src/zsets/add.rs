@@ -3,6 +3,7 @@
 
 use keyspace::{Insert, Thresholds, ZSet};
 use resp_codec::Args;
+use smallvec::SmallVec;
 
 use super::scored::unsigned_zero;
 use crate::parse::{self, is};
@@ -72,6 +73,9 @@ pub(super) fn zincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandEr
     add(ctx, args, Options::INCR)
 }
 
+/// The scores of one request.
+type Scores = SmallVec<[f64; 8]>;
+
 /// What happened to the members of one request.
 #[derive(Default)]
 struct Tally {
@@ -83,9 +87,8 @@ struct Tally {
 
 fn add(ctx: &mut Ctx<'_>, args: Args<'_>, given: u8) -> Result<(), CommandError> {
     let (options, first) = Options::parse(args, given)?;
-    for score in args.from(first).step_by(2) {
-        parse::float(score)?;
-    }
+    // All are read before the key is looked at: one that is no number refuses the whole request.
+    let scores = args.from(first).step_by(2).map(parse::float).collect::<Result<Scores, _>>()?;
     let key = ctx.store.key(args.at(1));
     let limits = &ctx.limits.thresholds;
     // Whatever the options, a member that is not there is added unless they have XX: a new sorted set does not stay empty.
@@ -93,7 +96,10 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, given: u8) -> Result<(), CommandError>
         true => ctx.store.zset_mut(key)?,
         false => Some(ctx.store.zset_or_new(key)?),
     };
-    let tally = zset.map_or_else(|| Ok(Tally::default()), |zset| put_all(zset, args, first, options, limits))?;
+    let tally = zset.map_or_else(
+        || Ok(Tally::default()),
+        |zset| put_all(zset, &scores, args.from(first + 1).step_by(2), options, limits),
+    )?;
     if tally.added + tally.updated > 0 {
         ctx.store.modified(key);
         ctx.store.propagate();
@@ -107,18 +113,17 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, given: u8) -> Result<(), CommandError>
     Ok(())
 }
 
-fn put_all(
+fn put_all<'a>(
     zset: &mut ZSet,
-    args: Args<'_>,
-    first: usize,
+    scores: &[f64],
+    members: impl Iterator<Item = &'a [u8]>,
     options: Options,
     limits: &Thresholds,
 ) -> Result<Tally, CommandError> {
-    zset.make_ready_for((args.len() - first) / 2, limits);
+    zset.make_ready_for(scores.len(), limits);
     let mut tally = Tally::default();
-    let mut pairs = args.from(first);
-    while let (Some(score), Some(member)) = (pairs.next(), pairs.next()) {
-        let Some(score) = resulting_score(zset, member, parse::float(score)?, options)? else { continue };
+    for (score, member) in scores.iter().zip(members) {
+        let Some(score) = resulting_score(zset, member, *score, options)? else { continue };
         match zset.insert(member, unsigned_zero(score), limits) {
             Insert::Added => tally.added += 1,
             Insert::Updated(_) => tally.updated += 1,
