@@ -3,6 +3,7 @@
 The process that runs the tests starts the servers and starts one again, over the same files and port, that was killed.
 """
 
+import contextlib
 import os
 import unittest
 
@@ -40,6 +41,20 @@ class ServerCase(unittest.TestCase):
         client = redis.Redis(**{**SERVER, **wanted, **options})
         self.addCleanup(client.close)
         return client
+
+    @contextlib.contextmanager
+    def latencies_watched(self, least_ms):
+        """Within, and only there, the latency monitor notes what takes so long.
+
+        What a test asks about the events afterwards may take as long on a busy machine, and must not become one.
+        """
+        self.client.latency_reset()
+        self.addCleanup(self.client.latency_reset)
+        self.client.config_set("latency-monitor-threshold", least_ms)
+        try:
+            yield
+        finally:
+            self.client.config_set("latency-monitor-threshold", 0)
 
     def assert_alike(self, found, wanted):
         """Compares long lists without a diff of the whole, which takes longer than the test."""

@@ -116,10 +116,8 @@ class Exporter(ServerCase):
         self.assertIn(f'tcp_port="{SERVER["port"]}"', instance)
 
     def test_an_event_that_took_long(self):
-        self.client.config_set("latency-monitor-threshold", 1)
-        self.addCleanup(self.client.latency_reset)
-        self.addCleanup(self.client.config_set, "latency-monitor-threshold", 0)
-        self.client.execute_command("DEBUG", "SLEEP", "0.01")
+        with self.latencies_watched(1):
+            self.client.execute_command("DEBUG", "SLEEP", "0.01")
         found, _ = self.scrape()
         self.assertGreaterEqual(found['redis_latency_spike_duration_seconds{event_name="command"}'], 0.01)
         self.assertGreater(found['redis_latency_spike_last{event_name="command"}'], 1_700_000_000)

@@ -58,10 +58,8 @@ class Statistics:
 
     def test_latencies(self):
         c = self.client
-        c.config_set("latency-monitor-threshold", 1)
-        self.addCleanup(c.config_set, "latency-monitor-threshold", 0)
-        c.latency_reset()
-        c.execute_command("DEBUG", "SLEEP", "0.01")
+        with self.latencies_watched(1):
+            c.execute_command("DEBUG", "SLEEP", "0.01")
         event, at_s, last_ms, highest_ms = next(e for e in c.latency_latest() if e[0] == b"command")
         self.assertGreater(at_s, 1_700_000_000)
         self.assertGreaterEqual(highest_ms, last_ms)
