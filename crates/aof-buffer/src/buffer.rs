@@ -16,35 +16,23 @@ use vfs::File;
 use crate::diff::Diff;
 use crate::feed::{EXEC, Feed, MULTI};
 use crate::files::LogFile;
-use crate::health::{FailedFlush, Failure, Health};
+use crate::health::{FailedFlush, Health};
 use crate::notice::Notice;
 use crate::pending::Pending;
 use crate::plan::AppendFsync;
 use crate::turn::Flight;
 use crate::writer::FileId;
 
-/// What a failed write or fsync under `always` means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnAlwaysError {
-    /// [`Health::Fatal`]: the server exits, as Redis does.
-    #[default]
-    Exit,
-    /// What it means under the other policies: writes are refused until the file, or a new one, is well.
-    Refuse,
-}
-
 /// How an [`AofBuffer`] behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The policy to begin with.
     pub policy: AppendFsync,
-    /// What failure means under `always`.
-    pub on_always_error: OnAlwaysError,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { policy: AppendFsync::EverySec, on_always_error: OnAlwaysError::default() }
+        Self { policy: AppendFsync::EverySec }
     }
 }
 
@@ -84,8 +72,6 @@ pub struct AofBuffer {
     pub(crate) always_until: Option<LogOffset>,
     /// `no-appendfsync-on-rewrite`, while a child does I/O.
     pub(crate) fsync_held: bool,
-    pub(crate) on_always_error: OnAlwaysError,
-    pub(crate) fatal: Option<Failure>,
     pub(crate) failed: Option<FailedFlush>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) last_error_notice_ms: Option<u64>,
@@ -109,8 +95,6 @@ impl AofBuffer {
             policy: options.policy,
             always_until: None,
             fsync_held: false,
-            on_always_error: options.on_always_error,
-            fatal: None,
             failed: None,
             notices: Vec::new(),
             last_error_notice_ms: None,
@@ -153,7 +137,6 @@ impl AofBuffer {
         assert!(self.mirror.is_none(), "the rewrite is ended before its log is closed");
         let log = self.log.take()?;
         self.always_until = None;
-        self.fatal = None;
         self.base_size_bytes = 0;
         Some(self.retire(log))
     }
@@ -285,11 +268,12 @@ impl AofBuffer {
 
     /// The state of the log. In every state but [`Health::Ok`] the engine refuses write commands.
     pub fn health(&self) -> Health {
-        match (&self.fatal, &self.log) {
-            (Some(failure), _) => Health::Fatal { failure: failure.clone() },
-            (None, Some(log)) => log.health(),
-            (None, None) => Health::Ok,
-        }
+        self.log.as_ref().map_or(Health::Ok, LogFile::health)
+    }
+
+    /// Whether an fsync of the log has failed: nothing more is acknowledged until another file is the log.
+    pub fn needs_new_file(&self) -> bool {
+        self.log.as_ref().is_some_and(LogFile::fsync_failed)
     }
 
     /// The last failure not yet taken: up to its offset held replies become errors.

@@ -61,13 +61,6 @@ pub enum Health {
         /// When it failed, monotonic milliseconds.
         since_ms: u64,
     },
-    /// A write or fsync failed under `always` with [`OnAlwaysError::Exit`]: exit before any held reply leaves.
-    ///
-    /// [`OnAlwaysError::Exit`]: crate::OnAlwaysError::Exit
-    Fatal {
-        /// What failed.
-        failure: Failure,
-    },
 }
 
 impl Health {
@@ -81,7 +74,6 @@ impl Health {
         match self {
             Self::Ok => None,
             Self::WriteError { error, .. } | Self::FsyncFailed { error, .. } => Some(strerror(error)),
-            Self::Fatal { failure } => Some(failure.reason()),
         }
     }
 }

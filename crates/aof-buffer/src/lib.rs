@@ -20,7 +20,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use buffer::{AofBuffer, OnAlwaysError, Options, Stats};
+pub use buffer::{AofBuffer, Options, Stats};
 pub use diff::BLOCK_BYTES;
 pub use health::{AofError, FailedFlush, Failure, Health, strerror};
 pub use notice::{Level, Notice};

@@ -47,13 +47,6 @@ pub enum Notice {
         /// Of the system call.
         error: Arc<io::Error>,
     },
-    /// A write failed under `always`: the server must exit.
-    FatalWrite,
-    /// An fsync failed under `always`: the server must exit.
-    FatalFsync {
-        /// Of the system call.
-        error: Arc<io::Error>,
-    },
     /// The rewrite buffer has grown by ten blocks.
     RewriteBuffer {
         /// Its size.
@@ -97,14 +90,6 @@ impl fmt::Display for Notice {
                 "Fail to fsync the AOF file: {}. Writes are refused until the data is in a new file.",
                 strerror(error)
             ),
-            Self::FatalWrite => {
-                f.write_str("Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...")
-            }
-            Self::FatalFsync { error } => write!(
-                f,
-                "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {}. Exiting...",
-                strerror(error)
-            ),
             Self::RewriteBuffer { size_bytes, .. } => {
                 write!(f, "Background AOF buffer size: {} MB", size_bytes / (1024 * 1024))
             }
@@ -126,9 +111,7 @@ mod tests {
             Notice::ShortWrite { nwritten_bytes: 3, expected_bytes: 10 },
             Notice::CutFailed { error: Arc::clone(&io) },
             Notice::WriteErrorSolved,
-            Notice::FsyncError { error: Arc::clone(&io) },
-            Notice::FatalWrite,
-            Notice::FatalFsync { error: io },
+            Notice::FsyncError { error: io },
             Notice::RewriteBuffer { size_bytes: 10 * 10 * 1024 * 1024, large: false },
             Notice::RewriteBuffer { size_bytes: 100 * 10 * 1024 * 1024, large: true },
         ];

@@ -111,8 +111,8 @@ impl AofBuffer {
     pub fn promote(&mut self) -> Option<Arc<dyn File>> {
         let mirror = self.mirror.take().expect("a mirror is attached before it is promoted");
         self.feed.forget_db();
-        let was_in_error = self.log.as_ref().is_some_and(LogFile::write_failed);
-        if was_in_error && !mirror.write_failed() {
+        let was_in_error = self.log.as_ref().is_some_and(|log| log.failure().is_some());
+        if was_in_error && mirror.failure().is_none() {
             self.notices.push(Notice::WriteErrorSolved);
         }
         self.base_size_bytes = mirror.size_bytes();

@@ -11,13 +11,11 @@ use std::sync::{Arc, OnceLock};
 use aof_state::LogOffset;
 use bio::{Bio, Completion, JobId, Kind};
 
-use crate::buffer::{AofBuffer, OnAlwaysError};
+use crate::buffer::AofBuffer;
 use crate::files::{FsyncInFlight, FsyncTicket, LogFile};
 use crate::health::{AofError, FailedFlush, Failure};
 use crate::notice::Notice;
-use crate::plan::{
-    AppendFsync, DELAYED_AFTER_MS, FsyncPlan, WriteInput, WritePlan, WriterBusy, plan_fsync, plan_write,
-};
+use crate::plan::{DELAYED_AFTER_MS, FsyncPlan, WriteInput, WritePlan, WriterBusy, plan_fsync, plan_write};
 use crate::writer::{FileId, Target, WriteFault, Written, flush_file, fsync_file};
 
 /// The least time between two error lines, in milliseconds.
@@ -60,9 +58,6 @@ impl AofBuffer {
     /// and before replies leave.
     pub fn turn(&mut self, turn: Turn, bio: &mut dyn Bio) {
         self.now_ms = turn.mono_ms;
-        if self.fatal.is_some() {
-            return;
-        }
         let plan = plan_write(WriteInput {
             unwritten: self.write_due_ms().is_some_and(|due_ms| due_ms <= self.now_ms),
             writer: self.flight.as_ref().map(|flight| flight.busy),
@@ -76,9 +71,7 @@ impl AofBuffer {
             WritePlan::InLoop => self.write_in_loop(false),
             WritePlan::InThread => self.submit_write(bio),
         }
-        if self.fatal.is_none() {
-            self.start_fsyncs(turn.alone, bio);
-        }
+        self.start_fsyncs(turn.alone, bio);
     }
 
     /// Takes the result of a job, if it is one of ours; returns whether it is. Call [`turn`](Self::turn) after the
@@ -102,9 +95,6 @@ impl AofBuffer {
     /// When [`turn`](Self::turn) must be called again even if nothing else happens, in monotonic milliseconds. Completions
     /// must wake the loop by themselves. A time in the past means now.
     pub fn next_wakeup_ms(&self) -> Option<u64> {
-        if self.fatal.is_some() {
-            return None;
-        }
         let write_ms = match &self.flight {
             None => self.write_due_ms(),
             Some(flight) if flight.busy.counted => None,
@@ -259,9 +249,7 @@ impl AofBuffer {
             });
             self.notices.extend(fault.cut_error.clone().map(|error| Notice::CutFailed { error }));
         }
-        if self.log_failed(Failure::Write(Arc::clone(&fault.error))) {
-            self.notices.push(Notice::FatalWrite);
-        }
+        self.log_failed(Failure::Write(Arc::clone(&fault.error)));
     }
 
     /// Records a failed fsync of the log, or what counts as one.
@@ -278,20 +266,12 @@ impl AofBuffer {
 
     pub(crate) fn report_failed_fsync(&mut self, error: Arc<io::Error>) {
         self.notices.push(Notice::FsyncError { error: Arc::clone(&error) });
-        if self.log_failed(Failure::Fsync(Arc::clone(&error))) {
-            self.notices.push(Notice::FatalFsync { error });
-        }
+        self.log_failed(Failure::Fsync(error));
     }
 
-    /// Fails everything held. Returns whether the server has to exit, and was not told so before.
-    fn log_failed(&mut self, failure: Failure) -> bool {
-        self.failed = Some(FailedFlush { upto: self.pending.end(), failure: failure.clone() });
-        let exit = self.on_always_error == OnAlwaysError::Exit && self.effective_policy() == AppendFsync::Always;
-        if exit && self.fatal.is_none() {
-            self.fatal = Some(failure);
-            return true;
-        }
-        false
+    /// Fails everything held.
+    fn log_failed(&mut self, failure: Failure) {
+        self.failed = Some(FailedFlush { upto: self.pending.end(), failure });
     }
 
     fn is_log(&self, id: FileId) -> bool {

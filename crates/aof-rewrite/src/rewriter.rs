@@ -38,6 +38,8 @@ pub struct Rewriter {
     first_retry_ms: u64,
     /// Jobs of rewrites that were given up while these were under way. Their results no longer matter.
     orphans: Vec<JobId>,
+    /// The job that removes the file of a rewrite that failed. Until it is done none starts: their files have the same name.
+    removing: Option<JobId>,
 }
 
 /// What one rewrite holds, from the fork to its end.
@@ -114,13 +116,18 @@ impl Rewriter {
 
     /// The scheduled rewrite that may start now: nothing runs, and no retry of a first rewrite is waiting.
     pub fn due(&self, mono_ms: u64) -> Option<Mode> {
-        let mode = self.scheduled.filter(|_| self.phase == Phase::Idle)?;
+        let mode = self.scheduled.filter(|_| self.may_start())?;
         (mode != Mode::First || mono_ms >= self.first_retry_ms).then_some(mode)
+    }
+
+    /// Whether one may start: none runs, and what a failed one left is removed.
+    pub fn may_start(&self) -> bool {
+        self.phase == Phase::Idle && self.removing.is_none()
     }
 
     /// Whether growth asks for a rewrite now; if so, the notice is given, and the caller starts one.
     pub fn auto_trigger(&mut self, current_bytes: u64, base_bytes: u64, auto: AutoRewrite, mono_ms: u64) -> bool {
-        if self.phase != Phase::Idle || self.scheduled.is_some() || !self.backoff.allows(mono_ms) {
+        if !self.may_start() || self.scheduled.is_some() || !self.backoff.allows(mono_ms) {
             return false;
         }
         let Some(growth_percent) = auto.growth_percent(current_bytes, base_bytes) else { return false };
@@ -141,6 +148,9 @@ impl Rewriter {
     pub fn complete(&mut self, env: &mut RewriteEnv<'_>, completion: &Completion) -> bool {
         if let Some(at) = self.orphans.iter().position(|id| *id == completion.id) {
             self.orphans.swap_remove(at);
+            return true;
+        }
+        if self.removing.take_if(|id| *id == completion.id).is_some() {
             return true;
         }
         let Some(job) = self.run.as_mut().and_then(|run| run.job.take_if(|job| job.id == completion.id)) else {
@@ -318,6 +328,11 @@ impl Rewriter {
     fn stop(&mut self) {
         self.notices.push(Notice::Aborted);
         self.end_run(None);
+    }
+
+    /// Takes note of the job that clears the way for the next rewrite.
+    pub(crate) fn removing(&mut self, job: JobId) {
+        self.removing = Some(job);
     }
 
     /// Takes note of a job whose result no longer matters.

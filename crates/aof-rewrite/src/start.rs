@@ -10,7 +10,7 @@ use vfs::{Dir, File, Open};
 
 use crate::child_side::{ChildFiles, ChildTask, CommandEmitter};
 use crate::env::{ForkSource, Latency, Mode, RewriteConfig, RewriteEnv, StartError};
-use crate::machine::{Event, Phase};
+use crate::machine::Event;
 use crate::names::CompleteName;
 use crate::notice::Notice;
 use crate::rewriter::{Rewriter, Run};
@@ -26,7 +26,7 @@ impl Rewriter {
     /// # Errors
     /// See [`StartError`]. All but `AlreadyRunning` count as a failed rewrite.
     pub fn start(&mut self, env: &mut RewriteEnv<'_>, mut from: ForkSource<'_>, mode: Mode) -> Result<i32, StartError> {
-        if self.phase != Phase::Idle {
+        if !self.may_start() {
             return Err(StartError::AlreadyRunning);
         }
         self.scheduled = None;

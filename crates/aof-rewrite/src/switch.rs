@@ -143,7 +143,9 @@ impl Rewriter {
             run.mode = Mode::Switch;
         }
         if let Some(old) = old {
-            self.close(env, old, None);
+            let job = close_job(old, None);
+            let id = env.bio.submit(Kind::Close, job);
+            self.disown(id);
         }
     }
 
@@ -161,8 +163,9 @@ impl Rewriter {
     pub(crate) fn remove_file(&mut self, env: &mut RewriteEnv<'_>) {
         let Some(run) = &self.run else { return };
         let names = (Arc::clone(&run.dir), run.temp_name.clone(), run.complete_name.clone());
-        let file = Arc::clone(&run.file);
-        self.close(env, file, Some(names));
+        let job = close_job(Arc::clone(&run.file), Some(names));
+        let id = env.bio.submit(Kind::Close, job);
+        self.removing(id);
     }
 
     /// Ends the diff; a job frees its memory.
@@ -173,20 +176,6 @@ impl Rewriter {
             Ok(0)
         };
         let id = env.bio.submit(Kind::LazyFree, Box::new(job));
-        self.disown(id);
-    }
-
-    fn close(&mut self, env: &mut RewriteEnv<'_>, file: Arc<dyn File>, names: Option<(Arc<dyn Dir>, String, String)>) {
-        let job = move || {
-            if let Some((dir, temp_name, complete_name)) = names {
-                // ENOENT for at least one of them. What cannot be removed now is removed at the next start.
-                let _ = dir.unlink(&temp_name);
-                let _ = dir.unlink(&complete_name);
-            }
-            drop(file);
-            Ok(0)
-        };
-        let id = env.bio.submit(Kind::Close, Box::new(job));
         self.disown(id);
     }
 
@@ -260,6 +249,19 @@ impl Run {
         self.residual_bytes += bytes;
         self.size_bytes += bytes;
     }
+}
+
+/// Closes a file, after removing both of its names if they are given.
+fn close_job(file: Arc<dyn File>, names: Option<(Arc<dyn Dir>, String, String)>) -> bio::Job {
+    Box::new(move || {
+        if let Some((dir, temp_name, complete_name)) = names {
+            // ENOENT for at least one of them. What cannot be removed now is removed at the next start.
+            let _ = dir.unlink(&temp_name);
+            let _ = dir.unlink(&complete_name);
+        }
+        drop(file);
+        Ok(0)
+    })
 }
 
 /// How far the stream is in the page cache of the attached file.

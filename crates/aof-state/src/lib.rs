@@ -8,12 +8,14 @@
 //! - `keeper`: [`StateKeeper`], when to write it. Pure.
 //! - `identity`: which file a state file speaks of.
 //! - `boot`: [`BootId`].
+//! - `probe`: whether the disk takes an fsync.
 //! - `temp`: the temporary names used beside the log, and their removal at start.
 
 mod boot;
 mod identity;
 mod keeper;
 mod offset;
+mod probe;
 mod state;
 mod store;
 mod temp;
@@ -22,6 +24,7 @@ pub use boot::{BadBootId, BootId};
 pub use identity::Identity;
 pub use keeper::StateKeeper;
 pub use offset::{LogOffset, Marks};
+pub use probe::probe_disk;
 pub use state::{DecodeError, STATE_FILE_BYTES, StateFile};
 pub use store::{Durability, NoState, WriteError, state_name};
 pub use temp::{CleanError, TempFile, clean_temp_files, is_temp_name};

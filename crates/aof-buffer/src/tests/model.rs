@@ -11,7 +11,7 @@ use resp_codec::Effect;
 use vfs::File;
 
 use super::rig::{AppendFault, Rig, TestFile, command};
-use crate::{AofBuffer, AppendFsync, Health, OnAlwaysError, Turn};
+use crate::{AofBuffer, AppendFsync, Health, Turn};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -109,7 +109,7 @@ struct World {
 
 impl World {
     fn new(policy: AppendFsync) -> Self {
-        let rig = Rig::with(policy, OnAlwaysError::Refuse);
+        let rig = Rig::new(policy);
         let log = ModelFile { disk: Arc::clone(&rig.file), start: 0, base_bytes: 0 };
         let marks = rig.aof.marks();
         Self { rig, stream: Vec::new(), selected: None, log, mirror: None, diff: None, marks }

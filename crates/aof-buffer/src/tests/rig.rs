@@ -12,7 +12,7 @@ use bio::{Bio, Completion, Job, JobId, Kind, Outcome};
 use resp_codec::Effect;
 use vfs::{File, FileKind, Metadata};
 
-use crate::{AofBuffer, AppendFsync, OnAlwaysError, Options, Turn};
+use crate::{AofBuffer, AppendFsync, Options, Turn};
 
 /// What happens to a coming append.
 #[derive(Clone, Copy, Debug)]
@@ -216,11 +216,7 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(policy: AppendFsync) -> Self {
-        Self::with(policy, OnAlwaysError::Exit)
-    }
-
-    pub(super) fn with(policy: AppendFsync, on_always_error: OnAlwaysError) -> Self {
-        let mut aof = AofBuffer::new(Options { policy, on_always_error });
+        let mut aof = AofBuffer::new(Options { policy });
         let file = TestFile::with(b"");
         aof.open(Arc::clone(&file) as Arc<dyn File>, 0);
         Self { aof, bio: TestBio::default(), file, now_ms: 100_000 }

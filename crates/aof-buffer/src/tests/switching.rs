@@ -6,7 +6,7 @@ use bio::Kind;
 use vfs::File;
 
 use super::rig::{AppendFault, Rig, SELECT_0, TestFile, command};
-use crate::{AppendFsync, Health, OnAlwaysError};
+use crate::{AppendFsync, Health};
 
 fn attach(rig: &mut Rig) -> Arc<TestFile> {
     let file = TestFile::with(b"base");
@@ -107,7 +107,7 @@ fn promotion_makes_the_mirror_the_log_and_ends_the_old_ones_failures() {
 
 #[test]
 fn jobs_of_the_old_file_come_to_nothing_after_promotion() {
-    let mut rig = Rig::with(AppendFsync::Always, OnAlwaysError::Exit);
+    let mut rig = Rig::new(AppendFsync::Always);
     rig.feed("A");
     rig.turn();
     let mirror = attach(&mut rig);

@@ -3,7 +3,7 @@
 use bio::Kind;
 
 use super::rig::{AppendFault, Rig};
-use crate::{AofError, AppendFsync, Failure, Health, OnAlwaysError, Turn};
+use crate::{AofError, AppendFsync, Failure, Health};
 
 const POLICIES: [AppendFsync; 2] = [AppendFsync::EverySec, AppendFsync::No];
 
@@ -135,7 +135,7 @@ fn what_a_job_that_died_left_behind_is_cut_off_before_the_next_write() {
 #[test]
 fn a_failed_fsync_counts_for_ever_and_is_never_tried_again() {
     for policy in [AppendFsync::EverySec, AppendFsync::Always] {
-        let mut rig = Rig::with(policy, OnAlwaysError::Refuse);
+        let mut rig = Rig::new(policy);
         let first = rig.feed("A");
         rig.turn();
         rig.finish(Kind::Fsync);
@@ -161,27 +161,8 @@ fn a_failed_fsync_counts_for_ever_and_is_never_tried_again() {
 }
 
 #[test]
-fn under_always_a_failure_is_fatal_if_so_configured() {
-    for fsync in [false, true] {
-        let mut rig = Rig::new(AppendFsync::Always);
-        rig.feed("A");
-        if fsync {
-            rig.file.state().fsync_faults = 1;
-        } else {
-            rig.file.next_append(AppendFault::Errno(5));
-        }
-        rig.turn_with(|turn| Turn { alone: true, ..turn });
-        assert!(matches!(rig.aof.health(), Health::Fatal { .. }));
-        assert!(rig.aof.take_failed().is_some());
-        assert!(rig.notices().last().unwrap().ends_with("Exiting..."));
-        rig.turn_after(10_000);
-        assert_eq!((rig.aof.reply_mark().0, rig.aof.next_wakeup_ms()), (0, None));
-    }
-}
-
-#[test]
-fn a_write_error_under_always_heals_if_the_server_does_not_exit() {
-    let mut rig = Rig::with(AppendFsync::Always, OnAlwaysError::Refuse);
+fn a_write_error_under_always_heals() {
+    let mut rig = Rig::new(AppendFsync::Always);
     let end = rig.feed("A");
     rig.file.next_append(AppendFault::Errno(28));
     rig.turn();

@@ -62,7 +62,6 @@ impl LiveLog for Live<'_> {
             Health::WriteError { error, .. } | Health::FsyncFailed { error, .. } => {
                 Mirror::Failed { errno: errno(&error) }
             }
-            Health::Fatal { failure } => Mirror::Failed { errno: errno(failure.error()) },
         }
     }
 

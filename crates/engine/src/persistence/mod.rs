@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is fed here has been applied to the keyspace, and what is acknowledged has passed the marks here.
 
+mod heal;
 mod live_log;
 mod loading;
 mod reload;
@@ -13,7 +14,7 @@ mod turn;
 
 use std::sync::Arc;
 
-use aof_buffer::{AofBuffer, AppendFsync, OnAlwaysError, Options};
+use aof_buffer::{AofBuffer, AppendFsync, Options};
 use aof_rewrite::Rewriter;
 use aof_state::{BootId, Identity, LogOffset, StateKeeper, WriteError};
 use bio::{Bio, Completion, JobId, Kind};
@@ -24,6 +25,7 @@ use vfs::{Dir, DirLock, File};
 
 use crate::config::Config;
 use crate::env::Process;
+use heal::Healing;
 use loading::Loading;
 pub(crate) use shutdown::ShutdownHow;
 pub use start::{LOCK_NAME, StartError};
@@ -55,6 +57,8 @@ pub(crate) struct Persistence {
     pub(super) phase: Phase,
     /// Replies that depend on an offset up to this one met a failed flush.
     pub(crate) failed_upto: LogOffset,
+    /// How far the log is on its way out of a failed fsync.
+    healing: Healing,
     /// The file that became the log in a switch whose state file is not written yet.
     promoted: Option<Arc<dyn File>>,
     attached: Option<Arc<dyn File>>,
@@ -85,7 +89,7 @@ impl Persistence {
         process: &Process,
         seed: &[u8; 16],
     ) -> Self {
-        let options = Options { policy: config.appendfsync, on_always_error: OnAlwaysError::Exit };
+        let options = Options { policy: config.appendfsync };
         Self {
             dir,
             lock: None,
@@ -97,6 +101,7 @@ impl Persistence {
             state_job: None,
             phase: Phase::Off,
             failed_upto: LogOffset(0),
+            healing: Healing::default(),
             promoted: None,
             attached: None,
             next_mark: fastrand::Rng::with_seed(u64::from_le_bytes(*seed.last_chunk().expect("16 bytes hold 8"))),

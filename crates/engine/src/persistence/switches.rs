@@ -16,8 +16,11 @@ impl Engine {
             Phase::WaitRewrite => Mode::First,
             Phase::Off | Phase::Loading(_) => Mode::Once,
         };
-        // Inside EXEC the log stands in the middle of a unit, where no file may begin: the fork waits for the turn's end.
-        if self.unit.is_some() && !self.persistence.rewriter.status(self.now.mono_ms()).in_progress {
+        // Inside EXEC the log stands in the middle of a unit, where no file may begin: the fork waits for the turn's end. And
+        // what a rewrite that failed just now left has to be removed before.
+        let rewriter = &self.persistence.rewriter;
+        let idle = !rewriter.status(self.now.mono_ms()).in_progress;
+        if idle && (self.unit.is_some() || !rewriter.may_start()) {
             self.persistence.rewriter.schedule(mode);
             return Ok("Background append only file rewriting scheduled");
         }

@@ -1,6 +1,6 @@
 //! The part of a loop turn that belongs to the files: completions in, one flush out, the rewrite a step further.
 
-use aof_buffer::{Health, Turn};
+use aof_buffer::Turn;
 use aof_rewrite::{CHILD_DIFF_BYTES, ForkSource, Mode, RewriteConfig, RewriteEnv, Rewriter};
 use aof_state::{Identity, StateKeeper};
 use bio::Kind;
@@ -9,7 +9,6 @@ use child::Spawner;
 use super::live_log::Live;
 use super::{Persistence, Phase};
 use crate::engine::Engine;
-use crate::env::Exit;
 use crate::log::Level;
 
 impl Engine {
@@ -25,6 +24,7 @@ impl Engine {
         }
         self.take_completions();
         self.flush();
+        self.heal();
         self.drive_rewrite();
         self.settle_failures();
         self.log_persistence_notices();
@@ -40,6 +40,9 @@ impl Engine {
             }
             if self.persistence.state_job == Some(completion.id) {
                 self.persistence.state_written(&completion);
+                continue;
+            }
+            if self.disk_probed(&completion) {
                 continue;
             }
             self.persistence.with_rewrite(self.now, |rewriter, env, _| {
@@ -109,7 +112,7 @@ impl Engine {
         }
     }
 
-    /// Turns held replies into errors where a flush failed, and ends the server where the policy says so.
+    /// Turns held replies into errors where a flush failed.
     fn settle_failures(&mut self) {
         while let Some(failed) = self.persistence.aof.take_failed() {
             self.persistence.failed_upto = self.persistence.failed_upto.max(failed.upto);
@@ -118,11 +121,6 @@ impl Engine {
                 "-MISCONF Errors writing to the AOF file: {reason}. The command was executed but is not on disk\r\n"
             );
             self.fail_held(failed.upto, text.as_bytes());
-        }
-        if let Health::Fatal { .. } = self.persistence.aof.health()
-            && self.exit.is_none()
-        {
-            self.exit = Some(Exit { status: 1 });
         }
     }
 
@@ -211,7 +209,7 @@ impl Persistence {
 
     /// Milliseconds until the files want a turn.
     pub(crate) fn sleep_ms(&self, mono_ms: u64) -> u64 {
-        let wakes = [self.aof.next_wakeup_ms(), self.rewriter.next_wakeup_ms(mono_ms)];
+        let wakes = [self.aof.next_wakeup_ms(), self.rewriter.next_wakeup_ms(mono_ms), self.healing_wakeup_ms()];
         wakes.into_iter().flatten().map(|at_ms| at_ms.saturating_sub(mono_ms)).min().unwrap_or(u64::MAX)
     }
 }

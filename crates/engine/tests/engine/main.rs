@@ -5,6 +5,7 @@ mod debug;
 mod durations;
 mod failures;
 mod gate;
+mod healing;
 mod pause;
 mod persistence;
 mod server;
