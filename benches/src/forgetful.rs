@@ -75,6 +75,10 @@ impl File for ForgetfulFile {
     fn fdatasync(&self) -> io::Result<()> {
         if self.forgets() { Ok(()) } else { self.inner.fdatasync() }
     }
+    fn reopen(&self) -> io::Result<Arc<dyn File>> {
+        let (inner, forgets) = (self.inner.reopen()?, Arc::clone(&self.forgets));
+        Ok(Arc::new(Self { inner, forgets }))
+    }
     fn fsync(&self) -> io::Result<()> {
         self.inner.fsync()
     }

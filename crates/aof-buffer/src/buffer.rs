@@ -306,7 +306,7 @@ impl AofBuffer {
             base_size_bytes: self.base_size_bytes,
             buffer_length_bytes: self.backlog_bytes(),
             rewrite_buffer_length_bytes: self.diff_len(),
-            pending_bio_fsync: self.files().filter(|f| f.fsync_in_flight().is_some()).count() as u64,
+            pending_bio_fsync: self.files().map(|file| file.fsyncs_in_flight().len() as u64).sum(),
             delayed_fsync: self.delayed_fsync,
             last_write_ok: !self.log.as_ref().is_some_and(LogFile::write_failed),
             effective_fsync: if held { AppendFsync::No } else { effective },
@@ -346,9 +346,9 @@ impl AofBuffer {
         LogFile::new(FileId(self.next_file), file, size_bytes, self.pending.end())
     }
 
-    /// Lets go of a file: its fsync in flight no longer matters, nor do bytes that only it lacked.
-    pub(crate) fn retire(&mut self, mut file: LogFile) -> Arc<dyn File> {
-        self.orphans.extend(file.take_fsync(None).map(|fsync| fsync.id));
+    /// Lets go of a file: its fsyncs in flight no longer matter, nor do bytes that only it lacked.
+    pub(crate) fn retire(&mut self, file: LogFile) -> Arc<dyn File> {
+        self.orphans.extend(file.fsyncs_in_flight().iter().map(|fsync| fsync.id));
         // With a write in flight, `pending` is trimmed when it ends.
         if self.flight.is_none() {
             self.trim();

@@ -19,10 +19,15 @@ use crate::writer::{FileId, Target, WriteFault, Written};
 /// The result of an fsync, left by the job for whoever settles it: the completion, or a blocking flush.
 pub(crate) type FsyncTicket = Arc<OnceLock<Result<(), Arc<io::Error>>>>;
 
+/// How many fsyncs of one file may overlap.
+const OVERLAPPING_FSYNCS: usize = 3;
+
 /// An fsync in a bio thread.
 #[derive(Debug)]
 pub(crate) struct FsyncInFlight {
     pub(crate) id: JobId,
+    /// Which description it is of.
+    pub(crate) slot: usize,
     /// What was written when it was submitted.
     pub(crate) upto: LogOffset,
     pub(crate) ticket: FsyncTicket,
@@ -49,6 +54,9 @@ struct FsyncTrouble {
 pub(crate) struct LogFile {
     id: FileId,
     file: Arc<dyn File>,
+    /// Further descriptions of the file, for fsyncs that overlap. They are opened with it, before anything is written to it:
+    /// a description tells of the errors that arise after it was opened.
+    descriptions: Vec<Arc<dyn File>>,
     start: LogOffset,
     start_size_bytes: u64,
     written: LogOffset,
@@ -56,7 +64,8 @@ pub(crate) struct LogFile {
     /// The end of what the last fsync started covers, whatever came of it.
     fsync_started_upto: LogOffset,
     last_fsync_started_ms: Option<u64>,
-    fsync: Option<FsyncInFlight>,
+    /// In order of their start, no two of one description.
+    fsyncs: Vec<FsyncInFlight>,
     write_trouble: Option<WriteTrouble>,
     fsync_trouble: Option<FsyncTrouble>,
     /// A write job vanished: the file may hold more than is known.
@@ -66,16 +75,19 @@ pub(crate) struct LogFile {
 impl LogFile {
     /// A file of `size_bytes` that goes on with the stream at `start`.
     pub(crate) fn new(id: FileId, file: Arc<dyn File>, size_bytes: u64, start: LogOffset) -> Self {
+        // Where it cannot be opened again, one fsync at a time has to do.
+        let descriptions = (0..OVERLAPPING_FSYNCS).map_while(|_| file.reopen().ok()).collect();
         Self {
             id,
             file,
+            descriptions,
             start,
             start_size_bytes: size_bytes,
             written: start,
             fsynced: start,
             fsync_started_upto: start,
             last_fsync_started_ms: None,
-            fsync: None,
+            fsyncs: Vec::new(),
             write_trouble: None,
             fsync_trouble: None,
             tail_unknown: false,
@@ -84,10 +96,6 @@ impl LogFile {
 
     pub(crate) fn id(&self) -> FileId {
         self.id
-    }
-
-    pub(crate) fn file(&self) -> &Arc<dyn File> {
-        &self.file
     }
 
     pub(crate) fn written(&self) -> LogOffset {
@@ -111,8 +119,14 @@ impl LogFile {
         self.start_size_bytes + (offset.0 - self.start.0)
     }
 
-    pub(crate) fn fsync_in_flight(&self) -> Option<&FsyncInFlight> {
-        self.fsync.as_ref()
+    pub(crate) fn fsyncs_in_flight(&self) -> &[FsyncInFlight] {
+        &self.fsyncs
+    }
+
+    /// How far the last fsync in flight goes that is of the description the file is written by. Whoever fsyncs by that one
+    /// as well may have its error taken.
+    pub(crate) fn shared_fsync_upto(&self) -> Option<LogOffset> {
+        if self.descriptions.is_empty() { self.fsyncs.last().map(|fsync| fsync.upto) } else { None }
     }
 
     pub(crate) fn fsync_failed(&self) -> bool {
@@ -190,8 +204,9 @@ impl LogFile {
     pub(crate) fn fsync_input(&self, policy: AppendFsync, held: bool, alone: bool, now_ms: u64) -> FsyncInput {
         FsyncInput {
             policy,
-            unsynced: self.fsync_started_upto < self.written,
-            running: self.fsync.is_some(),
+            unsynced_bytes: self.written.0 - self.fsync_started_upto.0,
+            in_flight_bytes: (!self.fsyncs.is_empty()).then(|| self.fsync_started_upto.0 - self.fsynced.0),
+            busy: self.free_slot().is_none(),
             failed: self.fsync_trouble.is_some(),
             held,
             alone,
@@ -200,22 +215,37 @@ impl LogFile {
         }
     }
 
+    /// A description that no fsync in flight is of.
+    fn free_slot(&self) -> Option<usize> {
+        (0..self.descriptions.len().max(1)).find(|slot| self.fsyncs.iter().all(|fsync| fsync.slot != *slot))
+    }
+
+    /// The free description to fsync next, and its number.
+    ///
+    /// # Panics
+    /// If none is free.
+    pub(crate) fn free_description(&self) -> (usize, &Arc<dyn File>) {
+        let slot = self.free_slot().expect("an fsync is planned only for a free description");
+        (slot, self.descriptions.get(slot).unwrap_or(&self.file))
+    }
+
     /// Notes that an fsync starts; returns the offset it covers.
     pub(crate) fn start_fsync(&mut self, now_ms: u64) -> LogOffset {
-        debug_assert!(self.fsync.is_none() && self.fsync_trouble.is_none());
+        debug_assert!(self.free_slot().is_some() && self.fsync_trouble.is_none());
         self.last_fsync_started_ms = Some(now_ms);
         self.fsync_started_upto = self.written;
         self.written
     }
 
     pub(crate) fn fsync_submitted(&mut self, fsync: FsyncInFlight) {
-        debug_assert!(self.fsync.is_none(), "fsyncs of one file do not overlap");
-        self.fsync = Some(fsync);
+        debug_assert!(self.fsyncs.iter().all(|other| other.slot != fsync.slot), "one fsync a description");
+        self.fsyncs.push(fsync);
     }
 
-    /// Takes the fsync in flight out, if there is one and, given an id, if it is that one.
+    /// Takes an fsync in flight out: the one of job `id` if given, else the oldest.
     pub(crate) fn take_fsync(&mut self, id: Option<JobId>) -> Option<FsyncInFlight> {
-        self.fsync.take_if(|fsync| id.is_none_or(|id| fsync.id == id))
+        let at = self.fsyncs.iter().position(|fsync| id.is_none_or(|id| fsync.id == id))?;
+        Some(self.fsyncs.remove(at))
     }
 
     /// Takes the result of an fsync that covered what was written up to `upto`.

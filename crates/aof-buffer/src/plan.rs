@@ -3,10 +3,10 @@
 //! Pure functions of state, inputs and `now_ms`; `turn.rs` gathers the inputs and `writer.rs` performs the I/O, so every
 //! row of the table is a unit test that needs no disk and no clock.
 //!
-//! Invariant: at most one write runs at a time, and at most one fsync a file. fsyncs of one file do not overlap, also
-//! under `always`, because Linux reports a write-back error once per open file: of two running at the same time the
-//! later may take the error of the earlier one's pages, whose success would then be a lie. Bytes that arrive meanwhile
-//! are one group of the next fsync.
+//! Invariant: at most one write runs at a time, and at most one fsync a file description. Linux reports a write-back error
+//! once per description: of two fsyncs of one that run at the same time the later may take the error of the earlier one's
+//! pages, whose success would then be a lie. So fsyncs of a file overlap only as far as it was opened several times, and
+//! only under `always`, where replies wait for them. Bytes that arrive meanwhile are one group of the next.
 
 use std::fmt;
 use std::str::FromStr;
@@ -115,10 +115,12 @@ pub(crate) fn plan_write(input: WriteInput) -> WritePlan {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FsyncInput {
     pub(crate) policy: AppendFsync,
-    /// Bytes were written that no fsync started so far covers.
-    pub(crate) unsynced: bool,
-    /// An fsync of this file is in flight.
-    pub(crate) running: bool,
+    /// Bytes written that no fsync started so far covers.
+    pub(crate) unsynced_bytes: u64,
+    /// How many bytes wait for the fsyncs of this file in flight; `None` if none is.
+    pub(crate) in_flight_bytes: Option<u64>,
+    /// No more fsyncs can overlap.
+    pub(crate) busy: bool,
     /// One failed: what a later one says about this file is worth nothing.
     pub(crate) failed: bool,
     /// `no-appendfsync-on-rewrite`, while a child does I/O.
@@ -142,16 +144,22 @@ pub(crate) enum FsyncPlan {
 }
 
 /// Plans the fsync of one file.
+///
+/// A group starts when none is in flight, or, overlapping, when it has grown as large as everything in flight: writers that
+/// wait for replies cannot make it much larger then. So the first of them do not wait for the last, and the rest do not
+/// wait for two fsyncs, as they would if one group at a time were in flight and half of the writers missed each.
 pub(crate) fn plan_fsync(input: FsyncInput) -> FsyncPlan {
-    if !input.unsynced || input.running || input.failed {
+    if input.unsynced_bytes == 0 || input.busy || input.failed {
         return FsyncPlan::Nothing;
     }
-    match input.policy {
-        AppendFsync::No => FsyncPlan::Nothing,
-        AppendFsync::Always if input.alone => FsyncPlan::InLoop,
-        AppendFsync::Always => FsyncPlan::InBio,
-        AppendFsync::EverySec if input.held => FsyncPlan::Nothing,
-        AppendFsync::EverySec => match input.last_started_ms.map(|last| last.saturating_add(FSYNC_EVERY_MS)) {
+    match (input.policy, input.in_flight_bytes) {
+        (AppendFsync::No, _) => FsyncPlan::Nothing,
+        (AppendFsync::Always, None) if input.alone => FsyncPlan::InLoop,
+        (AppendFsync::Always, None) => FsyncPlan::InBio,
+        (AppendFsync::Always, Some(in_flight_bytes)) if input.unsynced_bytes >= in_flight_bytes => FsyncPlan::InBio,
+        (AppendFsync::Always | AppendFsync::EverySec, Some(_)) => FsyncPlan::Nothing,
+        (AppendFsync::EverySec, None) if input.held => FsyncPlan::Nothing,
+        (AppendFsync::EverySec, None) => match input.last_started_ms.map(|last| last.saturating_add(FSYNC_EVERY_MS)) {
             Some(due_ms) if input.now_ms < due_ms => FsyncPlan::At { mono_ms: due_ms },
             _ => FsyncPlan::InBio,
         },
@@ -201,8 +209,9 @@ mod tests {
 
     const EVERYSEC: FsyncInput = FsyncInput {
         policy: AppendFsync::EverySec,
-        unsynced: true,
-        running: false,
+        unsynced_bytes: 100,
+        in_flight_bytes: None,
+        busy: false,
         failed: false,
         held: false,
         alone: false,
@@ -219,18 +228,21 @@ mod tests {
             ("everysec: due", EVERYSEC, InBio),
             ("everysec: first", FsyncInput { last_started_ms: None, ..EVERYSEC }, InBio),
             ("everysec: not yet", FsyncInput { last_started_ms: Some(9_001), ..EVERYSEC }, At { mono_ms: 10_001 }),
-            ("everysec: nothing new", FsyncInput { unsynced: false, ..EVERYSEC }, Nothing),
-            ("everysec: one runs", FsyncInput { running: true, ..EVERYSEC }, Nothing),
+            ("everysec: nothing new", FsyncInput { unsynced_bytes: 0, ..EVERYSEC }, Nothing),
+            ("everysec: one runs, however much is new", FsyncInput { in_flight_bytes: Some(1), ..EVERYSEC }, Nothing),
             ("everysec: one failed", FsyncInput { failed: true, ..EVERYSEC }, Nothing),
             ("everysec: a child does I/O", FsyncInput { held: true, ..EVERYSEC }, Nothing),
             ("everysec: never in the loop", FsyncInput { alone: true, ..EVERYSEC }, InBio),
             ("always", ALWAYS, InBio),
             ("always: at once", FsyncInput { last_started_ms: Some(10_000), ..ALWAYS }, InBio),
             ("always: one client alone", FsyncInput { alone: true, ..ALWAYS }, InLoop),
-            ("always: one client alone, one runs", FsyncInput { alone: true, running: true, ..ALWAYS }, Nothing),
+            ("always: alone, one runs", FsyncInput { alone: true, in_flight_bytes: Some(101), ..ALWAYS }, Nothing),
+            ("always: alone, as much runs", FsyncInput { alone: true, in_flight_bytes: Some(100), ..ALWAYS }, InBio),
             ("always: stays always beside a child", FsyncInput { held: true, ..ALWAYS }, InBio),
-            ("always: nothing new", FsyncInput { unsynced: false, ..ALWAYS }, Nothing),
-            ("always: one runs", FsyncInput { running: true, ..ALWAYS }, Nothing),
+            ("always: nothing new", FsyncInput { unsynced_bytes: 0, ..ALWAYS }, Nothing),
+            ("always: a larger group runs", FsyncInput { in_flight_bytes: Some(101), ..ALWAYS }, Nothing),
+            ("always: as large a group runs", FsyncInput { in_flight_bytes: Some(100), ..ALWAYS }, InBio),
+            ("always: no description is free", FsyncInput { in_flight_bytes: Some(1), busy: true, ..ALWAYS }, Nothing),
             ("always: one failed", FsyncInput { failed: true, ..ALWAYS }, Nothing),
             ("no", NO, Nothing),
             ("no: one client alone", FsyncInput { alone: true, ..NO }, Nothing),

@@ -89,10 +89,11 @@ impl AofBuffer {
         self.mirror.as_ref().map(LogFile::health)
     }
 
-    /// How far the mirror's fsync goes that is in flight; `None` if there is none. Whoever fsyncs the mirror beside it must
-    /// not believe a success before this one has succeeded too: the kernel reports an error to one of them only.
+    /// How far the mirror's fsync goes that is in flight by the very description it was attached by; `None` if there is none,
+    /// which is always so where files can be opened again. Whoever fsyncs by that description beside it must not believe a
+    /// success before this one has succeeded too: the kernel reports an error to one of them only.
     pub fn mirror_fsync_upto(&self) -> Option<LogOffset> {
-        self.mirror.as_ref().and_then(LogFile::fsync_in_flight).map(|fsync| fsync.upto)
+        self.mirror.as_ref().and_then(LogFile::shared_fsync_upto)
     }
 
     /// Gives up the mirror. The file is the caller's again, and what is in flight to it comes to nothing.

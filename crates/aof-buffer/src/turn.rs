@@ -301,8 +301,9 @@ impl AofBuffer {
         if file.fsync_failed() || file.fsynced() == file.written() {
             return;
         }
+        let description = Arc::clone(file.free_description().1);
         let upto = file.start_fsync(now_ms);
-        let result = fsync_file(&**file.file());
+        let result = fsync_file(&*description);
         self.take_fsynced(id, upto, result);
     }
 
@@ -328,12 +329,14 @@ impl AofBuffer {
 }
 
 fn submit_fsync(file: &mut LogFile, now_ms: u64, bio: &mut dyn Bio) {
+    let (slot, description) = file.free_description();
+    let description = Arc::clone(description);
     let upto = file.start_fsync(now_ms);
     let ticket = FsyncTicket::default();
     let job = {
-        let (file, ticket) = (Arc::clone(file.file()), Arc::clone(&ticket));
+        let ticket = Arc::clone(&ticket);
         Box::new(move || {
-            let result = fsync_file(&*file);
+            let result = fsync_file(&*description);
             let outcome = match &result {
                 Ok(()) => Ok(0),
                 Err(error) => Err(copy_of(error)),
@@ -343,7 +346,7 @@ fn submit_fsync(file: &mut LogFile, now_ms: u64, bio: &mut dyn Bio) {
         })
     };
     let id = bio.submit(Kind::Fsync, job);
-    file.fsync_submitted(FsyncInFlight { id, upto, ticket });
+    file.fsync_submitted(FsyncInFlight { id, slot, upto, ticket });
 }
 
 /// The error of a job that left no result.

@@ -6,7 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "a delay is what this is for")]
 
 use crate::{Dir, File, LockOutcome, Metadata, Open};
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Dir for DelayedDir {
     fn open(&self, name: &str, how: Open) -> io::Result<Arc<dyn File>> {
         let inner = self.inner.open(name, how)?;
         let switch = if name.starts_with(TEMPORARY) { self.delays.switch } else { Duration::ZERO };
-        Ok(Arc::new(DelayedFile { inner, delay: self.delays.fsync.max(switch), syncing: Mutex::new(()) }))
+        Ok(Arc::new(DelayedFile { inner, delay: self.delays.fsync.max(switch), syncing: Arc::default() }))
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         if from.starts_with(TEMPORARY) && !to.starts_with(TEMPORARY) {
@@ -100,13 +100,13 @@ impl Dir for DelayedDir {
 struct DelayedFile {
     inner: Arc<dyn File>,
     delay: Duration,
-    /// Held while an fsync is delayed.
-    syncing: Mutex<()>,
+    /// Shared by the fsyncs of this file that are delayed; a write takes it alone.
+    syncing: Arc<RwLock<()>>,
 }
 
 impl File for DelayedFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        let _stable = self.syncing.lock();
+        let _stable = self.syncing.write();
         self.inner.append(bytes)
     }
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -117,17 +117,21 @@ impl File for DelayedFile {
     }
     fn fdatasync(&self) -> io::Result<()> {
         {
-            let _stable = self.syncing.lock();
+            let _stable = self.syncing.read();
             pause(self.delay);
         }
         self.inner.fdatasync()
     }
     fn fsync(&self) -> io::Result<()> {
         {
-            let _stable = self.syncing.lock();
+            let _stable = self.syncing.read();
             pause(self.delay);
         }
         self.inner.fsync()
+    }
+    fn reopen(&self) -> io::Result<Arc<dyn File>> {
+        let (inner, syncing) = (self.inner.reopen()?, Arc::clone(&self.syncing));
+        Ok(Arc::new(Self { inner, delay: self.delay, syncing }))
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.inner.set_len(len)
@@ -176,9 +180,9 @@ mod tests {
     #[test]
     fn a_write_waits_for_the_delayed_fsync_of_its_file() {
         let inner = SimDisk::new().dir("/").open("a", Open::AppendOrCreate).unwrap();
-        let file = DelayedFile { inner, delay: Duration::ZERO, syncing: Mutex::new(()) };
+        let file = DelayedFile { inner, delay: Duration::ZERO, syncing: Arc::default() };
         std::thread::scope(|scope| {
-            let syncing = file.syncing.lock();
+            let syncing = file.syncing.read();
             let (begun, seen) = std::sync::mpsc::channel();
             let file = &file;
             let writer = scope.spawn(move || {

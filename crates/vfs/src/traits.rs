@@ -90,6 +90,13 @@ pub trait File: Send + Sync {
     /// calling it again proves nothing.
     fn fdatasync(&self) -> io::Result<()>;
 
+    /// Opens the file once more, for fsyncs only: an open file description of its own. Linux reports a write-back error once
+    /// to every description that was open when it arose, so fsyncs that overlap may each be believed if each has its own.
+    ///
+    /// # Errors
+    /// The system call's; ENOENT where `/proc` is not mounted. The file goes on with one description then.
+    fn reopen(&self) -> io::Result<Arc<dyn File>>;
+
     /// Makes data, size and marks durable (fsync). The name needs an fsync of the directory.
     ///
     /// # Errors

@@ -183,3 +183,69 @@ fn a_blocking_flush_settles_what_is_in_flight_and_its_completions_come_to_nothin
     let foreign = bio::Completion { id: bio::JobId(999), kind: Kind::Fsync, outcome: Ok(0) };
     assert!(!rig.aof.complete(&foreign, rig.now_ms));
 }
+
+#[test]
+fn under_always_a_group_overlaps_those_in_flight_once_it_is_as_large_as_they_are() {
+    let mut rig = Rig::new(AppendFsync::Always);
+    let first = rig.feed("AAAA");
+    rig.turn();
+    rig.feed("B");
+    rig.turn_after(1);
+    rig.finish_write();
+    assert_eq!(rig.bio.count(Kind::Fsync), 1, "a small group waits: more may join it");
+    let second = rig.feed(&"C".repeat(40));
+    rig.turn();
+    rig.finish_write();
+    assert_eq!(rig.bio.count(Kind::Fsync), 2);
+    assert_eq!(rig.marks(), (second, second, 0));
+    rig.finish(Kind::Fsync);
+    assert_eq!(rig.aof.reply_mark().0, first, "each group is acknowledged by its own");
+    rig.finish(Kind::Fsync);
+    assert_eq!(rig.aof.reply_mark().0, second);
+}
+
+#[test]
+fn an_fsync_that_ends_before_an_earlier_one_acknowledges_nothing_yet() {
+    let mut rig = Rig::new(AppendFsync::Always);
+    rig.feed("A");
+    rig.turn();
+    let end = rig.feed(&"B".repeat(80));
+    rig.turn();
+    rig.finish_write();
+    assert!(rig.bio.run(Kind::Fsync, 1));
+    rig.deliver();
+    assert_eq!(rig.aof.reply_mark().0, 0);
+    rig.finish(Kind::Fsync);
+    assert_eq!(rig.aof.reply_mark().0, end);
+}
+
+#[test]
+fn an_error_that_one_overlapping_fsync_reports_is_reported_by_all() {
+    // Linux tells each open file description of an error once. With one description for both the second fsync would take
+    // the error of the first one's pages, and the first would succeed.
+    let mut rig = Rig::new(AppendFsync::Always);
+    rig.feed("A");
+    rig.turn();
+    rig.feed(&"B".repeat(80));
+    rig.turn();
+    rig.finish_write();
+    rig.file.state().fsync_faults = 1;
+    assert!(rig.bio.run(Kind::Fsync, 1));
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, rig.aof.reply_mark().0), (0, 0));
+    assert!(rig.aof.needs_new_file());
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_again_has_one_fsync_at_a_time() {
+    let mut rig = Rig::on_single(AppendFsync::Always);
+    rig.feed("A");
+    rig.turn();
+    let end = rig.feed(&"B".repeat(80));
+    rig.turn();
+    rig.finish_write();
+    assert_eq!(rig.bio.count(Kind::Fsync), 1);
+    rig.finish(Kind::Fsync);
+    rig.finish(Kind::Fsync);
+    assert_eq!(rig.aof.reply_mark().0, end);
+}

@@ -108,8 +108,8 @@ struct World {
 }
 
 impl World {
-    fn new(policy: AppendFsync) -> Self {
-        let rig = Rig::new(policy);
+    fn new(policy: AppendFsync, single: bool) -> Self {
+        let rig = if single { Rig::on_single(policy) } else { Rig::new(policy) };
         let log = ModelFile { disk: Arc::clone(&rig.file), start: 0, base_bytes: 0 };
         let marks = rig.aof.marks();
         Self { rig, stream: Vec::new(), selected: None, log, mirror: None, diff: None, marks }
@@ -298,9 +298,10 @@ proptest! {
     #[test]
     fn files_hold_prefixes_of_the_stream_and_marks_never_exceed_the_truth(
         first in policy(),
+        single: bool,
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        let mut world = World::new(first);
+        let mut world = World::new(first, single);
         for step in &steps {
             world.apply(step);
             world.check();

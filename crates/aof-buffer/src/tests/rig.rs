@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bio::{Bio, Completion, Job, JobId, Kind, Outcome};
@@ -33,11 +34,18 @@ pub(super) struct State {
     pub(super) append_faults: VecDeque<AppendFault>,
     pub(super) cut_faults: usize,
     pub(super) fsync_faults: usize,
-    poisoned: bool,
+    /// It cannot be opened again.
+    pub(super) single: bool,
+    /// Failed fsyncs so far. Every description open at the time reports each once.
+    errors: u64,
 }
 
+/// One description of a file.
 #[derive(Default)]
-pub(super) struct TestFile(Mutex<State>);
+pub(super) struct TestFile {
+    state: Arc<Mutex<State>>,
+    reported: AtomicU64,
+}
 
 impl TestFile {
     pub(super) fn with(content: &[u8]) -> Arc<Self> {
@@ -48,7 +56,7 @@ impl TestFile {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(super) fn content(&self) -> Vec<u8> {
@@ -98,13 +106,23 @@ impl File for TestFile {
         s.fsyncs += 1;
         if s.fsync_faults > 0 {
             s.fsync_faults -= 1;
-            s.poisoned = true;
+            s.errors += 1;
+        }
+        if self.reported.swap(s.errors, Ordering::Relaxed) < s.errors {
             return Err(io::Error::from_raw_os_error(5));
         }
-        if !s.poisoned {
+        if s.errors == 0 {
             s.durable_bytes = s.content.len();
         }
         Ok(())
+    }
+
+    fn reopen(&self) -> io::Result<Arc<dyn File>> {
+        if self.state().single {
+            return Err(io::Error::from_raw_os_error(2));
+        }
+        let reported = self.state().errors.into();
+        Ok(Arc::new(Self { state: Arc::clone(&self.state), reported }))
     }
 
     fn fsync(&self) -> io::Result<()> {
@@ -216,8 +234,18 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(policy: AppendFsync) -> Self {
-        let mut aof = AofBuffer::new(Options { policy });
+        Self::on(policy, TestFile::with(b""))
+    }
+
+    /// On a file that cannot be opened again.
+    pub(super) fn on_single(policy: AppendFsync) -> Self {
         let file = TestFile::with(b"");
+        file.state().single = true;
+        Self::on(policy, file)
+    }
+
+    fn on(policy: AppendFsync, file: Arc<TestFile>) -> Self {
+        let mut aof = AofBuffer::new(Options { policy });
         aof.open(Arc::clone(&file) as Arc<dyn File>, 0);
         Self { aof, bio: TestBio::default(), file, now_ms: 100_000 }
     }
@@ -245,6 +273,13 @@ impl Rig {
         assert!(self.bio.run(kind, 0), "a job of kind {kind:?} waits");
         self.deliver();
         self.turn();
+    }
+
+    /// Runs a write of the writer thread, if there is one.
+    pub(super) fn finish_write(&mut self) {
+        if self.bio.count(Kind::Write) > 0 {
+            self.finish(Kind::Write);
+        }
     }
 
     pub(super) fn deliver(&mut self) {

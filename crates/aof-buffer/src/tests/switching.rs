@@ -54,10 +54,23 @@ fn marks_are_the_lesser_of_both_files_and_both_are_fsynced() {
     assert_eq!(rig.bio.count(Kind::Fsync), 2);
     rig.finish(Kind::Fsync);
     assert_eq!((rig.marks(), rig.aof.reply_mark().0), ((end, end, 0), 0));
+    assert_eq!(rig.aof.mirror_fsync_upto(), None, "by a description of its own");
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, rig.aof.reply_mark().0), (end, end));
+}
+
+#[test]
+fn a_mirror_that_cannot_be_opened_again_tells_of_its_fsync_in_flight() {
+    let mut rig = Rig::new(AppendFsync::Always);
+    let mirror = TestFile::with(b"base");
+    mirror.state().single = true;
+    rig.aof.attach(mirror, 4);
+    let end = rig.feed("A");
+    rig.turn();
+    rig.finish(Kind::Fsync);
     assert_eq!(rig.aof.mirror_fsync_upto().unwrap().0, end);
     rig.finish(Kind::Fsync);
     assert_eq!(rig.aof.mirror_fsync_upto(), None);
-    assert_eq!((rig.marks().2, rig.aof.reply_mark().0), (end, end));
 }
 
 #[test]

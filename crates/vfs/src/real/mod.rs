@@ -160,6 +160,12 @@ impl File for RealFile {
         Ok(nix::unistd::fdatasync(self.file.as_fd())?)
     }
 
+    /// By way of `/proc`: the file may have another name by now, or none.
+    fn reopen(&self) -> io::Result<Arc<dyn File>> {
+        let file = StdFile::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))?;
+        Ok(Arc::new(Self { file, how: Open::Read }))
+    }
+
     fn fsync(&self) -> io::Result<()> {
         Ok(nix::unistd::fsync(self.file.as_fd())?)
     }

@@ -11,6 +11,7 @@ pub enum Call {
     Append,
     ReadAt,
     WriteAt,
+    Reopen,
     Fdatasync,
     Fsync,
     SetLen,

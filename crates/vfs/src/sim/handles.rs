@@ -8,6 +8,7 @@ use crate::{Dir, DirLock, File, FileKind, LockOutcome, Metadata, Open};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A directory of a [`SimDisk`](super::SimDisk).
 pub struct SimDir {
@@ -125,9 +126,10 @@ impl Dir for SimDir {
     fn open(&self, name: &str, how: Open) -> io::Result<Arc<dyn File>> {
         check(name)?;
         let open = |state: &mut State, _| self.open_in(state, name, how);
-        let id = perform(&self.shared, attempt(Call::Open, &self.key, name), open, |_| 0)?;
+        let open = |state: &mut State, fault| open(state, fault).map(|id| (id, state.inode(id).errors));
+        let (id, reported) = perform(&self.shared, attempt(Call::Open, &self.key, name), open, |_| 0)?;
         let (shared, dir, name) = (Arc::clone(&self.shared), self.key.clone(), name.to_owned());
-        Ok(Arc::new(SimFile { shared, id, how, dir, name }))
+        Ok(Arc::new(SimFile { shared, id, how, dir, name, reported: reported.into() }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -203,9 +205,22 @@ struct SimFile {
     how: Open,
     dir: String,
     name: String,
+    /// How many of the file's write-back errors this handle has reported.
+    reported: AtomicU64,
 }
 
 impl SimFile {
+    fn sync(&self, call: Call, marks_too: bool) -> io::Result<()> {
+        let sync = |state: &mut State, fault| {
+            // Under the disk's lock, as everything is.
+            let mut reported = self.reported.load(Ordering::Relaxed);
+            let result = state.sync(self.id, marks_too, fault, &mut reported);
+            self.reported.store(reported, Ordering::Relaxed);
+            result
+        };
+        perform(&self.shared, self.attempt(call, 0, 0), sync, |()| 0)
+    }
+
     fn attempt(&self, call: Call, offset: u64, bytes: u64) -> Attempt<'_> {
         Attempt { offset, bytes, ..attempt(call, &self.dir, &self.name) }
     }
@@ -250,13 +265,22 @@ impl File for SimFile {
     }
 
     fn fdatasync(&self) -> io::Result<()> {
-        let sync = |state: &mut State, fault| state.sync(self.id, false, fault);
-        perform(&self.shared, self.attempt(Call::Fdatasync, 0, 0), sync, |()| 0)
+        self.sync(Call::Fdatasync, false)
     }
 
     fn fsync(&self) -> io::Result<()> {
-        let sync = |state: &mut State, fault| state.sync(self.id, true, fault);
-        perform(&self.shared, self.attempt(Call::Fsync, 0, 0), sync, |()| 0)
+        self.sync(Call::Fsync, true)
+    }
+
+    fn reopen(&self) -> io::Result<Arc<dyn File>> {
+        let open = |state: &mut State, _| {
+            let inode = state.inode(self.id);
+            inode.handles += 1;
+            Ok(inode.errors)
+        };
+        let reported = perform(&self.shared, self.attempt(Call::Reopen, 0, 0), open, |_| 0)?;
+        let (shared, dir, name) = (Arc::clone(&self.shared), self.dir.clone(), self.name.clone());
+        Ok(Arc::new(Self { shared, id: self.id, how: Open::Read, dir, name, reported: reported.into() }))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -30,6 +30,9 @@ pub(super) struct Inode {
     pub(super) links: u32,
     /// Open handles.
     pub(super) handles: u32,
+    /// Write-back errors so far; every handle open at the time reports each of them once.
+    pub(super) errors: u64,
+    pub(super) last_errno: i32,
 }
 
 impl Inode {
@@ -117,6 +120,8 @@ impl State {
             durable_mark: None,
             links: 0,
             handles: 0,
+            errors: 0,
+            last_errno: 0,
         };
         self.inodes.insert(id, inode);
         id
@@ -213,12 +218,22 @@ impl State {
         Ok(())
     }
 
-    /// An fsync of a file, which `fault` may make fail.
-    pub(super) fn sync(&mut self, id: InodeId, marks_too: bool, fault: Option<Fault>) -> io::Result<()> {
+    /// An fsync of a file, which `fault` may make fail, by a handle that has reported `reported` of its errors.
+    pub(super) fn sync(
+        &mut self,
+        id: InodeId,
+        marks_too: bool,
+        fault: Option<Fault>,
+        reported: &mut u64,
+    ) -> io::Result<()> {
         let inode = self.inode(id);
         if let Some(Fault::FsyncFailed { errno: code, pages }) = fault {
             inode.content.fail_sync(pages);
-            return Err(errno(code));
+            (inode.errors, inode.last_errno) = (inode.errors + 1, code);
+        }
+        if *reported < inode.errors {
+            *reported = inode.errors;
+            return Err(errno(inode.last_errno));
         }
         inode.content.sync();
         if marks_too {
