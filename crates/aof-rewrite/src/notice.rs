@@ -103,6 +103,8 @@ pub enum Notice {
     ResidualWritten {
         /// Its size.
         bytes: u64,
+        /// How much of it the event loop wrote itself, in one turn.
+        in_loop_bytes: u64,
     },
     /// A step of the switch failed; the new file is dropped, the old one stays.
     SwitchFailed {
@@ -192,9 +194,10 @@ impl fmt::Display for Notice {
             Self::Mismatch { what, expected, found } => {
                 write!(f, "The rewritten AOF is not used: {what} should be {expected} bytes but is {found}")
             }
-            Self::ResidualWritten { bytes } => write!(
+            Self::ResidualWritten { bytes, in_loop_bytes } => write!(
                 f,
-                "Residual parent diff successfully flushed to the rewritten AOF ({:.2} MB)",
+                "Residual parent diff successfully flushed to the rewritten AOF ({:.2} MB, of it {in_loop_bytes} bytes by the \
+                 event loop)",
                 megabytes(*bytes)
             ),
             Self::SwitchFailed { step, errno } => {

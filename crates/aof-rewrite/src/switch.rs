@@ -82,6 +82,7 @@ impl Rewriter {
     pub(crate) fn write_rest(&mut self, env: &mut RewriteEnv<'_>) {
         let Some(run) = &mut self.run else { return };
         let mut result = Ok(());
+        let before_bytes = run.residual_bytes;
         while let (Ok(()), Some(front)) = (&result, env.log.diff_front()) {
             let len = front.len();
             result = append_all(&*run.file, front);
@@ -90,7 +91,8 @@ impl Rewriter {
         }
         match result {
             Ok(()) => {
-                self.notices.push(Notice::ResidualWritten { bytes: run.residual_bytes });
+                let (bytes, in_loop_bytes) = (run.residual_bytes, run.residual_bytes - before_bytes);
+                self.notices.push(Notice::ResidualWritten { bytes, in_loop_bytes });
                 self.happen(env, Event::Done);
             }
             Err(e) => {

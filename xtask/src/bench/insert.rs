@@ -1,8 +1,6 @@
 //! The longest single insertion: runs the measurement of the `benches` package and shows what it found.
 
-use std::process::{Command, Stdio};
-
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value as Json;
 
 use super::Options;
@@ -16,19 +14,7 @@ const LIMIT_MS: f64 = 5.0;
 /// # Errors
 /// If the measurement cannot be built or run.
 pub(crate) fn measure(options: &Options) -> Result<Section> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .current_dir(testkit::binary::workspace_root())
-        .args(["run", "--quiet", "--release", "-p", "benches", "--bin", "longest_insert", "--"])
-        .args([options.insertions.to_string(), "--json".to_owned()])
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cargo run -p benches")?;
-    if !output.status.success() {
-        bail!("longest_insert: {}", output.status);
-    }
-    let json: Json = serde_json::from_slice(&output.stdout).context("what longest_insert printed")?;
-    section(json)
+    section(super::measured_by("longest_insert", &[&options.insertions.to_string(), "--json"])?)
 }
 
 fn section(json: Json) -> Result<Section> {

@@ -2,7 +2,8 @@
 //!
 //! Clocks on the wall say little on a shared machine; processor time says more, and a ratio of two servers measured in turn
 //! says most. `rounds.rs` measures commands, `memory.rs` bytes a key, `load.rs` the start from a log, `insert.rs` the longest
-//! single insertion, `instructions.rs` instructions a request. docs/benchmarks.md explains the figures.
+//! single insertion, `writers.rs` many writers under `always`, `rewrite.rs` a rewrite under load, `instructions.rs` instructions a
+//! request. docs/benchmarks.md explains the figures.
 
 mod cpu;
 mod figures;
@@ -12,11 +13,14 @@ mod load;
 mod machine;
 mod memory;
 mod record;
+mod rewrite;
 mod rounds;
 mod subject;
 mod workload;
+mod writers;
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -71,6 +75,9 @@ pub(crate) struct Options {
     /// Insertions among which the longest is sought.
     #[arg(long, default_value_t = 5_000_000)]
     insertions: u64,
+    /// Keys that there are while a rewrite runs under load.
+    #[arg(long, default_value_t = 2_000_000)]
+    rewrite_keys: u64,
     /// Where the servers' files stand while they run; the system's place for temporary files if not given.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -93,6 +100,10 @@ pub(crate) enum Part {
     Load,
     /// The longest single insertion.
     Insert,
+    /// Writers and a reader under `always`; needs strace.
+    Writers,
+    /// A rewrite under full load, of ours.
+    Rewrite,
     /// Instructions a request, of ours; needs valgrind.
     Instructions,
 }
@@ -147,7 +158,7 @@ impl Options {
             "pipeline": self.pipeline.iter().map(u32::to_string).collect::<Vec<_>>().join(", "),
             "clients": workload::CLIENTS, "directives": common.join(", "), "range of -r": workload::RANDOM_RANGE,
             "keys": self.keys, "commands of the log": self.commands, "seed of the log": self.seed,
-            "insertions": self.insertions,
+            "insertions": self.insertions, "keys of a rewrite": self.rewrite_keys,
         })
     }
 }
@@ -185,8 +196,24 @@ fn measure(options: &Options, subjects: &[Subject], part: Part) -> Result<Sectio
         Part::Memory => memory::measure(options, subjects),
         Part::Load => load::measure(options, subjects),
         Part::Insert => insert::measure(options),
+        Part::Writers => writers::measure(options, subjects),
+        Part::Rewrite => rewrite::measure(options),
         Part::Instructions => instructions::measure(),
     }
+}
+
+/// What a program of the `benches` package prints as JSON.
+fn measured_by(program: &str, arguments: &[&str]) -> Result<Json> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(testkit::binary::workspace_root())
+        .args(["run", "--quiet", "--release", "-p", "benches", "--bin", program, "--"])
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo run -p benches")?;
+    ensure!(output.status.success(), "{program}: {}", output.status);
+    serde_json::from_slice(&output.stdout).with_context(|| format!("what {program} printed"))
 }
 
 /// A directory for the servers of one round, removed when it is dropped.

@@ -23,7 +23,7 @@ fn notices_have_the_wording_of_redis() {
         Notice::ChildKilled { signal: 9 },
         Notice::ChildStalled { stalled_ms: 60_000 },
         Notice::Mismatch { what: "the new file", expected: 2, found: 1 },
-        Notice::ResidualWritten { bytes: 1 << 20 },
+        Notice::ResidualWritten { bytes: 1 << 20, in_loop_bytes: 1000 },
         Notice::SwitchFailed { step: "rename", errno: libc::EIO },
         Notice::SwitchNotDurable { errno: libc::EIO },
         Notice::Finished,
