@@ -99,6 +99,10 @@ pub(crate) const ROWS: &[Row] = &[
     row!(Server "lastsave" 1 ANYTIME | FAST | Flags::ADMIN_CATEGORY | Flags::DANGEROUS, LastSave, "";
         "1.0.0" "O(1)" "Answers when the data was last saved, in seconds since the epoch."),
     Row::engine("latency", -2, Flags::CONTAINER, Keys::None, EngineOp::Latency).doc(Group::Server, "2.8.13", "", "Answers what took long, and how long commands take."),
+    row!(Server "latency|doctor" 2 ADMIN, Latency, "";
+        "2.8.13" "O(1)" "Answers what took long, and what may help."),
+    row!(Server "latency|graph" 3 ADMIN, Latency, "event";
+        "2.8.13" "O(1)" "Draws the samples of an event."),
     row!(Server "latency|help" 2 ANYTIME, Latency, "";
         "2.8.13" "O(1)" "Answers how LATENCY is used."),
     row!(Server "latency|histogram" -2 ADMIN, Latency, "[command...]";

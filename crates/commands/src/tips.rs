@@ -29,7 +29,7 @@ const TIPS: &[(&[&str], &str)] = &[
     (&["request_policy:all_nodes", "nondeterministic_output"], "slowlog|get"),
     (
         &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
-        "latency|histogram latency|history latency|latest",
+        "latency|doctor latency|graph latency|histogram latency|history latency|latest",
     ),
     (
         &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],

@@ -45,6 +45,9 @@ pub struct Process {
     pub allocator_report: Option<fn() -> String>,
     /// Gives free memory back to the system, and says whether that went well: used by MEMORY PURGE. `None` in simulation.
     pub purge_memory: Option<fn() -> bool>,
+    /// Reads how much memory of the process stands in transparent huge pages, in bytes: used by LATENCY DOCTOR. `None` in
+    /// simulation.
+    pub huge_pages_bytes: Option<fn() -> u64>,
     /// Reads the processor time used: used by INFO cpu. `None` in simulation.
     pub cpu: Option<fn() -> CpuTime>,
     /// Reads a clock that never goes back, in nanoseconds: used to tell how long commands take, and for nothing else. `None`

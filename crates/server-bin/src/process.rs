@@ -119,6 +119,7 @@ pub(crate) fn facts(config_file: String) -> Process {
         memory: Some(memory),
         allocator_report: Some(alloc::report),
         purge_memory: Some(alloc::purge),
+        huge_pages_bytes: Some(huge_pages_bytes),
         cpu: Some(cpu),
         nanos: Some(clock::mono_ns),
         allow_clients: Some(allow_clients),
@@ -157,11 +158,21 @@ fn memory() -> Memory {
     }
 }
 
-/// Memory of the machine, from /proc/meminfo, where it stands in kilobytes.
+/// Memory of the machine.
 fn system_memory_bytes() -> u64 {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    total.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
+    kilobytes_in("/proc/meminfo", "MemTotal:")
+}
+
+/// Memory in transparent huge pages. The kernel walks all memory for it.
+fn huge_pages_bytes() -> u64 {
+    kilobytes_in("/proc/self/smaps_rollup", "AnonHugePages:")
+}
+
+/// A figure of a file of /proc that is given there in kilobytes, in bytes; 0 where there is none.
+fn kilobytes_in(path: &str, field: &str) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let figure = text.lines().find_map(|line| line.strip_prefix(field));
+    figure.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
 }
 
 /// Resident memory, from /proc/self/statm: pages in its second field.

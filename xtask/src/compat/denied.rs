@@ -24,9 +24,10 @@ pub(super) fn drawn() -> impl Iterator<Item = &'static Command> {
     TABLE.iter().filter(|command| denied(command).is_none())
 }
 
-/// Whether a command cannot succeed as it is drawn: a container needs a subcommand, and LFU statistics another policy.
+/// Whether a command cannot succeed as it is drawn: a container needs a subcommand, LFU statistics another policy, and a graph
+/// of latencies a threshold.
 pub(super) fn always_fails(command: &Command) -> bool {
-    command.flags.has(Flags::CONTAINER) || command.name == "object|freq"
+    command.flags.has(Flags::CONTAINER) || matches!(command.name, "object|freq" | "latency|graph")
 }
 
 /// Whether a command steers a connection or transaction rather than the data.

@@ -51,6 +51,7 @@ impl Manner {
             | "client|info"
             | "client|list"
             | "client|help"
+            | "latency|doctor"
             | "latency|help"
             | "latency|histogram"
             | "slowlog|get"

@@ -1,5 +1,6 @@
 //! LATENCY: what took long, and how often commands took how long.
 
+use aof_buffer::AppendFsync;
 use aof_state::LogOffset;
 use commands::Command;
 use hdrhistogram::Histogram;
@@ -7,11 +8,15 @@ use resp_codec::{Args, Reply};
 
 use crate::client::Client;
 use crate::engine::Engine;
-use crate::latency::Sample;
+use crate::latency::{self, Sample};
 
 /// Source: Redis 7.2, as clients show them.
 const HELP: &[&str] = &[
     "LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "DOCTOR",
+    "    Return a human readable latency analysis report.",
+    "GRAPH <event>",
+    "    Return an ASCII latency graph for the <event> class.",
     "HISTORY <event>",
     "    Return time-latency samples for the <event> class.",
     "LATEST",
@@ -31,6 +36,8 @@ impl Engine {
         match (Self::subcommand(args).as_str(), args.len()) {
             ("history", 3) => self.latency_history(client, args.at(2)),
             ("latest", 2) => self.latency_latest(client),
+            ("graph", 3) => self.latency_graph(client, args.at(2)),
+            ("doctor", 2) => self.latency_doctor(client),
             ("reset", _) => {
                 let reset = match args.len() {
                     2 => self.latency.reset_all(),
@@ -49,7 +56,7 @@ impl Engine {
         let mut reply = self.reply(client);
         match self.latency.event(event) {
             None => reply.array(0),
-            Some(series) => {
+            Some((_, series)) => {
                 reply.array(series.samples().len());
                 for sample in series.samples() {
                     reply.array(2);
@@ -69,6 +76,31 @@ impl Engine {
             put(&mut reply, series.latest());
             reply.integer(i64::try_from(series.max_ms).unwrap_or(i64::MAX));
         }
+        self.end_reply(client, LogOffset(0));
+    }
+
+    fn latency_graph(&mut self, client: &mut Client, event: &[u8]) {
+        match self.latency.event(event) {
+            None => self.reply(client).error_bytes(&[b"ERR No samples available for event '", event, b"'"].concat()),
+            Some((event, series)) => {
+                let text = latency::graph(event, series, self.now.unix_s());
+                self.reply(client).verbatim(*b"txt", text.as_bytes());
+            }
+        }
+        self.end_reply(client, LogOffset(0));
+    }
+
+    fn latency_doctor(&mut self, client: &mut Client) {
+        let known = latency::Circumstances {
+            threshold_ms: self.config.latency_monitor_threshold_ms,
+            slowlog_us: u64::try_from(self.config.slowlog_log_slower_than_us).ok(),
+            always: self.config.appendfsync == AppendFsync::Always,
+            no_fsync_on_rewrite: self.config.no_appendfsync_on_rewrite,
+            fork_gb_per_second: self.persistence.fork_gb_per_second(),
+            huge_pages_bytes: self.process.huge_pages_bytes.map_or(0, |read| read()),
+        };
+        let text = latency::report(&self.latency, known, self.now.unix_s());
+        self.reply(client).verbatim(*b"txt", text.as_bytes());
         self.end_reply(client, LogOffset(0));
     }
 

@@ -70,6 +70,8 @@ pub(crate) struct Persistence {
     incremental_fsync: bool,
     no_fsync_on_rewrite: bool,
     forks: u64,
+    /// Memory that the program used when the last child was forked, in bytes.
+    forked_bytes: u64,
     /// The rewrites that had succeeded at CONFIG RESETSTAT.
     rewrites_before: u64,
     /// Keys there were when the last child was forked.
@@ -111,6 +113,7 @@ impl Persistence {
             incremental_fsync: config.aof_rewrite_incremental_fsync,
             no_fsync_on_rewrite: config.no_appendfsync_on_rewrite,
             forks: 0,
+            forked_bytes: 0,
             rewrites_before: 0,
             child_keys: 0,
             child_cow: report::ChildCow::default(),

@@ -31,6 +31,15 @@ impl Persistence {
         self.forks
     }
 
+    /// How fast the last child was forked, in gigabytes of memory a second; `None` if none was, or memory is not known.
+    /// Source: stat_fork_rate of Redis.
+    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+    pub(crate) fn fork_gb_per_second(&self) -> Option<f64> {
+        let fork_us = self.latest_fork_us();
+        let known = self.forked_bytes > 0 && fork_us > 0;
+        known.then(|| self.forked_bytes as f64 / fork_us as f64 * 1e6 / f64::from(1 << 30))
+    }
+
     pub(crate) fn lazyfree_pending(&self) -> usize {
         self.bio.pending(Kind::LazyFree)
     }

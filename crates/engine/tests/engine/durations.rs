@@ -117,6 +117,28 @@ fn the_latency_monitor_keeps_what_takes_as_long_as_its_threshold() {
 }
 
 #[test]
+fn a_graph_and_a_report_are_made_of_what_was_observed() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "LATENCY GRAPH command"), "-ERR No samples available for event 'command'|");
+    assert!(rig.ask(client, "LATENCY DOCTOR").contains("|Latency monitoring is disabled"));
+    rig.ask(client, "CONFIG SET latency-monitor-threshold 30");
+    assert!(rig.ask(client, "LATENCY DOCTOR").contains("All is well"));
+    commands_take_ms(50);
+    rig.ask(client, "GET a");
+    commands_take_ms(0);
+    let graph = rig.ask(client, "LATENCY GRAPH fast-command");
+    assert!(graph.starts_with("$154|fast-command - high 50 ms, low 50 ms (all time high 50 ms)\n---"), "{graph}");
+    assert!(graph.ends_with("---\n \n \n \n_\n \n0\ns\n|"), "{graph}");
+    let report = rig.ask(client, "LATENCY DOCTOR");
+    assert!(report.contains("1. fast-command: 1 latency spikes (average 50ms, mean deviation 0ms"), "{report}");
+    assert!(rig.ask(client, "LATENCY DOCTOR all").starts_with("-ERR wrong number of arguments for 'latency|doctor'"));
+    rig.ask(client, "HELLO 3");
+    assert!(rig.ask(client, "LATENCY GRAPH fast-command").starts_with("=158|txt:fast-command - high"));
+    assert!(rig.ask(client, "LATENCY DOCTOR").contains("|txt:Latency spikes were observed"));
+}
+
+#[test]
 fn statistics_say_how_often_commands_took_how_long() {
     let mut rig = Rig::new("no");
     let client = rig.client();

@@ -1,8 +1,15 @@
-//! The latency monitor: what took at least `latency-monitor-threshold` milliseconds, by event, for LATENCY.
+//! The latency monitor: what took at least `latency-monitor-threshold` milliseconds, by event, for LATENCY. `graph` draws them,
+//! `doctor` judges them.
 //!
 //! Source: latency.c of Redis 7.2 (semantics): 160 samples an event, one a second at most, which keeps the worst of it.
 
+mod doctor;
+mod graph;
+
 use std::collections::BTreeMap;
+
+pub(crate) use doctor::{Circumstances, report};
+pub(crate) use graph::graph;
 
 /// Samples kept of an event. Source: LATENCY_TS_LEN of Redis.
 const SAMPLES: usize = 160;
@@ -62,9 +69,9 @@ impl LatencyMonitor {
         }
     }
 
-    /// The series of an event.
-    pub(crate) fn event(&self, name: &[u8]) -> Option<&Series> {
-        self.series.iter().find(|(event, _)| event.as_bytes() == name).map(|(_, series)| series)
+    /// An event with its series.
+    pub(crate) fn event(&self, name: &[u8]) -> Option<(&'static str, &Series)> {
+        self.events().find(|(event, _)| event.as_bytes() == name)
     }
 
     /// Every event with its series, by name.
@@ -95,13 +102,13 @@ mod tests {
         for (unix_s, ms) in [(1, 20), (1, 30), (1, 10), (2, 9), (2, 15)] {
             monitor.add("command", Sample { unix_s, ms }, 10);
         }
-        let series = monitor.event(b"command").unwrap();
+        let series = monitor.event(b"command").unwrap().1;
         let samples: Vec<_> = series.samples().collect();
         assert_eq!(samples, [Sample { unix_s: 1, ms: 30 }, Sample { unix_s: 2, ms: 15 }]);
         assert_eq!((series.latest().ms, series.max_ms), (15, 30));
         (3..500).for_each(|unix_s| monitor.add("command", Sample { unix_s, ms: 10 }, 10));
-        assert_eq!(monitor.event(b"command").unwrap().samples().len(), SAMPLES);
-        assert_eq!(monitor.event(b"command").unwrap().max_ms, 30);
+        assert_eq!(monitor.event(b"command").unwrap().1.samples().len(), SAMPLES);
+        assert_eq!(monitor.event(b"command").unwrap().1.max_ms, 30);
     }
 
     #[test]
