@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use aof_state::{LogOffset, Marks};
-use bio::JobId;
+use bio::{Clock, JobId, Timing, Timings};
 use resp_codec::{Args, Effect, Effects};
 use vfs::File;
 
@@ -20,6 +20,7 @@ use crate::health::{FailedFlush, Health};
 use crate::notice::Notice;
 use crate::pending::Pending;
 use crate::plan::AppendFsync;
+use crate::timed::Timed;
 use crate::turn::Flight;
 use crate::writer::FileId;
 
@@ -75,6 +76,7 @@ pub struct AofBuffer {
     pub(crate) failed: Option<FailedFlush>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) last_error_notice_ms: Option<u64>,
+    pub(crate) timings: Timings<Timed>,
     pub(crate) delayed_fsync: u64,
     pub(crate) base_size_bytes: u64,
     pub(crate) now_ms: u64,
@@ -98,6 +100,7 @@ impl AofBuffer {
             failed: None,
             notices: Vec::new(),
             last_error_notice_ms: None,
+            timings: Timings::default(),
             delayed_fsync: 0,
             base_size_bytes: 0,
             now_ms: 0,
@@ -284,6 +287,17 @@ impl AofBuffer {
     /// What the log should say since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// From now on measures writes and the fsyncs of `always`, and keeps those that take `at_least_ms`. Without a clock, or
+    /// at 0, nothing is measured.
+    pub fn measure(&mut self, clock: Option<Clock>, at_least_ms: u64) {
+        self.timings.measure(clock, at_least_ms);
+    }
+
+    /// The calls that took long and ended since the last time.
+    pub fn take_timings(&self) -> impl Iterator<Item = Timing<Timed>> + '_ {
+        self.timings.take()
     }
 
     /// Bytes fed and not yet written to every file. Beyond 256 MB the engine stops reading clients that write.

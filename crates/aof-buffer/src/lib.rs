@@ -3,7 +3,7 @@
 //! # Modules
 //!
 //! `plan` decides (pure), `writer` and `files` perform, `buffer` and `turn` join them; `feed` turns effects into bytes,
-//! `pending` keeps the unwritten ones, `diff` is the rewrite buffer. `health` and `notice` are what the outside is told.
+//! `pending` keeps the unwritten ones, `diff` is the rewrite buffer. `health`, `notice` and `timed` are what the outside is told.
 
 mod buffer;
 mod diff;
@@ -14,6 +14,7 @@ mod notice;
 mod pending;
 mod plan;
 mod switch;
+mod timed;
 mod turn;
 mod writer;
 
@@ -25,4 +26,5 @@ pub use diff::BLOCK_BYTES;
 pub use health::{AofError, FailedFlush, Failure, Health, strerror};
 pub use notice::{Level, Notice};
 pub use plan::{AppendFsync, DELAYED_AFTER_MS, FSYNC_EVERY_MS, RETRY_EVERY_MS, UnknownPolicy};
+pub use timed::Timed;
 pub use turn::Turn;

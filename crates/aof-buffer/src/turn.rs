@@ -9,13 +9,16 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use aof_state::LogOffset;
-use bio::{Bio, Completion, JobId, Kind};
+use bio::{Bio, Completion, JobId, Kind, Meter};
 
 use crate::buffer::AofBuffer;
 use crate::files::{FsyncInFlight, FsyncTicket, LogFile};
 use crate::health::{AofError, FailedFlush, Failure};
 use crate::notice::Notice;
-use crate::plan::{DELAYED_AFTER_MS, FsyncPlan, WriteInput, WritePlan, WriterBusy, plan_fsync, plan_write};
+use crate::plan::{
+    AppendFsync, DELAYED_AFTER_MS, FsyncPlan, WriteInput, WritePlan, WriterBusy, plan_fsync, plan_write,
+};
+use crate::timed::Timed;
 use crate::writer::{FileId, Target, WriteFault, Written, flush_file, fsync_file};
 
 /// The least time between two error lines, in milliseconds.
@@ -58,17 +61,18 @@ impl AofBuffer {
     /// and before replies leave.
     pub fn turn(&mut self, turn: Turn, bio: &mut dyn Bio) {
         self.now_ms = turn.mono_ms;
+        let fsync_running = bio.pending(Kind::Fsync) > 0;
         let plan = plan_write(WriteInput {
             unwritten: self.write_due_ms().is_some_and(|due_ms| due_ms <= self.now_ms),
             writer: self.flight.as_ref().map(|flight| flight.busy),
-            fsync_running: bio.pending(Kind::Fsync) > 0,
+            fsync_running,
             force: turn.force,
             now_ms: self.now_ms,
         });
         match plan {
             WritePlan::Nothing | WritePlan::Wait { delayed: false } => {}
             WritePlan::Wait { delayed: true } => self.count_delayed(),
-            WritePlan::InLoop => self.write_in_loop(false),
+            WritePlan::InLoop => self.write_in_loop(false, fsync_running),
             WritePlan::InThread => self.submit_write(bio),
         }
         self.start_fsyncs(turn.alone, bio);
@@ -127,7 +131,7 @@ impl AofBuffer {
             self.orphans.push(fsync.1.id);
             self.settle_fsync(fsync, None);
         }
-        self.write_in_loop(true);
+        self.write_in_loop(true, false);
         let ids: Vec<FileId> = self.files().map(LogFile::id).collect();
         for id in ids {
             self.fsync_in_loop(id);
@@ -155,10 +159,11 @@ impl AofBuffer {
             .collect()
     }
 
-    fn write_in_loop(&mut self, anyway: bool) {
+    fn write_in_loop(&mut self, anyway: bool, beside_fsync: bool) {
         debug_assert!(self.flight.is_none(), "one write at a time");
         for target in self.targets(anyway) {
-            let written = flush_file(&target, self.pending.bytes());
+            let flush = || flush_file(&target, self.pending.bytes());
+            let written = self.timings.meter().time(Timed::Write { beside_fsync }, flush);
             self.take_written(&written);
         }
         self.trim();
@@ -172,9 +177,12 @@ impl AofBuffer {
         let batch = Arc::new(self.pending.lend());
         let ticket = WriteTicket::default();
         let job = {
-            let (batch, ticket) = (Arc::clone(&batch), Arc::clone(&ticket));
+            let (batch, ticket, meter) = (Arc::clone(&batch), Arc::clone(&ticket), self.timings.meter().clone());
             Box::new(move || {
-                let written: Vec<Written> = targets.iter().map(|target| flush_file(target, &batch)).collect();
+                // Only an fsync in flight brings a write here.
+                let event = Timed::Write { beside_fsync: true };
+                let flush = |target| meter.time(event, || flush_file(target, &batch));
+                let written: Vec<Written> = targets.iter().map(flush).collect();
                 drop(batch);
                 let total_bytes = written.iter().map(|w| w.written_bytes).sum();
                 ticket.set(written).expect("a job runs once");
@@ -281,12 +289,13 @@ impl AofBuffer {
     fn start_fsyncs(&mut self, alone: bool, bio: &mut dyn Bio) {
         let policy = self.effective_policy();
         let (held, now_ms) = (self.fsync_held, self.now_ms);
+        let meter = self.fsync_meter();
         let mut in_loop = Vec::new();
         for file in self.files_mut() {
             match plan_fsync(file.fsync_input(policy, held, alone, now_ms)) {
                 FsyncPlan::Nothing | FsyncPlan::At { .. } => {}
                 FsyncPlan::InLoop => in_loop.push(file.id()),
-                FsyncPlan::InBio => submit_fsync(file, now_ms, bio),
+                FsyncPlan::InBio => submit_fsync(file, now_ms, meter.clone(), bio),
             }
         }
         for id in in_loop {
@@ -294,16 +303,21 @@ impl AofBuffer {
         }
     }
 
+    /// What measures fsyncs: under `always` alone, where replies wait for them.
+    fn fsync_meter(&self) -> Meter<Timed> {
+        if self.effective_policy() == AppendFsync::Always { self.timings.meter().clone() } else { Meter::off() }
+    }
+
     /// fsyncs one file here and now, unless there is nothing to fsync or nothing to be gained by it.
     fn fsync_in_loop(&mut self, id: FileId) {
-        let now_ms = self.now_ms;
+        let (now_ms, meter) = (self.now_ms, self.fsync_meter());
         let Some(file) = self.files_mut().find(|file| file.id() == id) else { return };
         if file.fsync_failed() || file.fsynced() == file.written() {
             return;
         }
         let description = Arc::clone(file.free_description().1);
         let upto = file.start_fsync(now_ms);
-        let result = fsync_file(&*description);
+        let result = meter.time(Timed::FsyncAlways, || fsync_file(&*description));
         self.take_fsynced(id, upto, result);
     }
 
@@ -328,7 +342,7 @@ impl AofBuffer {
     }
 }
 
-fn submit_fsync(file: &mut LogFile, now_ms: u64, bio: &mut dyn Bio) {
+fn submit_fsync(file: &mut LogFile, now_ms: u64, meter: Meter<Timed>, bio: &mut dyn Bio) {
     let (slot, description) = file.free_description();
     let description = Arc::clone(description);
     let upto = file.start_fsync(now_ms);
@@ -336,7 +350,7 @@ fn submit_fsync(file: &mut LogFile, now_ms: u64, bio: &mut dyn Bio) {
     let job = {
         let ticket = Arc::clone(&ticket);
         Box::new(move || {
-            let result = fsync_file(&*description);
+            let result = meter.time(Timed::FsyncAlways, || fsync_file(&*description));
             let outcome = match &result {
                 Ok(()) => Ok(0),
                 Err(error) => Err(copy_of(error)),

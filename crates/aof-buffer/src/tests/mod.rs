@@ -5,4 +5,5 @@ mod flushing;
 mod model;
 mod rig;
 mod switching;
+mod timing;
 mod trouble;
