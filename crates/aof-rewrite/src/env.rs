@@ -113,15 +113,6 @@ pub enum Shutdown {
     Drain(bio::Kind),
 }
 
-/// A latency event (W8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Latency {
-    /// Redis's name of the event.
-    pub event: &'static str,
-    /// How long it took, in milliseconds.
-    pub ms: u64,
-}
-
 /// What INFO and LASTSAVE-like commands show of rewrites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {

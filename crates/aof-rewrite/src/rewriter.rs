@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use aof_state::LogOffset;
-use bio::{Completion, JobId, Kind};
+use bio::{Clock, Completion, JobId, Kind, Timing, Timings};
 use child::{Handle, Info, Watchdog};
 use vfs::{Dir, File};
 
-use crate::env::{Abort, Latency, Mode, RewriteEnv, Shutdown, ShutdownRule, Status};
+use crate::env::{Abort, Mode, RewriteEnv, Shutdown, ShutdownRule, Status};
 use crate::machine::{self, Action, Event, Phase};
 use crate::notice::Notice;
 use crate::trigger::{AutoRewrite, Backoff};
@@ -31,7 +31,9 @@ pub struct Rewriter {
     pub(crate) phase: Phase,
     pub(crate) run: Option<Run>,
     pub(crate) notices: Vec<Notice>,
-    pub(crate) latencies: Vec<Latency>,
+    pub(crate) timings: Timings<&'static str>,
+    /// How long the fork took that has not been told yet, in milliseconds.
+    pub(crate) fork_ms: Option<u64>,
     pub(crate) figures: Figures,
     pub(crate) scheduled: Option<Mode>,
     pub(crate) backoff: Backoff,
@@ -78,7 +80,6 @@ pub(crate) struct Run {
 #[derive(Clone, Copy)]
 pub(crate) struct Job {
     pub(crate) id: JobId,
-    pub(crate) since_ms: u64,
     /// For an fsync of the attached file: what it will have made durable.
     pub(crate) covers: LogOffset,
 }
@@ -256,9 +257,16 @@ impl Rewriter {
         std::mem::take(&mut self.notices)
     }
 
-    /// The latency samples since the last call.
-    pub fn take_latencies(&mut self) -> Vec<Latency> {
-        std::mem::take(&mut self.latencies)
+    /// From now on measures its system calls (W8), and keeps those that take `at_least_ms`. Without a clock, or at 0, nothing is
+    /// measured.
+    pub fn measure(&mut self, clock: Option<Clock>, at_least_ms: u64) {
+        self.timings.measure(clock, at_least_ms);
+    }
+
+    /// The calls that took long and ended since the last time, by Redis's names of such events; a fork however long it took.
+    pub fn take_timings(&mut self) -> impl Iterator<Item = Timing<&'static str>> + '_ {
+        let fork = self.fork_ms.take().map(|ms| Timing { event: "fork", ms });
+        fork.into_iter().chain(self.timings.take())
     }
 
     /// Takes an event to the machine and carries out what it answers.

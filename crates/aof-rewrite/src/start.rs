@@ -9,7 +9,7 @@ use keyspace::{Keyspace, UnixMs};
 use vfs::{Dir, File, Open};
 
 use crate::child_side::{ChildFiles, ChildTask, CommandEmitter};
-use crate::env::{ForkSource, Latency, Mode, RewriteConfig, RewriteEnv, StartError};
+use crate::env::{ForkSource, Mode, RewriteConfig, RewriteEnv, StartError};
 use crate::machine::Event;
 use crate::names::CompleteName;
 use crate::notice::Notice;
@@ -73,7 +73,7 @@ impl Rewriter {
             let _ = env.dir.unlink(&temp_name);
         })?;
         self.figures.latest_fork_us = child.fork_us();
-        self.latencies.push(Latency { event: "fork", ms: child.fork_us() / 1000 });
+        self.fork_ms = Some(child.fork_us() / 1000);
         Ok(Run {
             mode,
             dir: Arc::clone(env.dir),

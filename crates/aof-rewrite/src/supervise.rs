@@ -101,7 +101,7 @@ impl Rewriter {
                     self.notices.push(Notice::CopyOnWrite { bytes: run.info.cow_bytes });
                 }
                 self.notices.push(Notice::ChildSucceeded);
-                match run.check_account() {
+                match self.timings.meter().time("aof-fstat", || run.check_account()) {
                     Ok(()) => {
                         let diff = run.mode != Mode::Once;
                         self.happen(env, Event::ChildSucceeded { diff });

@@ -9,7 +9,7 @@ use aof_state::LogOffset;
 use bio::{Kind, Outcome};
 use vfs::{Dir, File};
 
-use crate::env::{Latency, Mode, RewriteEnv};
+use crate::env::{Mode, RewriteEnv};
 use crate::log::{LiveLog, Mirror};
 use crate::machine::{Event, Phase};
 use crate::notice::Notice;
@@ -24,6 +24,9 @@ const LOOP_WRITE_BYTES: u64 = 64 * 1024;
 /// How often the new file is fsynced again because the old one is durable further. Both move on while it is done, so without
 /// a limit it might never end; after it, the marks that replies rely on decide alone.
 const FSYNC_ROUNDS: u32 = 3;
+
+/// The event of LATENCY for a write of the residual diff.
+const DIFF_WRITE: &str = "aof-rewrite-diff-write";
 
 impl Rewriter {
     /// Takes note of how much the turn has fed: what the switch does in a turn is measured against it, so that it catches up.
@@ -72,9 +75,9 @@ impl Rewriter {
             env.log.diff_consume(taken);
         }
         run.count_residual(piece.len() as u64);
-        let file = Arc::clone(&run.file);
+        let (file, meter) = (Arc::clone(&run.file), self.timings.meter().clone());
         self.submit(env, Kind::Write, LogOffset::default(), move || {
-            append_all(&*file, &piece).map(|()| piece.len() as u64)
+            meter.time(DIFF_WRITE, || append_all(&*file, &piece)).map(|()| piece.len() as u64)
         });
     }
 
@@ -85,7 +88,7 @@ impl Rewriter {
         let before_bytes = run.residual_bytes;
         while let (Ok(()), Some(front)) = (&result, env.log.diff_front()) {
             let len = front.len();
-            result = append_all(&*run.file, front);
+            result = self.timings.meter().time(DIFF_WRITE, || append_all(&*run.file, front));
             env.log.diff_consume(len);
             run.count_residual(len as u64);
         }
@@ -125,9 +128,9 @@ impl Rewriter {
     pub(crate) fn rename(&mut self, env: &mut RewriteEnv<'_>) {
         let Some(run) = &self.run else { return };
         let (dir, file) = (Arc::clone(&run.dir), Arc::clone(&run.file));
-        let (from, to) = (run.complete_name.clone(), run.log_name.clone());
+        let (from, to, meter) = (run.complete_name.clone(), run.log_name.clone(), self.timings.meter().clone());
         self.submit(env, Kind::Rename, LogOffset::default(), move || {
-            rename_or_look(&*dir, &*file, &from, &to).map(|()| 0)
+            meter.time("aof-rename", || rename_or_look(&*dir, &*file, &from, &to)).map(|()| 0)
         });
     }
 
@@ -191,13 +194,12 @@ impl Rewriter {
         let id = env.bio.submit(kind, Box::new(job));
         if let Some(run) = &mut self.run {
             debug_assert!(run.job.is_none(), "one job at a time");
-            run.job = Some(Job { id, since_ms: env.mono_ms, covers });
+            run.job = Some(Job { id, covers });
         }
     }
 
     /// Takes the result of the phase's job.
     pub(crate) fn job_done(&mut self, env: &mut RewriteEnv<'_>, job: Job, outcome: &Outcome) {
-        self.sample_latency(env.mono_ms.saturating_sub(job.since_ms));
         match outcome {
             Ok(_) if self.phase == Phase::FsyncNew => self.new_file_fsynced(env, job.covers),
             Ok(_) => self.happen(env, Event::Done),
@@ -234,15 +236,6 @@ impl Rewriter {
         let behind_promise = run.new_fsynced < promised;
         let behind_old = run.new_fsynced < env.log.log_fsynced() && run.fsync_rounds <= FSYNC_ROUNDS;
         self.happen(env, if behind_promise || behind_old { Event::Behind } else { Event::Done });
-    }
-
-    fn sample_latency(&mut self, ms: u64) {
-        let event = match self.phase {
-            Phase::WritingPiece { .. } => "aof-rewrite-diff-write",
-            Phase::Renaming => "aof-rename",
-            _ => return,
-        };
-        self.latencies.push(Latency { event, ms });
     }
 }
 

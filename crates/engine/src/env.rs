@@ -50,8 +50,8 @@ pub struct Process {
     pub huge_pages_bytes: Option<fn() -> u64>,
     /// Reads the processor time used: used by INFO cpu. `None` in simulation.
     pub cpu: Option<fn() -> CpuTime>,
-    /// Reads a clock that never goes back, in nanoseconds: used to tell how long commands take, and for nothing else. `None`
-    /// in simulation, where everything takes no time.
+    /// Reads a clock that never goes back, in nanoseconds: used to tell how long commands and system calls take, and for nothing
+    /// else. Called from any thread. `None` in simulation, where everything takes no time.
     pub nanos: Option<fn() -> u64>,
     /// Raises the limit of open descriptors for so many clients as far as it can be, and says for how many that is, at most so
     /// many: used by CONFIG SET maxclients. `None` in simulation.

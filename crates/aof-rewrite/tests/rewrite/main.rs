@@ -16,5 +16,6 @@ mod modes;
 mod notices;
 mod process;
 mod replay;
+mod timing;
 mod whole;
 mod world;

@@ -5,6 +5,7 @@
 mod heal;
 mod live_log;
 mod loading;
+mod measured;
 mod reload;
 mod report;
 mod shutdown;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use aof_buffer::{AofBuffer, AppendFsync, Options};
 use aof_rewrite::Rewriter;
 use aof_state::{BootId, Identity, LogOffset, StateKeeper, WriteError};
-use bio::{Bio, Completion, JobId, Kind};
+use bio::{Bio, Clock, Completion, JobId, Kind, Timings};
 use child::Spawner;
 use commands::Garbage;
 use resp_codec::{Args, Effect, Effects};
@@ -77,6 +78,10 @@ pub(crate) struct Persistence {
     /// Keys there were when the last child was forked.
     child_keys: u64,
     child_cow: report::ChildCow,
+    clock: Option<Clock>,
+    /// From what duration on system calls are noted, in milliseconds; 0 for none.
+    measured_ms: u64,
+    timings: Timings<&'static str>,
     completions: Vec<Completion>,
     /// A transaction is being fed.
     unit_open: bool,
@@ -92,7 +97,7 @@ impl Persistence {
         seed: &[u8; 16],
     ) -> Self {
         let options = Options { policy: config.appendfsync };
-        Self {
+        let mut made = Self {
             dir,
             lock: None,
             aof: AofBuffer::new(options),
@@ -117,9 +122,14 @@ impl Persistence {
             rewrites_before: 0,
             child_keys: 0,
             child_cow: report::ChildCow::default(),
+            clock: process.nanos,
+            measured_ms: 0,
+            timings: Timings::default(),
             completions: Vec::new(),
             unit_open: false,
-        }
+        };
+        made.measure(config.latency_monitor_threshold_ms);
+        made
     }
 
     /// Whether a dataset is being read.
@@ -216,6 +226,7 @@ impl Persistence {
     pub(crate) fn configure(&mut self, config: &Config) {
         self.incremental_fsync = config.aof_rewrite_incremental_fsync;
         self.no_fsync_on_rewrite = config.no_appendfsync_on_rewrite;
+        self.measure(config.latency_monitor_threshold_ms);
     }
 
     /// Changes the policy. The engine's gate keeps the stricter promise for what was fed before.

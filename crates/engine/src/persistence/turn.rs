@@ -28,6 +28,7 @@ impl Engine {
         self.drive_rewrite();
         self.settle_failures();
         self.log_persistence_notices();
+        self.note_events();
     }
 
     /// Hands finished background jobs to whoever asked for them.
@@ -101,7 +102,7 @@ impl Engine {
         let p = &mut self.persistence;
         assert!(p.is_fed(), "a file becomes the log only while everything is fed");
         p.phase = Phase::On;
-        match Identity::of(&*file) {
+        match p.timings.meter().time("aof-fstat", || Identity::of(&*file)) {
             Ok(identity) => p.keeper = Some(StateKeeper::new(identity, p.boot_id)),
             Err(error) => {
                 p.keeper = None;
@@ -131,9 +132,6 @@ impl Engine {
         }
         for notice in self.persistence.rewriter.take_notices() {
             self.log.line(notice.level().into(), format_args!("{notice}"));
-        }
-        for latency in self.persistence.rewriter.take_latencies() {
-            self.note_latency(latency.event, latency.ms);
         }
     }
 

@@ -1,6 +1,9 @@
 //! What is kept of how long commands take: the slow log, the latency monitor, statistics.
 
-use crate::support::{Rig, commands_take_ms};
+use bio::Kind;
+use engine::ClientId;
+
+use crate::support::{Rig, clock_readings, commands_take_ms};
 
 /// The field of INFO that begins so, if it is there.
 fn info_line(rig: &mut Rig, prefix: &str) -> Option<String> {
@@ -162,4 +165,107 @@ fn statistics_say_how_often_commands_took_how_long() {
     assert_eq!(info_line(&mut rig, "cmdstat_get:"), None);
     rig.ask(client, "CONFIG SET latency-tracking no\nGET a");
     assert_eq!(info_line(&mut rig, "latency_percentiles_usec_get:"), None);
+}
+
+/// The names of the events that LATENCY knows, each with its newest sample.
+fn events(rig: &mut Rig) -> Vec<String> {
+    let client = rig.client();
+    let reply = rig.ask(client, "LATENCY LATEST");
+    let words: Vec<&str> = reply.split('|').collect();
+    words.windows(5).filter(|w| w[0] == "*4").map(|w| format!("{} {}", w[2], &w[4][1..])).collect()
+}
+
+/// A server under `policy` that notes what takes 30 ms, and a client.
+fn monitored(policy: &str) -> (Rig, ClientId) {
+    let mut rig = Rig::new(policy);
+    let client = rig.client();
+    rig.ask(client, "CONFIG SET latency-monitor-threshold 30");
+    (rig, client)
+}
+
+#[test]
+fn a_write_is_an_event_of_its_own_and_of_its_kind() {
+    let (mut rig, client) = monitored("everysec");
+    rig.send(client, "SET a 1");
+    commands_take_ms(40);
+    rig.turn();
+    commands_take_ms(0);
+    assert_eq!(events(&mut rig), ["aof-write 40", "aof-write-alone 40"]);
+    rig.ask(client, "LATENCY RESET");
+
+    // Its fsync is under way: the next write is its thread's, and noted when it has ended.
+    rig.send(client, "SET a 2");
+    commands_take_ms(50);
+    rig.turn();
+    commands_take_ms(0);
+    assert!(events(&mut rig).is_empty());
+    commands_take_ms(60);
+    assert!(rig.run(Kind::Write));
+    commands_take_ms(0);
+    rig.turn();
+    assert_eq!(events(&mut rig), ["aof-write 60", "aof-write-pending-fsync 60"]);
+}
+
+#[test]
+fn a_write_beside_a_child_is_told_from_others() {
+    let (mut rig, client) = monitored("no");
+    rig.ask(client, "SET a 1\nBGREWRITEAOF");
+    rig.send(client, "SET a 2");
+    commands_take_ms(40);
+    rig.turn();
+    commands_take_ms(0);
+    assert_eq!(events(&mut rig), ["aof-write 40", "aof-write-active-child 40"]);
+}
+
+#[test]
+fn under_always_every_fsync_is_an_event_and_under_everysec_none() {
+    for (policy, wanted) in [("always", vec!["aof-fsync-always 40"]), ("everysec", vec![])] {
+        let (mut rig, client) = monitored(policy);
+        rig.send(client, "SET a 1");
+        rig.turn();
+        commands_take_ms(40);
+        assert!(rig.run(Kind::Fsync));
+        commands_take_ms(0);
+        rig.turn();
+        assert_eq!(events(&mut rig), wanted, "{policy}");
+    }
+}
+
+#[test]
+fn the_steps_of_a_switch_are_events() {
+    let (mut rig, client) = monitored("no");
+    rig.ask(client, "SET a 1\nBGREWRITEAOF");
+    commands_take_ms(40);
+    rig.settle();
+    commands_take_ms(0);
+    let seen = events(&mut rig);
+    for event in ["aof-fstat 40", "aof-rename 40"] {
+        assert!(seen.contains(&event.to_owned()), "{event} in {seen:?}");
+    }
+}
+
+/// A job tells whoever measured when it began: were measuring begun anew at every CONFIG SET, nobody would listen.
+#[test]
+fn a_change_of_another_setting_loses_no_event() {
+    let (mut rig, client) = monitored("always");
+    rig.send(client, "SET a 1");
+    rig.turn();
+    rig.send(client, "CONFIG SET slowlog-max-len 7");
+    commands_take_ms(40);
+    rig.run(Kind::Fsync);
+    commands_take_ms(0);
+    rig.turn();
+    assert_eq!(events(&mut rig), ["aof-fsync-always 40"]);
+}
+
+#[test]
+fn without_a_threshold_no_system_call_is_measured() {
+    let mut rig = Rig::new("always");
+    let client = rig.client();
+    rig.send(client, "SET a 1");
+    rig.engine.cron();
+    // A turn reads the clock when it begins and when it ends; nothing in between does.
+    let readings = clock_readings(|| rig.engine.end_turn());
+    assert_eq!((readings, rig.run(Kind::Fsync)), (1, true));
+    assert_eq!(clock_readings(|| rig.run_all()), 0);
 }

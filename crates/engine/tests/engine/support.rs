@@ -44,6 +44,7 @@ impl Bio for Threads {
 thread_local! {
     static NANOS: Cell<u64> = const { Cell::new(0) };
     static STEP_NS: Cell<u64> = const { Cell::new(0) };
+    static READINGS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// From now on every reading of the stopwatch's clock is so much later than the one before: so long takes every command.
@@ -51,7 +52,15 @@ pub(crate) fn commands_take_ms(ms: u64) {
     STEP_NS.set(ms * 1_000_000);
 }
 
+/// How often the stopwatch's clock is read in `run`.
+pub(crate) fn clock_readings(run: impl FnOnce()) -> u64 {
+    let before = READINGS.get();
+    run();
+    READINGS.get() - before
+}
+
 fn nanos() -> u64 {
+    READINGS.set(READINGS.get() + 1);
     NANOS.set(NANOS.get() + STEP_NS.get());
     NANOS.get()
 }
