@@ -16,7 +16,7 @@ use vfs::File;
 use crate::diff::Diff;
 use crate::feed::{EXEC, Feed, MULTI};
 use crate::files::LogFile;
-use crate::health::{FailedFlush, Health};
+use crate::health::{FailedFlush, Failure, Health};
 use crate::notice::Notice;
 use crate::pending::Pending;
 use crate::plan::AppendFsync;
@@ -66,14 +66,17 @@ pub struct AofBuffer {
     pub(crate) mirror: Option<LogFile>,
     pub(crate) diff: Option<Diff>,
     pub(crate) flight: Option<Flight>,
-    /// Jobs in flight whose result no longer matters: their file is gone, or it was read without the completion.
+    /// Jobs in flight whose result was read without the completion.
     pub(crate) orphans: Vec<JobId>,
+    /// fsyncs in flight of files that are no longer ours: an error counts, and changes nothing.
+    pub(crate) retired: Vec<JobId>,
     pub(crate) policy: AppendFsync,
     /// After `always` was given up: until this is fsynced, everything is judged by it.
     pub(crate) always_until: Option<LogOffset>,
     /// `no-appendfsync-on-rewrite`, while a child does I/O.
     pub(crate) fsync_held: bool,
     pub(crate) failed: Option<FailedFlush>,
+    pub(crate) errors: Vec<Failure>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) last_error_notice_ms: Option<u64>,
     pub(crate) timings: Timings<Timed>,
@@ -94,10 +97,12 @@ impl AofBuffer {
             diff: None,
             flight: None,
             orphans: Vec::new(),
+            retired: Vec::new(),
             policy: options.policy,
             always_until: None,
             fsync_held: false,
             failed: None,
+            errors: Vec::new(),
             notices: Vec::new(),
             last_error_notice_ms: None,
             timings: Timings::default(),
@@ -284,6 +289,12 @@ impl AofBuffer {
         self.failed.take()
     }
 
+    /// Every system call on a file that failed since the last call, whichever file and whichever thread: for INFO. What it
+    /// means for the log is told elsewhere.
+    pub fn take_errors(&mut self) -> Vec<Failure> {
+        std::mem::take(&mut self.errors)
+    }
+
     /// What the log should say since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
@@ -362,7 +373,7 @@ impl AofBuffer {
 
     /// Lets go of a file: its fsyncs in flight no longer matter, nor do bytes that only it lacked.
     pub(crate) fn retire(&mut self, file: LogFile) -> Arc<dyn File> {
-        self.orphans.extend(file.fsyncs_in_flight().iter().map(|fsync| fsync.id));
+        self.retired.extend(file.fsyncs_in_flight().iter().map(|fsync| fsync.id));
         // With a write in flight, `pending` is trimmed when it ends.
         if self.flight.is_none() {
             self.trim();

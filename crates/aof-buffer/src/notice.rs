@@ -47,6 +47,11 @@ pub enum Notice {
         /// Of the system call.
         error: Arc<io::Error>,
     },
+    /// An fsync failed of a file that is the log no longer.
+    RetiredFsyncError {
+        /// Of the system call.
+        error: Arc<io::Error>,
+    },
     /// The rewrite buffer has grown by ten blocks.
     RewriteBuffer {
         /// Its size.
@@ -90,6 +95,9 @@ impl fmt::Display for Notice {
                 "Fail to fsync the AOF file: {}. Writes are refused until the data is in a new file.",
                 strerror(error)
             ),
+            Self::RetiredFsyncError { error } => {
+                write!(f, "Fail to fsync an AOF file that is out of use: {}. Nothing depends on it.", strerror(error))
+            }
             Self::RewriteBuffer { size_bytes, .. } => {
                 write!(f, "Background AOF buffer size: {} MB", size_bytes / (1024 * 1024))
             }
@@ -111,7 +119,8 @@ mod tests {
             Notice::ShortWrite { nwritten_bytes: 3, expected_bytes: 10 },
             Notice::CutFailed { error: Arc::clone(&io) },
             Notice::WriteErrorSolved,
-            Notice::FsyncError { error: io },
+            Notice::FsyncError { error: Arc::clone(&io) },
+            Notice::RetiredFsyncError { error: io },
             Notice::RewriteBuffer { size_bytes: 10 * 10 * 1024 * 1024, large: false },
             Notice::RewriteBuffer { size_bytes: 100 * 10 * 1024 * 1024, large: true },
         ];

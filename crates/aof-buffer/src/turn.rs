@@ -87,6 +87,13 @@ impl AofBuffer {
             self.orphans.swap_remove(at);
             return true;
         }
+        if let Some(at) = self.retired.iter().position(|retired| *retired == id) {
+            self.retired.swap_remove(at);
+            if let Err(error) = &completion.outcome {
+                self.retired_fsync_failed(Arc::new(copy_of(error)));
+            }
+            return true;
+        }
         if let Some(flight) = self.flight.take_if(|flight| flight.id == id) {
             self.settle_write(flight, completion.outcome.as_ref().err());
             return true;
@@ -231,6 +238,10 @@ impl AofBuffer {
     /// Records the result of one file's flush. A file that was retired meanwhile is no longer ours.
     fn take_written(&mut self, written: &Written) {
         let now_ms = self.now_ms;
+        if let Some(fault) = &written.fault {
+            let all = std::iter::once(&fault.error).chain(&fault.cut_error);
+            self.errors.extend(all.map(|error| Failure::Write(Arc::clone(error))));
+        }
         let Some(file) = self.files_mut().find(|file| file.id() == written.id) else { return };
         let solved = file.wrote(written, now_ms);
         // The mirror's failures are the rewriter's to report and to act on.
@@ -270,6 +281,12 @@ impl AofBuffer {
             return;
         }
         self.report_failed_fsync(error);
+    }
+
+    /// Records that an fsync of a file failed that nothing depends on any more.
+    fn retired_fsync_failed(&mut self, error: Arc<io::Error>) {
+        self.errors.push(Failure::Fsync(Arc::clone(&error)));
+        self.notices.push(Notice::RetiredFsyncError { error });
     }
 
     pub(crate) fn report_failed_fsync(&mut self, error: Arc<io::Error>) {
@@ -328,6 +345,7 @@ impl AofBuffer {
 
     fn take_fsynced(&mut self, id: FileId, upto: LogOffset, result: Result<(), Arc<io::Error>>) {
         let now_ms = self.now_ms;
+        self.errors.extend(result.as_ref().err().map(|error| Failure::Fsync(Arc::clone(error))));
         match result {
             Err(error) if self.is_log(id) => self.log_fsync_failed(error),
             result => {

@@ -182,3 +182,63 @@ fn a_blocking_flush_that_fails_keeps_the_bytes() {
     rig.blocking().unwrap();
     assert_eq!((rig.marks(), rig.aof.health().is_ok()), ((end, end, end), true));
 }
+
+/// The errors since the last call, in words.
+fn errors(rig: &mut Rig) -> Vec<String> {
+    let word = |failure: &Failure| match failure {
+        Failure::Write(_) => "write",
+        Failure::Fsync(_) => "fsync",
+    };
+    rig.aof.take_errors().iter().map(|failure| format!("{}: {}", word(failure), failure.reason())).collect()
+}
+
+#[test]
+fn every_error_counts_once_also_where_the_log_keeps_quiet() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    rig.feed("AAAA");
+    rig.file.next_append(AppendFault::Errno(28));
+    rig.file.next_append(AppendFault::Short(5));
+    rig.file.state().cut_faults = 1;
+    rig.turn();
+    assert_eq!(errors(&mut rig), ["write: No space left on device"]);
+    rig.turn_after(1_000);
+    assert_eq!(
+        errors(&mut rig),
+        ["write: No space left on device", "write: Input/output error"],
+        "write and ftruncate"
+    );
+    assert_eq!(rig.notices().len(), 1);
+    rig.file.state().fsync_faults = 1;
+    rig.finish(Kind::Fsync);
+    assert_eq!(errors(&mut rig), ["fsync: Input/output error"]);
+}
+
+#[test]
+fn an_fsync_that_is_read_before_its_completion_counts_once() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    rig.feed("A");
+    rig.turn();
+    rig.file.state().fsync_faults = 1;
+    assert!(rig.blocking().is_err());
+    rig.deliver();
+    assert_eq!(errors(&mut rig), ["fsync: Input/output error"]);
+}
+
+/// An error of a background fsync of a file that was just closed was dropped with its completion: nobody learnt that the disk
+/// fails.
+#[test]
+fn a_failed_fsync_of_a_file_that_was_given_up_counts_and_is_logged_and_hurts_nobody() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    rig.feed("A");
+    rig.turn();
+    rig.aof.attach(super::rig::TestFile::with(b"") as std::sync::Arc<dyn vfs::File>, 0);
+    rig.aof.promote();
+    rig.file.state().fsync_faults = 1;
+    rig.finish(Kind::Fsync);
+    assert_eq!(errors(&mut rig), ["fsync: Input/output error"]);
+    assert!(rig.aof.health().is_ok());
+    assert_eq!(
+        rig.notices(),
+        ["Fail to fsync an AOF file that is out of use: Input/output error. Nothing depends on it."]
+    );
+}
