@@ -113,6 +113,28 @@ pub enum Shutdown {
     Drain(bio::Kind),
 }
 
+/// What kind of call on a file failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// write(2).
+    Write,
+    /// An fsync of a file.
+    Fsync,
+    /// Any other: of a directory, a name, a size.
+    Other,
+}
+
+/// A failed call on a file, for INFO. Those of the attached file are its log's to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileError {
+    /// Its kind.
+    pub call: Call,
+    /// What it was for.
+    pub step: &'static str,
+    /// The error number; 0 if the system gave none.
+    pub errno: i32,
+}
+
 /// What INFO and LASTSAVE-like commands show of rewrites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -136,7 +158,13 @@ pub struct Status {
     pub latest_fork_us: u64,
     /// The child's process id while there is one, dying ones included.
     pub child_pid: Option<i32>,
-    /// How many rewrites have succeeded (`aof_rewrites`).
+    /// Bytes that the child has written to the new file, as it last said; 0 when none runs.
+    pub written_bytes: u64,
+    /// Bytes of the diff that were sent to the child, and that it has read, as it last said; 0 when none runs.
+    pub sent_bytes: u64,
+    /// See `sent_bytes`.
+    pub read_bytes: u64,
+    /// How many rewrites have succeeded.
     pub succeeded: u64,
     /// How many in a row have failed.
     pub failures_in_a_row: u32,

@@ -118,6 +118,13 @@ pub enum Notice {
         /// The error number.
         errno: i32,
     },
+    /// What was left of a rewrite could not be cleaned up. Nothing depends on it.
+    CleanupFailed {
+        /// The step.
+        step: &'static str,
+        /// The error number; 0 if the system gave none.
+        errno: i32,
+    },
     /// Done.
     Finished,
     /// Stopped on request.
@@ -144,6 +151,7 @@ impl Notice {
             | Self::Mismatch { .. }
             | Self::SwitchFailed { .. }
             | Self::SwitchNotDurable { .. }
+            | Self::CleanupFailed { .. }
             | Self::BackedOff { .. } => Level::Warning,
             _ => Level::Notice,
         }
@@ -205,6 +213,9 @@ impl fmt::Display for Notice {
             }
             Self::SwitchNotDurable { errno } => {
                 write!(f, "Can't fsync the directory after renaming the rewritten AOF: {}", Errno(*errno))
+            }
+            Self::CleanupFailed { step, errno } => {
+                write!(f, "AOF rewrite: {step} failed: {}. Nothing depends on it.", Errno(*errno))
             }
             Self::Finished => write!(f, "Background AOF rewrite finished successfully"),
             Self::Aborted => write!(f, "Background AOF rewrite aborted"),

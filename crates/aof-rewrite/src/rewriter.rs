@@ -10,7 +10,7 @@ use bio::{Clock, Completion, JobId, Kind, Timing, Timings};
 use child::{Handle, Info, Watchdog};
 use vfs::{Dir, File};
 
-use crate::env::{Abort, Mode, RewriteEnv, Shutdown, ShutdownRule, Status};
+use crate::env::{Abort, Call, FileError, Mode, RewriteEnv, Shutdown, ShutdownRule, Status};
 use crate::machine::{self, Action, Event, Phase};
 use crate::notice::Notice;
 use crate::trigger::{AutoRewrite, Backoff};
@@ -31,6 +31,7 @@ pub struct Rewriter {
     pub(crate) phase: Phase,
     pub(crate) run: Option<Run>,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) errors: Vec<FileError>,
     pub(crate) timings: Timings<&'static str>,
     /// How long the fork took that has not been told yet, in milliseconds.
     pub(crate) fork_ms: Option<u64>,
@@ -149,9 +150,11 @@ impl Rewriter {
     pub fn complete(&mut self, env: &mut RewriteEnv<'_>, completion: &Completion) -> bool {
         if let Some(at) = self.orphans.iter().position(|id| *id == completion.id) {
             self.orphans.swap_remove(at);
+            self.orphan_done(completion);
             return true;
         }
         if self.removing.take_if(|id| *id == completion.id).is_some() {
+            self.orphan_done(completion);
             return true;
         }
         let Some(job) = self.run.as_mut().and_then(|run| run.job.take_if(|job| job.id == completion.id)) else {
@@ -160,6 +163,24 @@ impl Rewriter {
         self.job_done(env, job, &completion.outcome);
         self.advance_switch(env);
         true
+    }
+
+    /// Takes the result of a job that nothing depends on any more.
+    fn orphan_done(&mut self, completion: &Completion) {
+        let Err(error) = &completion.outcome else { return };
+        match completion.kind {
+            Kind::Write => self.cleanup_failed(Call::Write, "writing to a file that was given up", error),
+            Kind::Fsync => self.cleanup_failed(Call::Fsync, "fsync of a file that was given up", error),
+            Kind::Close => self.cleanup_failed(Call::Other, "removing a file that was given up", error),
+            _ => self.cleanup_failed(Call::Other, "a step that was given up", error),
+        }
+    }
+
+    /// Says that something failed on which nothing depends.
+    pub(crate) fn cleanup_failed(&mut self, call: Call, step: &'static str, error: &std::io::Error) {
+        let errno = error.raw_os_error().unwrap_or(0);
+        self.note_error(call, step, errno);
+        self.notices.push(Notice::CleanupFailed { step, errno });
     }
 
     /// When `turn` must be called again at the latest, or `due` asked, though nothing else happens. `None`: a completion will
@@ -233,6 +254,9 @@ impl Rewriter {
             last_cow_bytes: self.figures.last_cow_bytes,
             current_cow_bytes: run.filter(|run| run.child.is_some()).map_or(0, |run| run.info.cow_bytes),
             keys_processed: run.map_or(0, |run| run.info.items),
+            written_bytes: run.map_or(0, |run| run.info.written_bytes),
+            sent_bytes: run.map_or(0, |run| run.sent_bytes),
+            read_bytes: run.map_or(0, |run| run.info.read_bytes),
             latest_fork_us: self.figures.latest_fork_us,
             child_pid: run.filter(|run| run.child.is_some()).map(|run| run.child_pid),
             succeeded: self.figures.succeeded,
@@ -255,6 +279,16 @@ impl Rewriter {
     /// The notices since the last call, oldest first.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// The calls on files that failed since the last call, also of jobs whose results no longer matter, and of the child.
+    pub fn take_errors(&mut self) -> Vec<FileError> {
+        std::mem::take(&mut self.errors)
+    }
+
+    /// Takes note of a failed call. What it means is the caller's to say.
+    pub(crate) fn note_error(&mut self, call: Call, step: &'static str, errno: i32) {
+        self.errors.push(FileError { call, step, errno });
     }
 
     /// From now on measures its system calls (W8), and keeps those that take `at_least_ms`. Without a clock, or at 0, nothing is

@@ -9,7 +9,7 @@ use keyspace::{Keyspace, UnixMs};
 use vfs::{Dir, File, Open};
 
 use crate::child_side::{ChildFiles, ChildTask, CommandEmitter};
-use crate::env::{ForkSource, Mode, RewriteConfig, RewriteEnv, StartError};
+use crate::env::{Call, ForkSource, Mode, RewriteConfig, RewriteEnv, StartError};
 use crate::machine::Event;
 use crate::names::CompleteName;
 use crate::notice::Notice;
@@ -39,7 +39,11 @@ impl Rewriter {
                 Ok(pid)
             }
             Err(error) => {
-                self.notices.push(error.notice());
+                let (step, errno) = error.what_failed();
+                if let StartError::TempFile(_) | StartError::MoveAside(_) = error {
+                    self.note_error(Call::Other, step, errno);
+                }
+                self.notices.push(Notice::CannotStart { step, errno });
                 self.fail(env.mono_ms);
                 if mode == Mode::First {
                     let wait_ms = self.backoff.wait_ms(env.mono_ms);
@@ -70,7 +74,9 @@ impl Rewriter {
                 drop(env.log.diff_drop());
             }
             // Empty, so removing it costs nothing; what is left behind is removed at the next start.
-            let _ = env.dir.unlink(&temp_name);
+            if let Err(error) = env.dir.unlink(&temp_name) {
+                self.cleanup_failed(Call::Other, "removing the temp file", &error);
+            }
         })?;
         self.figures.latest_fork_us = child.fork_us();
         self.fork_ms = Some(child.fork_us() / 1000);
@@ -160,7 +166,8 @@ impl Task for Stillborn {
 }
 
 impl StartError {
-    fn notice(&self) -> Notice {
+    /// What was tried, and the error number; 0 if the system gave none.
+    fn what_failed(&self) -> (&'static str, i32) {
         let (step, source) = match self {
             Self::AlreadyRunning => ("one is in progress", None),
             Self::TempFile(source) => ("opening the temp file", Some(source)),
@@ -168,6 +175,6 @@ impl StartError {
             Self::Memory(source) => ("reserving memory", Some(source)),
             Self::Fork(source) => ("fork", Some(source)),
         };
-        Notice::CannotStart { step, errno: source.and_then(io::Error::raw_os_error).unwrap_or(0) }
+        (step, source.and_then(io::Error::raw_os_error).unwrap_or(0))
     }
 }

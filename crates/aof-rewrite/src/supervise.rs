@@ -3,7 +3,7 @@
 use child::{Exit, Kill};
 
 use crate::child_side::{ChildStep, SnapshotPhase};
-use crate::env::{Mode, RewriteEnv};
+use crate::env::{Call, Mode, RewriteEnv};
 use crate::machine::{Event, Killed, Phase};
 use crate::notice::Notice;
 use crate::rewriter::{Rewriter, Run};
@@ -107,6 +107,9 @@ impl Rewriter {
                         self.happen(env, Event::ChildSucceeded { diff });
                     }
                     Err(notice) => {
+                        if let Notice::SwitchFailed { step, errno } = notice {
+                            self.note_error(Call::Other, step, errno);
+                        }
                         self.notices.push(notice);
                         self.happen(env, Event::ChildFailed);
                     }
@@ -129,6 +132,9 @@ impl Rewriter {
             Exit::Code(_) | Exit::Lost => {
                 if let Some(failure) = run.info.failure {
                     let step = ChildStep::name_of(failure);
+                    if let Some(call) = ChildStep::call_of(failure) {
+                        self.note_error(call, step, failure.errno);
+                    }
                     self.notices.push(Notice::ChildError { step, errno: failure.errno });
                 }
                 self.notices.push(Notice::ChildFailed);

@@ -9,7 +9,7 @@ use aof_state::LogOffset;
 use bio::{Kind, Outcome};
 use vfs::{Dir, File};
 
-use crate::env::{Mode, RewriteEnv};
+use crate::env::{Call, Mode, RewriteEnv};
 use crate::log::{LiveLog, Mirror};
 use crate::machine::{Event, Phase};
 use crate::notice::Notice;
@@ -99,7 +99,7 @@ impl Rewriter {
                 self.happen(env, Event::Done);
             }
             Err(e) => {
-                self.notices.push(switch_failed("writing the residual diff", &e));
+                self.switch_failed(Call::Write, "writing the residual diff", &e);
                 self.happen(env, Event::Failed);
             }
         }
@@ -205,15 +205,24 @@ impl Rewriter {
             Ok(_) => self.happen(env, Event::Done),
             Err(e) => {
                 let errno = e.raw_os_error().unwrap_or(0);
-                self.notices.push(match self.phase {
-                    Phase::WritingPiece { .. } => switch_failed("writing the residual diff", e),
-                    Phase::Renaming => switch_failed("rename", e),
-                    Phase::FsyncDir => Notice::SwitchNotDurable { errno },
-                    _ => switch_failed("fsync of the new file", e),
-                });
+                match self.phase {
+                    Phase::WritingPiece { .. } => self.switch_failed(Call::Write, "writing the residual diff", e),
+                    Phase::Renaming => self.switch_failed(Call::Other, "rename", e),
+                    Phase::FsyncDir => {
+                        self.note_error(Call::Other, "fsync of the directory", errno);
+                        self.notices.push(Notice::SwitchNotDurable { errno });
+                    }
+                    _ => self.switch_failed(Call::Fsync, "fsync of the new file", e),
+                }
                 self.happen(env, Event::Failed);
             }
         }
+    }
+
+    fn switch_failed(&mut self, call: Call, step: &'static str, error: &io::Error) {
+        let errno = error.raw_os_error().unwrap_or(0);
+        self.note_error(call, step, errno);
+        self.notices.push(Notice::SwitchFailed { step, errno });
     }
 
     /// The new file is fsynced up to `covers`, unless an fsync that the log started beside ours took the error for both.
@@ -249,13 +258,12 @@ impl Run {
 /// Closes a file, after removing both of its names if they are given.
 fn close_job(file: Arc<dyn File>, names: Option<(Arc<dyn Dir>, String, String)>) -> bio::Job {
     Box::new(move || {
-        if let Some((dir, temp_name, complete_name)) = names {
-            // ENOENT for at least one of them. What cannot be removed now is removed at the next start.
-            let _ = dir.unlink(&temp_name);
-            let _ = dir.unlink(&complete_name);
-        }
+        // What cannot be removed now is removed at the next start.
+        let removed = names.map_or(Ok(()), |(dir, temp_name, complete_name)| {
+            remove_if_there(&*dir, &temp_name).and(remove_if_there(&*dir, &complete_name))
+        });
         drop(file);
-        Ok(0)
+        removed.map(|()| 0)
     })
 }
 
@@ -278,6 +286,14 @@ fn rename_or_look(dir: &dyn Dir, file: &dyn File, from: &str, to: &str) -> io::R
     }
 }
 
+/// Removes a file that may not be there, as that of a rewrite has one of two names.
+fn remove_if_there(dir: &dyn Dir, name: &str) -> io::Result<()> {
+    match dir.unlink(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
 fn append_all(file: &dyn File, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.append(bytes) {
@@ -288,8 +304,4 @@ fn append_all(file: &dyn File, mut bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn switch_failed(step: &'static str, error: &io::Error) -> Notice {
-    Notice::SwitchFailed { step, errno: error.raw_os_error().unwrap_or(0) }
 }

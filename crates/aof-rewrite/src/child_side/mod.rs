@@ -20,6 +20,7 @@ use std::sync::Arc;
 use child::{ChildEnv, Failure, Received, Step, Task};
 use vfs::{Dir, File};
 
+use crate::env::Call;
 use crate::names::CompleteName;
 pub use emitter::CommandEmitter;
 pub use out::Out;
@@ -97,6 +98,16 @@ impl ChildStep {
 
     fn failure(self, errno: i32) -> Failure {
         Failure { step: self as u16, errno }
+    }
+
+    /// The call on a file that failed, if it was one.
+    pub(crate) fn call_of(failure: Failure) -> Option<Call> {
+        match Self::ALL.into_iter().find(|step| *step as u16 == failure.step)? {
+            Self::Write => Some(Call::Write),
+            Self::Fsync => Some(Call::Fsync),
+            Self::Rename => Some(Call::Other),
+            _ => None,
+        }
     }
 
     /// The step that a failure names, in words.

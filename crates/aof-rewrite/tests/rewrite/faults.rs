@@ -1,6 +1,6 @@
 //! Faults: whatever fails, the old log or the new one is whole, nothing is left over, and the status tells.
 
-use aof_rewrite::{Abort, Mode, Notice};
+use aof_rewrite::{Abort, Call as Failed, FileError, Level, Mode, Notice};
 use bio::Bio as _;
 use vfs::sim::{Call, Fault, Rule};
 
@@ -102,6 +102,41 @@ fn a_failed_call_says_what_failed() {
     world.run(&mut rng);
     assert!(world.said(|n| *n == Notice::ChildError { step: "write", errno: libc::ENOSPC }), "{:?}", world.notices);
     assert!(world.said(|n| *n == Notice::ChildFailed));
+}
+
+/// What a rewrite tells of errors, one call of which on the new file fails.
+fn errors_after(rule: Rule) -> Vec<FileError> {
+    let (mut world, mut rng) = prepared(3);
+    world.disk.inject(rule);
+    let _started = world.start(Mode::Switch);
+    world.run(&mut rng);
+    assert_eq!(world.notices.iter().filter(|n| n.level() == Level::Warning).count().min(1), 1, "it is logged");
+    world.errors
+}
+
+#[test]
+fn every_failed_call_is_told_once_for_the_counts_of_info() {
+    let new_file = |call| Rule::when(Fault::EIO, move |a| a.call == call && a.name.starts_with("temp-"));
+    let eio = |call, step| vec![FileError { call, step, errno: libc::EIO }];
+    assert_eq!(errors_after(new_file(Call::Append)), eio(Failed::Write, "write"));
+    assert_eq!(errors_after(new_file(Call::Fdatasync)), eio(Failed::Fsync, "fsync"));
+    assert_eq!(errors_after(new_file(Call::Metadata)), eio(Failed::Other, "reading the size of the new file"));
+    assert_eq!(errors_after(new_file(Call::Rename)), eio(Failed::Other, "rename"));
+    assert_eq!(errors_after(Rule::nth(Call::DirFsync, 1, Fault::EIO)), eio(Failed::Other, "fsync of the directory"));
+    assert_eq!(errors_after(new_file(Call::Open)), eio(Failed::Other, "opening the temp file"));
+}
+
+/// That the file of a failed rewrite could not be removed was ignored: the disk filled up with it, and nothing said so.
+#[test]
+fn a_file_that_cannot_be_removed_is_told_of() {
+    let (mut world, mut rng) = prepared(4);
+    world.disk.inject(Rule::when(Fault::EIO, |a| a.call == Call::Unlink));
+    let pid = world.start(Mode::Switch).unwrap();
+    world.children.signal(pid, libc::SIGKILL);
+    world.run(&mut rng);
+    let step = "removing a file that was given up";
+    assert_eq!(world.errors, [FileError { call: Failed::Other, step, errno: libc::EIO }]);
+    assert!(world.said(|n| *n == Notice::CleanupFailed { step, errno: libc::EIO }));
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn notices_have_the_wording_of_redis() {
         Notice::ResidualWritten { bytes: 1 << 20, in_loop_bytes: 1000 },
         Notice::SwitchFailed { step: "rename", errno: libc::EIO },
         Notice::SwitchNotDurable { errno: libc::EIO },
+        Notice::CleanupFailed { step: "removing a file that was given up", errno: libc::EIO },
         Notice::Finished,
         Notice::Aborted,
         Notice::BackedOff { failures: 3, wait_ms: 60_000 },

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aof_rewrite::{ForkSource, Mode, Notice, RewriteConfig, RewriteEnv, Rewriter, StartError};
+use aof_rewrite::{FileError, ForkSource, Mode, Notice, RewriteConfig, RewriteEnv, Rewriter, StartError};
 use bio::{Bio as _, Completion, InlineBio};
 use child::sim::SimChildren;
 use keyspace::{Deadline, Keyspace, UnixMs};
@@ -28,6 +28,7 @@ pub(crate) struct World {
     pub(crate) mono_ms: u64,
     pub(crate) diff_bytes: usize,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) errors: Vec<FileError>,
     /// After each fed command: the stream's length and the keyspace's digest. Kept only if asked for: in an unoptimised
     /// build a digest costs more than all else that a step does.
     pub(crate) history: Option<Vec<(u64, [u8; 20])>>,
@@ -58,6 +59,7 @@ impl World {
             mono_ms: 1_000_000,
             diff_bytes: 1 << 20,
             notices: Vec::new(),
+            errors: Vec::new(),
             disk,
         }
     }
@@ -96,6 +98,7 @@ impl World {
         let mut env = RewriteEnv { dir: &self.dir, bio, log, config, mono_ms: self.mono_ms, now: NOW };
         let value = f(&mut self.rewriter, &mut env);
         self.notices.extend(self.rewriter.take_notices());
+        self.errors.extend(self.rewriter.take_errors());
         value
     }
 
