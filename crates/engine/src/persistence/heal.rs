@@ -105,6 +105,9 @@ impl Engine {
             return false;
         }
         let told = healing.probed(completion.outcome.is_ok(), self.now.mono_ms());
+        if let Err(error) = &completion.outcome {
+            self.persistence.errors.count_background("probing the disk", error);
+        }
         if let (true, Err(error)) = (told, &completion.outcome) {
             self.log_line(
                 Level::Warning,

@@ -8,6 +8,8 @@ use aof_rewrite::{LiveLog, Mirror};
 use aof_state::{Identity, LogOffset, Marks};
 use vfs::File;
 
+use super::errors::FileErrors;
+
 /// The buffer, and which files a rewrite has put beside it or in place of it.
 pub(super) struct Live<'a> {
     pub(super) aof: &'a mut AofBuffer,
@@ -15,6 +17,7 @@ pub(super) struct Live<'a> {
     pub(super) promoted: &'a mut Option<Arc<dyn File>>,
     /// Draws the generation of a new file.
     pub(super) next_mark: &'a mut fastrand::Rng,
+    pub(super) errors: &'a mut FileErrors,
 }
 
 impl LiveLog for Live<'_> {
@@ -49,7 +52,10 @@ impl LiveLog for Live<'_> {
     /// The file gets its generation here, before the full fsync that precedes its rename: so the mark is durable with it. One
     /// that cannot be set costs a proof at the next start, no data.
     fn attach(&mut self, file: Arc<dyn File>, size_bytes: u64) {
-        let _unmarked = Identity::brand(&*file, self.next_mark.u128(..).to_le_bytes());
+        if let Err(error) = Identity::brand(&*file, self.next_mark.u128(..).to_le_bytes()) {
+            let consequence = "the next start has to prove all of it";
+            self.errors.warn("marking the new append only file", &error, consequence);
+        }
         *self.attached = Some(Arc::clone(&file));
         self.aof.attach(file, size_bytes);
     }

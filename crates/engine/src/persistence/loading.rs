@@ -44,9 +44,11 @@ impl Loading {
     pub(super) fn info(&self, now: Now, out: &mut Lines<'_>) {
         let elapsed_s = (now.mono_us - self.started.mono_us) / 1_000_000;
         let left = self.total_bytes.saturating_sub(self.done_bytes);
-        let eta_s = (elapsed_s * left).checked_div(self.done_bytes).unwrap_or(0);
+        // Source: genRedisInfoString of Redis: a second as long as there is nothing to go by.
+        let eta_s = if elapsed_s == 0 { 1 } else { elapsed_s.saturating_mul(left) / (self.done_bytes + 1) };
         out.put("loading_start_time", self.started.unix_s());
         out.put("loading_total_bytes", self.total_bytes);
+        out.put("loading_rdb_used_mem", 0);
         out.put("loading_loaded_bytes", self.done_bytes);
         #[expect(clippy::cast_precision_loss, reason = "a percentage with two digits")]
         let percent =

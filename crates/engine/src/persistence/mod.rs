@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is fed here has been applied to the keyspace, and what is acknowledged has passed the marks here.
 
+mod errors;
 mod heal;
 mod live_log;
 mod loading;
@@ -73,11 +74,13 @@ pub(crate) struct Persistence {
     forks: u64,
     /// Memory that the program used when the last child was forked, in bytes.
     forked_bytes: u64,
-    /// The rewrites that had succeeded at CONFIG RESETSTAT.
-    rewrites_before: u64,
+    /// Rewrites tried since CONFIG RESETSTAT, and how many had succeeded before it.
+    rewrites: u64,
+    succeeded_before: u64,
     /// Keys there were when the last child was forked.
     child_keys: u64,
     child_cow: report::ChildCow,
+    errors: errors::FileErrors,
     clock: Option<Clock>,
     /// From what duration on system calls are noted, in milliseconds; 0 for none.
     measured_ms: u64,
@@ -119,9 +122,11 @@ impl Persistence {
             no_fsync_on_rewrite: config.no_appendfsync_on_rewrite,
             forks: 0,
             forked_bytes: 0,
-            rewrites_before: 0,
+            rewrites: 0,
+            succeeded_before: 0,
             child_keys: 0,
             child_cow: report::ChildCow::default(),
+            errors: errors::FileErrors::default(),
             clock: process.nanos,
             measured_ms: 0,
             timings: Timings::default(),

@@ -19,7 +19,9 @@ impl Persistence {
     /// CONFIG RESETSTAT: what is counted here begins anew.
     pub(crate) fn reset_stats(&mut self) {
         self.forks = 0;
-        self.rewrites_before = self.rewriter.status(0).succeeded;
+        self.rewrites = 0;
+        self.succeeded_before = self.rewriter.status(0).succeeded;
+        self.errors.reset();
         self.aof.reset_stats();
     }
 
@@ -86,24 +88,40 @@ impl Persistence {
         }
     }
 
-    /// The fields of the log and its rewrite.
+    /// The fields of the log and its rewrite that Redis has, in its order.
     pub(crate) fn info_aof(&self, now: Now, out: &mut Lines<'_>) {
         let s = self.rewriter.status(now.mono_ms());
         let seconds = |ms: Option<u64>| ms.map_or(-1, |ms| i64::try_from(ms / 1000).unwrap_or(i64::MAX));
-        let enabled = matches!(self.phase, Phase::On | Phase::WaitRewrite);
+        let enabled = !matches!(self.phase, Phase::Off);
         out.put("aof_enabled", u8::from(enabled));
         out.put("aof_rewrite_in_progress", u8::from(s.in_progress));
         out.put("aof_rewrite_scheduled", u8::from(s.scheduled));
         out.put("aof_last_rewrite_time_sec", seconds(s.last_duration_ms));
         out.put("aof_current_rewrite_time_sec", seconds(s.current_duration_ms));
-        out.put("aof_last_bgrewrite_status", if s.last_ok { "ok" } else { "err" });
-        out.put("aof_rewrites", s.succeeded - self.rewrites_before);
+        out.put("aof_last_bgrewrite_status", ok_or_err(s.last_ok));
+        out.put("aof_rewrites", self.rewrites);
         out.put("aof_rewrites_consecutive_failures", s.failures_in_a_row);
-        out.put("aof_last_write_status", if self.aof.health().is_ok() { "ok" } else { "err" });
+        out.put("aof_last_write_status", ok_or_err(self.aof.health().is_ok()));
         out.put("aof_last_cow_size", s.last_cow_bytes);
         out.put("module_fork_in_progress", 0);
         out.put("module_fork_last_cow_size", 0);
-        out.put("aof_rewrite_phase", self.rewrite_phase());
+        if enabled {
+            let stats = self.aof.stats();
+            out.put("aof_current_size", stats.current_size_bytes);
+            out.put("aof_base_size", stats.base_size_bytes);
+            out.put("aof_pending_rewrite", u8::from(s.scheduled));
+            out.put("aof_buffer_length", self.aof.backlog_bytes());
+            // Redis has it up to 6.2.
+            out.put("aof_rewrite_buffer_length", self.aof.diff_len());
+            out.put("aof_pending_bio_fsync", stats.pending_bio_fsync);
+            out.put("aof_delayed_fsync", stats.delayed_fsync);
+        }
+    }
+
+    /// The fields that Redis does not have.
+    pub(crate) fn info_ours(&self, now: Now, out: &mut Lines<'_>) {
+        let s = self.rewriter.status(now.mono_ms());
+        let marks = self.aof.marks();
         out.put(
             "aof_state",
             match self.phase {
@@ -113,21 +131,20 @@ impl Persistence {
                 Phase::On => "on",
             },
         );
-        if !enabled {
-            return;
-        }
-        let stats = self.aof.stats();
-        let marks = self.aof.marks();
-        out.put("aof_current_size", stats.current_size_bytes);
-        out.put("aof_base_size", stats.base_size_bytes);
-        out.put("aof_pending_rewrite", u8::from(matches!(self.phase, Phase::WaitRewrite)));
-        out.put("aof_buffer_length", self.aof.backlog_bytes());
-        out.put("aof_flush_pending", u8::from(self.aof.write_in_flight()));
-        out.put("aof_rewrite_buffer_length", self.aof.diff_len());
-        out.put("aof_pending_bio_fsync", stats.pending_bio_fsync);
-        out.put("aof_delayed_fsync", stats.delayed_fsync);
+        out.put("aof_effective_fsync", self.effective_fsync());
         out.put("aof_appended_offset", marks.appended.0);
         out.put("aof_written_offset", marks.written.0);
         out.put("aof_fsynced_offset", marks.fsynced.0);
+        out.put("aof_flush_pending", u8::from(self.aof.write_in_flight()));
+        out.put("aof_rewrite_phase", self.rewrite_phase());
+        out.put("aof_rewrites_succeeded", s.succeeded - self.succeeded_before);
+        out.put("aof_rewrite_written_bytes", s.written_bytes);
+        out.put("aof_rewrite_diff_sent_bytes", s.sent_bytes);
+        out.put("aof_rewrite_diff_read_bytes", s.read_bytes);
+        self.errors.info(out);
     }
+}
+
+fn ok_or_err(ok: bool) -> &'static str {
+    if ok { "ok" } else { "err" }
 }

@@ -106,6 +106,7 @@ impl Engine {
         p.bio.drain(bio::Kind::Rename);
         if let Err(error) = state.write(&*p.dir, &p.log_name, Durability::Durable) {
             let text = error_chain(&error);
+            p.errors.count_background("writing the state file", &error);
             self.log_line(
                 Level::Warning,
                 format_args!("Can't write the state file ({text}): the next start will prove the end of the AOF"),

@@ -340,9 +340,10 @@ impl Engine {
         identity: Identity,
         stated: bool,
     ) {
-        if let Err(error) = self.persistence.serve(file, size_bytes, identity, stated, self.now.mono_ms()) {
-            let text = super::shutdown::error_chain(&error);
-            self.log_line(Level::Warning, format_args!("Can't write the state file ({text}): it is tried again"));
+        let mono_ms = self.now.mono_ms();
+        if let Err(error) = self.persistence.serve(file, size_bytes, identity, stated, mono_ms) {
+            self.persistence.errors.state_not_written(&error, mono_ms);
+            self.settle_errors();
         }
     }
 

@@ -27,6 +27,7 @@ impl Engine {
         self.heal();
         self.drive_rewrite();
         self.settle_failures();
+        self.settle_errors();
         self.log_persistence_notices();
         self.note_events();
     }
@@ -40,15 +41,16 @@ impl Engine {
                 continue;
             }
             if self.persistence.state_job == Some(completion.id) {
-                self.persistence.state_written(&completion);
+                self.persistence.state_written(&completion, self.now.mono_ms());
                 continue;
             }
             if self.disk_probed(&completion) {
                 continue;
             }
-            self.persistence.with_rewrite(self.now, |rewriter, env, _| {
-                rewriter.complete(env, &completion);
-            });
+            let ours = self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.complete(env, &completion));
+            if let (false, Err(error)) = (ours, &completion.outcome) {
+                self.persistence.errors.warn("in a background job", error, "nothing depends on it");
+            }
         }
         self.persistence.completions = done;
         self.adopt_promoted();
@@ -87,6 +89,9 @@ impl Engine {
         let started = self.persistence.with_rewrite(self.now, |rewriter, env, spawner| {
             rewriter.start(env, ForkSource { spawner, keyspace }, mode)
         });
+        if !matches!(started, Err(aof_rewrite::StartError::AlreadyRunning)) {
+            self.persistence.rewrites += 1;
+        }
         if started.is_ok() {
             self.persistence.forks += 1;
             self.persistence.forked_bytes = self.process.memory.map_or(0, |read| read().allocated);
@@ -106,6 +111,7 @@ impl Engine {
             Ok(identity) => p.keeper = Some(StateKeeper::new(identity, p.boot_id)),
             Err(error) => {
                 p.keeper = None;
+                p.errors.count_background("reading the identity of the log", &error);
                 self.log_line(
                     Level::Warning,
                     format_args!("Can't tell the identity of the new append only file ({error}): the next start will prove all of it"),
@@ -180,6 +186,7 @@ impl Persistence {
             attached: &mut self.attached,
             promoted: &mut self.promoted,
             next_mark: &mut self.next_mark,
+            errors: &mut self.errors,
         };
         let mut env = RewriteEnv {
             dir: &self.dir,
@@ -197,11 +204,11 @@ impl Persistence {
         call(&mut self.rewriter, &mut env, &mut *self.spawner)
     }
 
-    fn state_written(&mut self, completion: &bio::Completion) {
+    fn state_written(&mut self, completion: &bio::Completion, mono_ms: u64) {
         self.state_job = None;
-        if completion.outcome.is_err()
-            && let Some(keeper) = &mut self.keeper
-        {
+        let Err(error) = &completion.outcome else { return };
+        self.errors.state_not_written(error, mono_ms);
+        if let Some(keeper) = &mut self.keeper {
             keeper.refresh_failed();
         }
     }

@@ -6,6 +6,7 @@ mod durations;
 mod failures;
 mod gate;
 mod healing;
+mod info;
 mod pause;
 mod persistence;
 mod server;

@@ -88,6 +88,18 @@ impl Rig {
 
     /// A server on a disk, serving.
     pub(crate) fn on(disk: &SimDisk, config: Config, boot: u8) -> Result<Self, StartError> {
+        let mut rig = Self::loading(disk, config, boot)?;
+        for _ in 0..100 {
+            if rig.logged("Ready to accept connections") || rig.engine.exit().is_some() {
+                break;
+            }
+            rig.turn();
+        }
+        Ok(rig)
+    }
+
+    /// A server on a disk that has begun to load what is there.
+    pub(crate) fn loading(disk: &SimDisk, config: Config, boot: u8) -> Result<Self, StartError> {
         let threads = Threads::default();
         let children = SimChildren::new();
         let now = Now { mono_us: 7_000_000, unix_us: 1_790_000_000_000_000 };
@@ -108,12 +120,6 @@ impl Rig {
         };
         let mut rig = Self { engine: Engine::new(config, env, now), disk: disk.clone(), children, threads, now, log };
         rig.engine.start()?;
-        for _ in 0..100 {
-            if rig.logged("Ready to accept connections") || rig.engine.exit().is_some() {
-                break;
-            }
-            rig.turn();
-        }
         Ok(rig)
     }
 
