@@ -152,6 +152,8 @@ pub struct Status {
     pub last_cow_bytes: u64,
     /// `current_cow_size`, in bytes; 0 when no child runs.
     pub current_cow_bytes: u64,
+    /// How often the child has measured that; 0 when no child runs.
+    pub cow_measurements: u64,
     /// `current_save_keys_processed`.
     pub keys_processed: u64,
     /// `latest_fork_usec`.

@@ -253,6 +253,7 @@ impl Rewriter {
             last_ok: !self.figures.last_failed,
             last_cow_bytes: self.figures.last_cow_bytes,
             current_cow_bytes: run.filter(|run| run.child.is_some()).map_or(0, |run| run.info.cow_bytes),
+            cow_measurements: run.filter(|run| run.child.is_some()).map_or(0, |run| run.info.cow_measurements),
             keys_processed: run.map_or(0, |run| run.info.items),
             written_bytes: run.map_or(0, |run| run.info.written_bytes),
             sent_bytes: run.map_or(0, |run| run.sent_bytes),

@@ -32,6 +32,8 @@ pub struct Info {
     pub items: u64,
     /// Memory of its own so far, copied on write or newly touched, in bytes. 0 if not measured yet.
     pub cow_bytes: u64,
+    /// How often that has been measured.
+    pub cow_measurements: u64,
     /// Set in the last record of a child that fails.
     pub failure: Option<Failure>,
 }
@@ -47,7 +49,7 @@ impl Info {
         out[7] = u8::from(self.failure.is_some());
         out[8..10].copy_from_slice(&failure.step.to_le_bytes());
         out[12..16].copy_from_slice(&failure.errno.to_le_bytes());
-        let counters = [self.written_bytes, self.read_bytes, self.items, self.cow_bytes];
+        let counters = [self.written_bytes, self.read_bytes, self.items, self.cow_bytes, self.cow_measurements];
         for (i, counter) in counters.into_iter().enumerate() {
             out[16 + i * 8..24 + i * 8].copy_from_slice(&counter.to_le_bytes());
         }
@@ -69,6 +71,7 @@ impl Info {
             read_bytes: u64_at(24),
             items: u64_at(32),
             cow_bytes: u64_at(40),
+            cow_measurements: u64_at(48),
             failure: (record[7] == 1).then(|| Failure { step: u16_at(8), errno: u32_at(12).cast_signed() }),
         })
     }
@@ -87,6 +90,7 @@ mod tests {
             read_bytes: 1 << 40,
             items: 3,
             cow_bytes: 4096,
+            cow_measurements: 5,
             failure: Some(Failure { step: 9, errno: -5 }),
         };
         assert_eq!(Info::decode(&info.encode()), Some(info));

@@ -170,6 +170,7 @@ impl<S: Snapshot> ChildTask<S> {
         let mono_ms = env.mono_ms();
         let pid = env.pid();
         let mut out = self.writer.out(env);
+        out.report_in_time(mono_ms);
         let (stage, step) = match self.stage {
             Stage::Snapshot => match self.snapshot.step(&mut out)? {
                 SnapshotProgress::More => (Stage::Snapshot, Step::Again),

@@ -24,7 +24,7 @@ const READ_DIFF_EVERY_BYTES: u64 = 10 * 1024;
 /// After how many bytes the child fsyncs. Source: `AOF_AUTOSYNC_BYTES` of Redis 4.0.
 const FSYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
 
-/// How often the child reports while it writes, in milliseconds.
+/// How often the child reports at least while it runs, in milliseconds.
 const REPORT_EVERY_MS: u64 = 500;
 
 /// Measuring copy-on-write may take at most one part in so many of the child's time.
@@ -135,12 +135,17 @@ impl Out<'_> {
             self.fsync()?;
         }
         let mono_ms = self.env.mono_ms();
+        self.report_in_time(mono_ms);
+        Ok(())
+    }
+
+    /// Reports if it is time. Also called where nothing is written: while a child passes over keys that have expired, say.
+    pub(super) fn report_in_time(&mut self, mono_ms: u64) {
         if mono_ms >= self.writer.reported_ms + REPORT_EVERY_MS {
             self.writer.reported_ms = mono_ms;
             self.measure_cow(mono_ms);
             self.report();
         }
-        Ok(())
     }
 
     /// Reads what the parent sent, as far as there is memory; how many bytes that was.
@@ -185,6 +190,7 @@ impl Out<'_> {
             return;
         }
         self.writer.info.cow_bytes = self.env.cow_bytes();
+        self.writer.info.cow_measurements += 1;
         let cost_ms = self.env.mono_ms().saturating_sub(mono_ms);
         self.writer.cow_due_ms = mono_ms + cost_ms * COW_DUTY;
     }
@@ -200,6 +206,7 @@ impl Out<'_> {
         info.failure = failure;
         info.written_bytes = self.writer.sink.written_bytes();
         info.cow_bytes = self.env.cow_bytes();
+        info.cow_measurements += 1;
         self.env.report_last(info);
     }
 }

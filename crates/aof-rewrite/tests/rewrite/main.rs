@@ -16,6 +16,7 @@ mod modes;
 mod notices;
 mod process;
 mod replay;
+mod reports;
 mod timing;
 mod whole;
 mod world;

@@ -8,12 +8,13 @@ use crate::{ChildEnv, Info, Received};
 pub(super) struct SimEnv {
     pid: i32,
     mono_ms: u64,
+    cow_bytes: u64,
     pipes: Pipes,
 }
 
 impl SimEnv {
-    pub(super) fn new(pid: i32, mono_ms: u64, pipes: Pipes) -> Self {
-        Self { pid, mono_ms, pipes }
+    pub(super) fn new(pid: i32, mono_ms: u64, cow_bytes: u64, pipes: Pipes) -> Self {
+        Self { pid, mono_ms, cow_bytes, pipes }
     }
 
     pub(super) fn into_pipes(self) -> Pipes {
@@ -60,7 +61,7 @@ impl ChildEnv for SimEnv {
     }
 
     fn cow_bytes(&mut self) -> u64 {
-        // A simulated child shares no pages.
-        0
+        // A simulated child shares no pages: what its owner says.
+        self.cow_bytes
     }
 }

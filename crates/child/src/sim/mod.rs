@@ -28,11 +28,18 @@ struct World {
     children: BTreeMap<i32, Process>,
     fail_next_fork: Option<i32>,
     pipe_bytes: usize,
+    cow_bytes: u64,
 }
 
 impl Default for World {
     fn default() -> Self {
-        Self { next_pid: FIRST_PID, children: BTreeMap::new(), fail_next_fork: None, pipe_bytes: PIPE_BYTES }
+        Self {
+            next_pid: FIRST_PID,
+            children: BTreeMap::new(),
+            fail_next_fork: None,
+            pipe_bytes: PIPE_BYTES,
+            cow_bytes: 0,
+        }
     }
 }
 
@@ -91,6 +98,11 @@ impl SimChildren {
         self.world().pipe_bytes = bytes;
     }
 
+    /// Sets how much memory of its own every child finds when it measures.
+    pub fn set_cow_bytes(&self, bytes: u64) {
+        self.world().cow_bytes = bytes;
+    }
+
     /// Runs one step of every child that can run at `mono_ms`; whether any did.
     pub fn step(&self, mono_ms: u64) -> bool {
         let mut any = false;
@@ -103,12 +115,13 @@ impl SimChildren {
     /// Runs one step of one child, if it lives, is not stuck and has nothing to wait for at `mono_ms`; whether it did.
     pub fn step_one(&self, pid: i32, mono_ms: u64) -> bool {
         let mut world = self.world();
+        let cow_bytes = world.cow_bytes;
         let Some(process) = world.children.get_mut(&pid) else { return false };
         if process.exit.is_some() || process.stuck || process.must_wait(mono_ms) {
             return false;
         }
         let Some(mut task) = process.task.take() else { return false };
-        let mut env = SimEnv::new(pid, mono_ms, std::mem::take(&mut process.pipes));
+        let mut env = SimEnv::new(pid, mono_ms, cow_bytes, std::mem::take(&mut process.pipes));
         let step = task.step(&mut env);
         process.pipes = env.into_pipes();
         process.steps += 1;

@@ -9,10 +9,10 @@ use crate::info::{Lines, percent};
 /// The copy-on-write memory of the child that runs, as last told.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ChildCow {
-    bytes: u64,
     peak_bytes: u64,
-    /// When it last changed, monotonic.
-    changed_ms: Option<u64>,
+    measurements: u64,
+    /// When it was last measured, monotonic.
+    measured_ms: Option<u64>,
 }
 
 impl Persistence {
@@ -71,7 +71,7 @@ impl Persistence {
         let processed = if child { s.keys_processed } else { 0 };
         out.put("current_cow_peak", cow.peak_bytes.max(s.current_cow_bytes));
         out.put("current_cow_size", s.current_cow_bytes);
-        out.put("current_cow_size_age", cow.changed_ms.map_or(0, |at_ms| (now.mono_ms() - at_ms) / 1_000));
+        out.put("current_cow_size_age", cow.measured_ms.map_or(0, |at_ms| (now.mono_ms() - at_ms) / 1_000));
         out.put("current_fork_perc", format_args!("{:.2}", percent(processed, total)));
         out.put("current_save_keys_processed", processed);
         out.put("current_save_keys_total", total);
@@ -79,12 +79,15 @@ impl Persistence {
 
     /// Follows the copy-on-write memory of a child.
     pub(super) fn watch_child(&mut self, mono_ms: u64) {
-        let bytes = self.rewriter.status(mono_ms).current_cow_bytes;
-        if bytes == 0 {
+        let s = self.rewriter.status(mono_ms);
+        if s.cow_measurements == 0 {
             self.child_cow = ChildCow::default();
-        } else if bytes != self.child_cow.bytes {
-            let peak_bytes = self.child_cow.peak_bytes.max(bytes);
-            self.child_cow = ChildCow { bytes, peak_bytes, changed_ms: Some(mono_ms) };
+        } else if s.cow_measurements != self.child_cow.measurements {
+            self.child_cow = ChildCow {
+                peak_bytes: self.child_cow.peak_bytes.max(s.current_cow_bytes),
+                measurements: s.cow_measurements,
+                measured_ms: Some(mono_ms),
+            };
         }
     }
 

@@ -94,6 +94,7 @@ impl Engine {
         }
         if started.is_ok() {
             self.persistence.forks += 1;
+            self.persistence.child_cow = super::report::ChildCow::default();
             self.persistence.forked_bytes = self.process.memory.map_or(0, |read| read().allocated);
             let databases = 0..self.keyspace.databases();
             self.persistence.child_keys = databases.map(|db| self.keyspace.db(db).len() as u64).sum();

@@ -165,3 +165,51 @@ fn rewrites_count_when_they_start_as_in_redis() {
     assert_eq!((rig.info("aof_rewrites"), rig.info("total_forks")), ("2".to_owned(), "1".to_owned()));
     assert_eq!(rig.info("aof_rewrites_succeeded"), "1");
 }
+
+#[test]
+fn the_progress_and_memory_of_a_child_are_shown_while_it_runs_and_no_longer() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    for n in 0..100 {
+        rig.send(client, &format!("SET key:{n} value"));
+    }
+    rig.turn();
+    rig.children.set_cow_bytes(3 << 20);
+    rig.ask(client, "BGREWRITEAOF");
+    assert_eq!((rig.info("current_save_keys_total"), rig.info("current_cow_size")), ("100".to_owned(), "0".to_owned()));
+    let mut percents = Vec::new();
+    while rig.info("aof_rewrite_phase") == "child" {
+        rig.children.step(rig.mono_ms());
+        rig.pass_ms(500);
+        if rig.info("aof_rewrite_phase") == "child" {
+            let percent: f64 = rig.info("current_fork_perc").parse().unwrap();
+            percents.push(percent);
+            assert_eq!(
+                (rig.info("current_cow_size"), rig.info("current_cow_peak")),
+                ("3145728".into(), "3145728".into())
+            );
+            assert_eq!(rig.info("current_cow_size_age"), "0");
+        }
+    }
+    assert!(percents.is_sorted() && percents.iter().any(|p| (1.0..99.0).contains(p)), "{percents:?}");
+    rig.settle();
+    for field in ["current_cow_size", "current_cow_peak", "current_cow_size_age", "current_save_keys_processed"] {
+        assert_eq!(rig.info(field), "0", "{field}");
+    }
+    assert_eq!((rig.info("aof_last_cow_size"), rig.info("current_fork_perc")), ("3145728".into(), "0.00".into()));
+}
+
+#[test]
+fn the_memory_of_a_child_that_is_silent_grows_old() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.children.set_cow_bytes(4096);
+    rig.ask(client, "BGREWRITEAOF");
+    rig.children.step(rig.mono_ms());
+    rig.pass_ms(100);
+    for seconds in 0..5 {
+        assert_eq!(rig.info("current_cow_size_age"), seconds.to_string());
+        rig.pass_ms(1_000);
+    }
+}
