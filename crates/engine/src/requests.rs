@@ -26,6 +26,7 @@ impl Engine {
     pub fn filled(&mut self, id: ClientId, added: usize) {
         self.stats.net_input_bytes += added as u64;
         self.stats.reads += 1;
+        self.persistence.lone.seen(id.number, self.now.mono_us);
         let Some(mut client) = self.clients.check_out(id) else { return };
         client.active_ms = self.now.mono_ms();
         self.run_requests(&mut client, added);

@@ -6,6 +6,7 @@ mod errors;
 mod heal;
 mod live_log;
 mod loading;
+mod lone;
 mod measured;
 mod reload;
 mod report;
@@ -29,6 +30,7 @@ use crate::config::Config;
 use crate::env::Process;
 use heal::Healing;
 use loading::Loading;
+use lone::LoneWriter;
 pub(crate) use shutdown::ShutdownHow;
 pub use start::{LOCK_NAME, StartError};
 
@@ -59,6 +61,8 @@ pub(crate) struct Persistence {
     pub(super) phase: Phase,
     /// Replies that depend on an offset up to this one met a failed flush.
     pub(crate) failed_upto: LogOffset,
+    /// Whether the loop may fsync by itself.
+    pub(crate) lone: LoneWriter,
     /// How far the log is on its way out of a failed fsync.
     healing: Healing,
     /// The file that became the log in a switch whose state file is not written yet.
@@ -111,6 +115,7 @@ impl Persistence {
             state_job: None,
             phase: Phase::Off,
             failed_upto: LogOffset(0),
+            lone: LoneWriter::default(),
             healing: Healing::default(),
             promoted: None,
             attached: None,

@@ -1,6 +1,6 @@
 //! The part of a loop turn that belongs to the files: completions in, one flush out, the rewrite a step further.
 
-use aof_buffer::Turn;
+use aof_buffer::{AppendFsync, Turn};
 use aof_rewrite::{CHILD_DIFF_BYTES, ForkSource, Mode, RewriteConfig, RewriteEnv, Rewriter};
 use aof_state::{Identity, StateKeeper};
 use bio::Kind;
@@ -61,7 +61,14 @@ impl Engine {
         let p = &mut self.persistence;
         if p.is_fed() {
             p.aof.set_fsync_held(p.no_fsync_on_rewrite && self.growth_frozen);
-            p.aof.turn(Turn::at(self.now.mono_ms()), &mut *p.bio);
+            let mut turn = Turn::at(self.now.mono_ms());
+            turn.alone =
+                p.aof.policy() == AppendFsync::Always && !self.growth_frozen && p.lone.may_fsync(self.now.mono_us);
+            let started_ns = p.clock.filter(|_| turn.alone).map(|clock| (clock, clock()));
+            p.aof.turn(turn, &mut *p.bio);
+            if let Some((clock, started_ns)) = started_ns {
+                p.lone.took(clock().saturating_sub(started_ns), self.now.mono_us);
+            }
         }
     }
 

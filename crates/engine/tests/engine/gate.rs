@@ -2,7 +2,7 @@
 
 use bio::Kind;
 
-use crate::support::Rig;
+use crate::support::{Rig, commands_take_ms};
 
 #[test]
 fn a_reply_to_a_write_is_not_sendable_before_the_turn_ends() {
@@ -237,4 +237,45 @@ fn a_client_that_wants_no_replies_is_owed_none() {
     rig.send(client, "CLIENT REPLY SKIP\nSET a 1\nCLIENT REPLY OFF\nSET a 2\nGET a\nCLIENT REPLY ON");
     rig.turn();
     assert_eq!(rig.take(client), "+OK|", "nothing is held before the reply of CLIENT REPLY ON");
+}
+
+#[test]
+fn under_always_a_client_that_has_long_been_alone_waits_for_no_thread() {
+    let mut rig = Rig::new("always");
+    let (client, other) = (rig.client(), rig.client());
+    rig.ask(client, "SET a 1");
+    rig.pass_ms(101);
+    rig.send(client, "SET a 2");
+    rig.turn();
+    assert_eq!(rig.take(client), "+OK|", "fsynced in the loop, in the same turn");
+    rig.ask(other, "GET b");
+    rig.send(client, "SET a 3");
+    rig.turn();
+    assert_eq!(rig.take(client), "", "it is alone no longer");
+    rig.run(Kind::Fsync);
+    rig.turn();
+    assert_eq!(rig.take(client), "+OK|");
+}
+
+#[test]
+fn under_always_a_disk_that_was_slow_is_waited_for_by_a_thread() {
+    let mut rig = Rig::new("always");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.pass_ms(101);
+    commands_take_ms(5);
+    rig.send(client, "SET a 2");
+    rig.turn();
+    assert_eq!(rig.take(client), "+OK|");
+    rig.send(client, "SET a 3");
+    rig.turn();
+    assert_eq!(rig.take(client), "", "the one before took 5 ms of the loop");
+    commands_take_ms(0);
+    rig.run_all();
+    rig.turn();
+    rig.take(client);
+    rig.pass_ms(5_001);
+    rig.send(client, "SET a 4");
+    rig.turn();
+    assert_eq!(rig.take(client), "+OK|");
 }
