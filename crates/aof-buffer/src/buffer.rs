@@ -75,6 +75,8 @@ pub struct AofBuffer {
     pub(crate) always_until: Option<LogOffset>,
     /// `no-appendfsync-on-rewrite`, while a child does I/O.
     pub(crate) fsync_held: bool,
+    /// Somebody waits until this is fsynced, whatever the policy.
+    pub(crate) fsync_wanted: LogOffset,
     pub(crate) failed: Option<FailedFlush>,
     pub(crate) errors: Vec<Failure>,
     pub(crate) notices: Vec<Notice>,
@@ -101,6 +103,7 @@ impl AofBuffer {
             policy: options.policy,
             always_until: None,
             fsync_held: false,
+            fsync_wanted: LogOffset(0),
             failed: None,
             errors: Vec::new(),
             notices: Vec::new(),
@@ -247,6 +250,12 @@ impl AofBuffer {
     /// Says whether, by `no-appendfsync-on-rewrite`, a child's I/O holds back fsyncs. `always` stays `always`.
     pub fn set_fsync_held(&mut self, held: bool) {
         self.fsync_held = held;
+    }
+
+    /// Says that somebody waits until everything up to `upto` is fsynced: also where the policy fsyncs nothing by itself, the
+    /// next turn begins an fsync, unless one in flight covers it. Under `everysec` it keeps to its second.
+    pub fn want_fsync(&mut self, upto: LogOffset) {
+        self.fsync_wanted = self.fsync_wanted.max(upto);
     }
 
     /// The policy that replies and fsyncs follow: `always` also while bytes fed under it are not fsynced.

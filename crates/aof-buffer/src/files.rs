@@ -200,8 +200,15 @@ impl LogFile {
         self.tail_unknown = true;
     }
 
-    /// What the decision to fsync this file depends on.
-    pub(crate) fn fsync_input(&self, policy: AppendFsync, held: bool, alone: bool, now_ms: u64) -> FsyncInput {
+    /// What the decision to fsync this file depends on. Somebody waits for what was fed up to `wanted`.
+    pub(crate) fn fsync_input(
+        &self,
+        policy: AppendFsync,
+        held: bool,
+        wanted: LogOffset,
+        alone: bool,
+        now_ms: u64,
+    ) -> FsyncInput {
         FsyncInput {
             policy,
             unsynced_bytes: self.written.0 - self.fsync_started_upto.0,
@@ -210,6 +217,7 @@ impl LogFile {
             failed: self.fsync_trouble.is_some(),
             held,
             alone,
+            wanted: self.fsync_started_upto < wanted,
             last_started_ms: self.last_fsync_started_ms,
             now_ms,
         }

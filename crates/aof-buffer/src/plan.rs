@@ -127,6 +127,8 @@ pub(crate) struct FsyncInput {
     pub(crate) held: bool,
     /// One client alone waits and nothing else is ready.
     pub(crate) alone: bool,
+    /// Somebody waits for bytes that no fsync started so far covers.
+    pub(crate) wanted: bool,
     pub(crate) last_started_ms: Option<u64>,
     pub(crate) now_ms: u64,
 }
@@ -153,12 +155,13 @@ pub(crate) fn plan_fsync(input: FsyncInput) -> FsyncPlan {
         return FsyncPlan::Nothing;
     }
     match (input.policy, input.in_flight_bytes) {
+        (AppendFsync::No, None) if input.wanted => FsyncPlan::InBio,
         (AppendFsync::No, _) => FsyncPlan::Nothing,
         (AppendFsync::Always, None) if input.alone => FsyncPlan::InLoop,
         (AppendFsync::Always, None) => FsyncPlan::InBio,
         (AppendFsync::Always, Some(in_flight_bytes)) if input.unsynced_bytes >= in_flight_bytes => FsyncPlan::InBio,
         (AppendFsync::Always | AppendFsync::EverySec, Some(_)) => FsyncPlan::Nothing,
-        (AppendFsync::EverySec, None) if input.held => FsyncPlan::Nothing,
+        (AppendFsync::EverySec, None) if input.held && !input.wanted => FsyncPlan::Nothing,
         (AppendFsync::EverySec, None) => match input.last_started_ms.map(|last| last.saturating_add(FSYNC_EVERY_MS)) {
             Some(due_ms) if input.now_ms < due_ms => FsyncPlan::At { mono_ms: due_ms },
             _ => FsyncPlan::InBio,
@@ -215,6 +218,7 @@ mod tests {
         failed: false,
         held: false,
         alone: false,
+        wanted: false,
         last_started_ms: Some(9_000),
         now_ms: 10_000,
     };
@@ -232,6 +236,12 @@ mod tests {
             ("everysec: one runs, however much is new", FsyncInput { in_flight_bytes: Some(1), ..EVERYSEC }, Nothing),
             ("everysec: one failed", FsyncInput { failed: true, ..EVERYSEC }, Nothing),
             ("everysec: a child does I/O", FsyncInput { held: true, ..EVERYSEC }, Nothing),
+            ("everysec: wanted, a child does I/O", FsyncInput { wanted: true, held: true, ..EVERYSEC }, InBio),
+            (
+                "everysec: wanted, still once a second",
+                FsyncInput { wanted: true, last_started_ms: Some(9_001), ..EVERYSEC },
+                At { mono_ms: 10_001 },
+            ),
             ("everysec: never in the loop", FsyncInput { alone: true, ..EVERYSEC }, InBio),
             ("always", ALWAYS, InBio),
             ("always: at once", FsyncInput { last_started_ms: Some(10_000), ..ALWAYS }, InBio),
@@ -246,6 +256,11 @@ mod tests {
             ("always: one failed", FsyncInput { failed: true, ..ALWAYS }, Nothing),
             ("no", NO, Nothing),
             ("no: one client alone", FsyncInput { alone: true, ..NO }, Nothing),
+            ("no: wanted", FsyncInput { wanted: true, last_started_ms: Some(10_000), ..NO }, InBio),
+            ("no: wanted, a child does I/O", FsyncInput { wanted: true, held: true, ..NO }, InBio),
+            ("no: wanted, nothing new", FsyncInput { wanted: true, unsynced_bytes: 0, ..NO }, Nothing),
+            ("no: wanted, one runs", FsyncInput { wanted: true, in_flight_bytes: Some(1), ..NO }, Nothing),
+            ("no: wanted, one failed", FsyncInput { wanted: true, failed: true, ..NO }, Nothing),
             ("no: never", FsyncInput { last_started_ms: None, now_ms: u64::MAX, ..NO }, Nothing),
         ];
         for (row, input, plan) in rows {

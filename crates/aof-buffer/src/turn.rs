@@ -113,7 +113,7 @@ impl AofBuffer {
         };
         let policy = self.effective_policy();
         let fsync_ms = self.files().filter_map(|file| {
-            match plan_fsync(file.fsync_input(policy, self.fsync_held, false, self.now_ms)) {
+            match plan_fsync(file.fsync_input(policy, self.fsync_held, self.fsync_wanted, false, self.now_ms)) {
                 FsyncPlan::Nothing => None,
                 FsyncPlan::InLoop | FsyncPlan::InBio => Some(self.now_ms),
                 FsyncPlan::At { mono_ms } => Some(mono_ms),
@@ -305,11 +305,11 @@ impl AofBuffer {
 
     fn start_fsyncs(&mut self, alone: bool, bio: &mut dyn Bio) {
         let policy = self.effective_policy();
-        let (held, now_ms) = (self.fsync_held, self.now_ms);
+        let (held, wanted, now_ms) = (self.fsync_held, self.fsync_wanted, self.now_ms);
         let meter = self.fsync_meter();
         let mut in_loop = Vec::new();
         for file in self.files_mut() {
-            match plan_fsync(file.fsync_input(policy, held, alone, now_ms)) {
+            match plan_fsync(file.fsync_input(policy, held, wanted, alone, now_ms)) {
                 FsyncPlan::Nothing | FsyncPlan::At { .. } => {}
                 FsyncPlan::InLoop => in_loop.push(file.id()),
                 FsyncPlan::InBio => submit_fsync(file, now_ms, meter.clone(), bio),

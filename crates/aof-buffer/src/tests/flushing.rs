@@ -93,6 +93,43 @@ fn under_no_only_an_end_fsyncs() {
 }
 
 #[test]
+fn under_no_an_fsync_that_is_wanted_starts_at_once_and_no_other_follows() {
+    let mut rig = Rig::new(AppendFsync::No);
+    let end = rig.feed("A");
+    rig.turn();
+    rig.aof.want_fsync(aof_state::LogOffset(end));
+    assert_eq!(rig.aof.next_wakeup_ms(), Some(rig.now_ms));
+    rig.turn();
+    assert_eq!(rig.bio.count(Kind::Fsync), 1);
+    let behind = rig.feed("B");
+    rig.turn();
+    rig.finish(Kind::Write);
+    rig.aof.want_fsync(aof_state::LogOffset(end));
+    rig.turn();
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks(), rig.bio.count(Kind::Fsync)), ((behind, behind, end), 0));
+    rig.aof.want_fsync(aof_state::LogOffset(behind));
+    rig.turn();
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, rig.aof.next_wakeup_ms()), (behind, None));
+}
+
+#[test]
+fn an_fsync_that_is_wanted_is_not_held_back_by_a_child() {
+    let mut rig = Rig::new(AppendFsync::EverySec);
+    rig.aof.set_fsync_held(true);
+    let end = rig.feed("A");
+    rig.turn();
+    rig.aof.want_fsync(aof_state::LogOffset(end));
+    rig.turn();
+    rig.finish(Kind::Fsync);
+    assert_eq!(rig.marks().2, end);
+    rig.feed("B");
+    rig.turn_after(5_000);
+    assert_eq!(rig.bio.count(Kind::Fsync), 0, "nobody waits for it");
+}
+
+#[test]
 fn always_fsyncs_what_gathered_during_an_fsync_as_one_group() {
     let mut rig = Rig::new(AppendFsync::Always);
     let first = rig.feed("A");
