@@ -79,6 +79,10 @@ pub struct AofBuffer {
     pub(crate) fsync_wanted: LogOffset,
     pub(crate) failed: Option<FailedFlush>,
     pub(crate) errors: Vec<Failure>,
+    /// What [`durable`](Self::durable) was when the log was last switched.
+    pub(crate) durable_before_switch: Option<LogOffset>,
+    /// The log's name may not outlive a power cut: no more counts as fsynced than did before it got that name.
+    pub(crate) name_in_doubt: bool,
     pub(crate) notices: Vec<Notice>,
     pub(crate) last_error_notice_ms: Option<u64>,
     pub(crate) timings: Timings<Timed>,
@@ -106,6 +110,8 @@ impl AofBuffer {
             fsync_wanted: LogOffset(0),
             failed: None,
             errors: Vec::new(),
+            durable_before_switch: None,
+            name_in_doubt: false,
             notices: Vec::new(),
             last_error_notice_ms: None,
             timings: Timings::default(),
@@ -148,6 +154,7 @@ impl AofBuffer {
         assert!(self.mirror.is_none(), "the rewrite is ended before its log is closed");
         let log = self.log.take()?;
         self.always_until = None;
+        self.name_in_doubt = false;
         self.base_size_bytes = 0;
         Some(self.retire(log))
     }
@@ -269,7 +276,21 @@ impl AofBuffer {
     pub fn marks(&self) -> Marks {
         let appended = self.pending.end();
         let least = |mark: fn(&LogFile) -> LogOffset| self.files().map(mark).min().unwrap_or(appended);
-        Marks { appended, written: least(LogFile::written), fsynced: least(LogFile::fsynced) }
+        let mut fsynced = least(LogFile::fsynced);
+        if self.name_in_doubt {
+            fsynced = fsynced.min(self.durable_before_switch.unwrap_or_default());
+        }
+        Marks { appended, written: least(LogFile::written), fsynced }
+    }
+
+    /// Up to where a power cut takes nothing, whatever the policy. `None` where there is nothing that it would surely leave: no
+    /// log, or the first one, whose name may not last.
+    pub fn durable(&self) -> Option<LogOffset> {
+        self.log.as_ref()?;
+        if self.name_in_doubt {
+            self.durable_before_switch?;
+        }
+        Some(self.marks().fsynced)
     }
 
     /// The offset up to which replies may leave: `fsynced` under `always`, else `written`. It stands still while the log

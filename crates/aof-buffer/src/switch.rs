@@ -117,6 +117,8 @@ impl AofBuffer {
             self.notices.push(Notice::WriteErrorSolved);
         }
         self.base_size_bytes = mirror.size_bytes();
+        self.durable_before_switch = self.durable();
+        self.name_in_doubt = false;
         let failure = mirror.failure();
         let old = self.log.replace(mirror).map(|old| self.retire(old));
         // A mirror is never promoted for its health, only for its name: what ails it ails the log from here on.
@@ -128,8 +130,15 @@ impl AofBuffer {
         old
     }
 
+    /// Declares, directly after [`promote`](Self::promote), that the new log's name may not outlive a power cut: a failed fsync,
+    /// and what the new file alone holds counts for nothing, because the old one may come back. Only another switch heals it.
+    pub fn fail_switch(&mut self, error: io::Error) {
+        self.name_in_doubt = true;
+        self.fail_log(error);
+    }
+
     /// Declares that what the log fsyncs is no longer proven, as after a failed fsync: for failures that are seen
-    /// elsewhere, such as that of the directory's fsync after the rename, or of closing a file.
+    /// elsewhere, such as that of closing a file.
     pub fn fail_log(&mut self, error: io::Error) {
         self.log_fsync_failed(Arc::new(error));
     }

@@ -179,6 +179,46 @@ fn a_failure_seen_elsewhere_is_a_failed_fsync_of_the_log() {
     assert_eq!(rig.bio.count(Kind::Fsync), 0);
 }
 
+/// The marks took over what the new file alone had fsynced, though its name might not outlive a power cut: a reply that waited
+/// for just that left as a success.
+#[test]
+fn a_switch_whose_name_may_not_last_proves_nothing_that_was_not_proven_before() {
+    let mut rig = Rig::new(AppendFsync::Always);
+    let proven = rig.feed("A");
+    rig.turn();
+    rig.finish(Kind::Fsync);
+    rig.file.state().fsync_faults = 1;
+    attach(&mut rig);
+    let end = rig.feed("B");
+    rig.turn();
+    rig.finish(Kind::Fsync);
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.aof.mirror_marks().unwrap().fsynced.0, rig.marks().2), (end, proven));
+    rig.aof.promote();
+    rig.aof.fail_switch(std::io::Error::from_raw_os_error(5));
+    assert_eq!(
+        (rig.marks().2, rig.aof.reply_mark().0, rig.aof.durable().map(|mark| mark.0)),
+        (proven, proven, Some(proven))
+    );
+    assert!(matches!(rig.aof.health(), Health::FsyncFailed { .. }));
+    attach(&mut rig);
+    rig.aof.promote();
+    assert_eq!((rig.marks().2, rig.aof.durable().map(|mark| mark.0)), (end, Some(end)), "the next switch heals it");
+}
+
+#[test]
+fn a_first_log_whose_name_may_not_last_proves_nothing_at_all() {
+    let mut rig = Rig::new(AppendFsync::No);
+    rig.aof.close();
+    assert_eq!(rig.aof.durable(), None);
+    attach(&mut rig);
+    assert_eq!(rig.aof.durable(), None, "the new file has no name yet");
+    rig.aof.promote();
+    assert_eq!(rig.aof.durable().map(|mark| mark.0), Some(0));
+    rig.aof.fail_switch(std::io::Error::from_raw_os_error(5));
+    assert_eq!(rig.aof.durable(), None);
+}
+
 #[test]
 fn a_first_rewrite_has_no_log_but_its_own_file() {
     let mut rig = Rig::new(AppendFsync::Always);

@@ -90,7 +90,7 @@ impl LiveLog for Live<'_> {
 
     fn switch_not_durable(&mut self, error: &io::Error) {
         let same = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
-        self.aof.fail_log(same);
+        self.aof.fail_switch(same);
     }
 }
 
