@@ -137,6 +137,11 @@ impl AofBuffer {
         self.fail_log(error);
     }
 
+    /// Whether the log's name may not outlive a power cut: then nothing may be stated of this file that is only true of its bytes.
+    pub fn is_name_in_doubt(&self) -> bool {
+        self.name_in_doubt
+    }
+
     /// Declares that what the log fsyncs is no longer proven, as after a failed fsync: for failures that are seen
     /// elsewhere, such as that of closing a file.
     pub fn fail_log(&mut self, error: io::Error) {

@@ -115,6 +115,11 @@ impl Engine {
         let p = &mut self.persistence;
         assert!(p.is_fed(), "a file becomes the log only while everything is fed");
         p.phase = Phase::On;
+        if p.aof.is_name_in_doubt() {
+            // A state file would let the next start believe the name. Without one it copies the log to a file with another.
+            p.keeper = None;
+            return;
+        }
         match p.timings.meter().time("aof-fstat", || Identity::of(&*file)) {
             Ok(identity) => p.keeper = Some(StateKeeper::new(identity, p.boot_id)),
             Err(error) => {
@@ -172,6 +177,11 @@ impl Engine {
 
     fn refresh_state(&mut self) {
         let p = &mut self.persistence;
+        // A state file may need an fsync of the directory, which would take the error of the switch's rename: Linux reports it
+        // once. One submitted before the rename runs before it.
+        if p.rewriter.is_switching() {
+            return;
+        }
         let (Some(keeper), None, Some(fsynced)) = (&mut p.keeper, p.state_job, p.aof.fsynced_size_bytes()) else {
             return;
         };

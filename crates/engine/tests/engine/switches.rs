@@ -2,7 +2,7 @@
 
 use bio::Kind;
 use engine::Config;
-use vfs::sim::{Call, Fault, Rule};
+use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule};
 
 use crate::support::{BOOT, DIR, LOG, Rig, config};
 
@@ -68,6 +68,51 @@ fn a_new_name_that_is_not_durable_refuses_writes_with_the_systems_reason() {
     rig.settle();
     assert_eq!(rig.ask(client, "SET b 2"), "-MISCONF Errors writing to the AOF file: Input/output error|");
     assert_eq!(rig.ask(client, "GET a"), "$1|1|");
+}
+
+/// A state file that was made durable between the rename and the switch's own fsync of the directory took the error of that
+/// rename: the switch believed a name that a power cut took back, with everything acknowledged since.
+#[test]
+fn nothing_else_fsyncs_the_directory_before_the_switch_has() {
+    let mut rig = switching("always");
+    while rig.info("aof_rewrite_phase") != "rename" {
+        rig.run(Kind::Fsync);
+        rig.turn();
+    }
+    rig.pass_ms(1_500);
+    assert_eq!(rig.queued(Kind::Rename), 1, "only the switch's own");
+    rig.run(Kind::Rename);
+    rig.turn();
+    assert_eq!(rig.info("aof_rewrite_phase"), "dirsync");
+    rig.pass_ms(1_500);
+    assert_eq!(rig.queued(Kind::Rename), 0);
+    rig.run(Kind::DirFsync);
+    rig.pass_ms(1_500);
+    assert_eq!(
+        (rig.info("aof_rewrite_phase"), rig.queued(Kind::Rename)),
+        ("idle".to_owned(), 1),
+        "the state of the new log"
+    );
+}
+
+/// The state file spoke of a log whose name was not durable: after kill -9 the next start served it, and a power cut then brought
+/// the old log back.
+#[test]
+fn a_log_whose_name_may_not_last_is_copied_to_a_new_one_at_the_next_start() {
+    let mut rig = switching("everysec");
+    rig.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    rig.settle();
+    rig.pass_ms(5_000);
+    rig.settle();
+    let mut next = Rig::on(&rig.killed(), config("everysec"), BOOT).unwrap();
+    let mut rng = fastrand::Rng::with_seed(1);
+    let cut = next.disk.crash(&mut rng, CrashMode::Strict, NameMode::OnlyDirFsync);
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET a"), "$1|1|");
+    assert!(next.logged("to a new file"), "{:#?}", next.lines());
+    let mut last = Rig::on(&cut, config("everysec"), BOOT + 1).unwrap();
+    let client = last.client();
+    assert_eq!(last.ask(client, "GET a"), "$1|1|");
 }
 
 #[test]
