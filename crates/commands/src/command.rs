@@ -107,6 +107,8 @@ pub enum EngineOp {
     BgRewriteAof,
     LastSave,
     Role,
+    Wait,
+    WaitAof,
 }
 
 /// Flags of a command, with Redis's names and meanings.

@@ -56,6 +56,8 @@ pub(crate) const ROWS: &[Row] = &[
         "7.2.0" "O(1)" "Says which library the connection is used by."),
     row!(Connection "client|setname" 3 CONNECTION, Client, "connection-name";
         "2.6.9" "O(1)" "Names the connection."),
+    row!(Connection "client|unblock" -3 ADMIN, Client, "client-id unblock-type:[TIMEOUT | ERROR]";
+        "5.0.0" "O(N) by the connections" "Ends the wait of a connection in WAIT or WAITAOF."),
     row!(Connection "client|unpause" 2 ADMIN, Client, "";
         "6.2.0" "O(N) by the connections that wait" "Ends CLIENT PAUSE."),
     row!(Connection "hello" -1 CONNECTION | FAST | Flags::NO_AUTH | Flags::ALLOW_BUSY, Hello,
@@ -138,4 +140,8 @@ pub(crate) const ROWS: &[Row] = &[
         "2.2.12" "O(1)" "Counts the entries of the slow log."),
     row!(Server "slowlog|reset" 2 Flags::ADMIN | ANYTIME, SlowLog, "";
         "2.2.12" "O(N) by the entries" "Forgets the entries of the slow log."),
+    row!(Generic "wait" 3 Flags::CONNECTION_CATEGORY, Wait, "numreplicas timeout";
+        "3.0.0" "O(1)" "Waits until so many replicas have the connection's writes; there are none here."),
+    row!(Generic "waitaof" 4 NOSCRIPT | Flags::CONNECTION_CATEGORY, WaitAof, "numlocal numreplicas timeout";
+        "7.2.0" "O(log N) by the connections that wait" "Waits until the connection's writes are on stable storage."),
 ];

@@ -93,7 +93,9 @@ impl Kind<'_> {
             "key" | "key1" | "key2" | "newkey" | "source" | "destination" | "destkey" | "src" | "dst" => Self::Key,
             "seconds" | "milliseconds" | "timeout" | "increment" | "decrement" | "offset" | "count" | "num-matches"
             | "limit" | "rank" | "len" | "numkeys" | "cursor" | "start" | "stop" | "end" | "index" | "index1"
-            | "index2" | "db" | "destination-db" | "weight" | "client-id" | "protover" => Self::Integer,
+            | "index2" | "db" | "destination-db" | "weight" | "client-id" | "protover" | "numlocal" | "numreplicas" => {
+                Self::Integer
+            }
             "score" => Self::Double,
             "pattern" | "by-pattern" | "get-pattern" => Self::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,

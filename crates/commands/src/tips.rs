@@ -24,6 +24,7 @@ const TIPS: &[(&[&str], &str)] = &[
         "client|setinfo client|setname config|resetstat config|rewrite config|set slowlog|reset",
     ),
     (&["request_policy:all_shards", "response_policy:all_succeeded"], "flushall flushdb memory|purge ping"),
+    (&["request_policy:all_shards", "response_policy:agg_min"], "wait waitaof"),
     (&["request_policy:all_nodes", "response_policy:agg_sum"], "latency|reset"),
     (&["request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"], "slowlog|len"),
     (&["request_policy:all_nodes", "nondeterministic_output"], "slowlog|get"),

@@ -4,7 +4,7 @@ use commands::Garbage;
 use keyspace::Removed;
 use resp_codec::{Effect, encode_command};
 
-use crate::client::{ClientId, Closing};
+use crate::client::{Blocked, ClientId, Closing};
 use crate::engine::Engine;
 use crate::log::Level;
 
@@ -57,7 +57,9 @@ impl Engine {
         let expires = self.active_expire && self.pause.is_none();
         let expire_us = if expires { self.next_expire_us } else { u64::MAX };
         let pause_us = self.pause.map_or(u64::MAX, |pause| pause.until_us);
-        let cron_ms = self.next_cron_us.min(expire_us).min(pause_us).saturating_sub(self.now.mono_us).div_ceil(1000);
+        let wait_us = self.waiters.next_deadline_us().unwrap_or(u64::MAX);
+        let wake_us = self.next_cron_us.min(expire_us).min(pause_us).min(wait_us);
+        let cron_ms = wake_us.saturating_sub(self.now.mono_us).div_ceil(1000);
         cron_ms.min(self.persistence.sleep_ms(self.now.mono_ms()))
     }
 
@@ -79,7 +81,7 @@ impl Engine {
         let idle: Vec<ClientId> = self
             .clients
             .iter()
-            .filter(|c| !c.postponed && now_ms.saturating_sub(c.active_ms) > limit_ms)
+            .filter(|c| c.blocked == Blocked::No && now_ms.saturating_sub(c.active_ms) > limit_ms)
             .map(|c| c.id)
             .collect();
         for id in idle {

@@ -10,7 +10,7 @@ use commands::{CommandLimits, Garbage, KeyLog};
 use keyspace::Keyspace;
 use resp_codec::Effects;
 
-use crate::client::{Client, ClientId, Clients, Closing, Peer, query};
+use crate::client::{Blocked, Client, ClientId, Clients, Closing, Peer, query};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::env::{Env, Exit, Process};
@@ -23,6 +23,7 @@ use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use crate::stopwatch::Stopwatch;
 use crate::transaction::{Unit, WatchTable};
+use crate::waiting::Waiters;
 
 /// The server without its sockets.
 pub struct Engine {
@@ -66,6 +67,8 @@ pub struct Engine {
     pub(crate) pause: Option<Pause>,
     /// Clients whose next request waits for the end of a pause, in the order in which it came.
     pub(crate) postponed: Vec<ClientId>,
+    /// WAIT and WAITAOF.
+    pub(crate) waiters: Waiters,
     /// Whether table growth is held back because a child shares the memory.
     pub(crate) growth_frozen: bool,
     /// Something waits for the next turn that nothing from outside will bring.
@@ -120,6 +123,7 @@ impl Engine {
             turn_started_ns: 0,
             pause: None,
             postponed: Vec::new(),
+            waiters: Waiters::default(),
             growth_frozen: false,
             turn_wanted: false,
             next_expire_us: 0,
@@ -175,8 +179,10 @@ impl Engine {
     pub fn disconnect(&mut self, id: ClientId) {
         if let Some(client) = self.clients.remove(id) {
             self.watch.forget(&client);
-            if client.postponed {
-                self.postponed.retain(|waits| *waits != id);
+            match client.blocked {
+                Blocked::No => {}
+                Blocked::Postponed => self.postponed.retain(|waits| *waits != id),
+                Blocked::Waiting(wait) => self.waiters.remove(id, wait),
             }
         }
     }
@@ -209,6 +215,7 @@ impl Engine {
     pub fn end_turn(&mut self) {
         self.settle_pause();
         self.drive_persistence();
+        self.settle_waits();
         self.release_held();
         self.drop_trash();
         self.stats.turns += 1;

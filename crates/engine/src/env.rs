@@ -97,7 +97,7 @@ pub struct CpuTime {
 /// Faults that a test build can be told to have, so that the tests are shown to find them. All off otherwise.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TestHooks {
-    /// Replies leave at once, and flushes wait for a running fsync.
+    /// Replies leave at once, and flushes wait for a running fsync. WAITAOF takes what is written for fsynced.
     pub ack_early: bool,
 }
 

@@ -14,6 +14,7 @@
 //!   place where `aof-buffer`, `aof-rewrite`, `aof-load` and `aof-state` meet.
 //! - `config`: every directive, typed; redis.conf syntax.
 //! - `pause`: CLIENT PAUSE: requests that wait for a time.
+//! - `waiting`: WAIT and WAITAOF: clients that are answered when the log has come far enough.
 //! - `cron`: what happens by the clock: expiry, idle clients, statistics.
 //! - `info`, `stats`: what INFO says, and the counters behind it.
 //! - `stopwatch`, `slowlog`, `latency`: how long commands take, and what is kept of those that take long.
@@ -42,6 +43,7 @@ mod slowlog;
 mod stats;
 mod stopwatch;
 mod transaction;
+mod waiting;
 
 pub use aof_state::BootId;
 pub use client::{ClientId, Peer};

@@ -7,7 +7,7 @@
 use commands::{Command, EngineOp, Run};
 use resp_codec::Args;
 
-use crate::client::{Client, ClientId};
+use crate::client::{Blocked, Client};
 use crate::engine::Engine;
 
 /// A pause in force.
@@ -37,7 +37,8 @@ impl Engine {
         }
         for id in std::mem::take(&mut self.postponed) {
             let Some(mut client) = self.clients.check_out(id) else { continue };
-            client.postponed = false;
+            client.blocked = Blocked::No;
+            client.active_ms = self.now.mono_ms();
             self.resume(&mut client);
             self.clients.check_in(client);
         }
@@ -51,22 +52,11 @@ impl Engine {
             return false;
         }
         client.last_command = command.name;
-        if !client.postponed {
-            client.postponed = true;
+        if client.blocked == Blocked::No {
+            client.blocked = Blocked::Postponed;
             self.postponed.push(client.id);
         }
         true
-    }
-
-    /// Whether the client's next request waits for the end of a pause. One that leaves meanwhile need not be kept: it is not
-    /// read, so nothing else would tell that it left.
-    pub fn is_postponed(&self, id: ClientId) -> bool {
-        self.clients.get(id).is_some_and(|client| client.postponed)
-    }
-
-    /// How many clients wait for the end of a pause, by their ids.
-    pub(crate) fn postponed(&self) -> &[ClientId] {
-        &self.postponed
     }
 }
 

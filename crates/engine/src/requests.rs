@@ -5,7 +5,7 @@
 use aof_state::LogOffset;
 use resp_codec::{Decoded, Limits, RequestDecoder};
 
-use crate::client::{Client, ClientId, Closing, query};
+use crate::client::{Blocked, Client, ClientId, Closing, query};
 use crate::engine::Engine;
 use crate::log::Level;
 
@@ -41,7 +41,7 @@ impl Engine {
         let mut decoder = std::mem::replace(&mut client.query.decoder, RequestDecoder::new(Limits::default()));
         let mut at = 0;
         self.stopwatch.start();
-        while self.exit.is_none() && client.closing == Closing::No && !self.must_pause(client) {
+        while self.exit.is_none() && self.may_go_on(client) {
             decoder.set_limits(self.request_limits(client));
             match decoder.decode(&bytes[at..filled]) {
                 Ok(Decoded::Incomplete { .. }) => break,
@@ -106,6 +106,11 @@ impl Engine {
         self.end_reply(client, LogOffset(0));
         client.closing = Closing::AfterReplies;
         self.log_line(Level::Verbose, format_args!("Protocol error from client id={}: {error}", client.id.number));
+    }
+
+    /// Whether the client's next request is run now.
+    fn may_go_on(&mut self, client: &mut Client) -> bool {
+        client.closing == Closing::No && client.blocked == Blocked::No && !self.must_pause(client)
     }
 
     /// Whether the client's next request must wait until held replies leave or the log's backlog shrinks.

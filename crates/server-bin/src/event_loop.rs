@@ -327,7 +327,7 @@ impl EventLoop {
         let wanted = Interest {
             input: self.engine.wants_input(connection.client),
             output: !self.engine.sendable(connection.client).is_empty(),
-            hangup: self.engine.is_postponed(connection.client),
+            hangup: self.engine.is_blocked(connection.client),
         };
         if wanted == connection.interest {
             return;

@@ -11,6 +11,8 @@ pub(super) const DENIED: &[(&str, &str)] = &[
     ("client|kill", "takes addresses and numbers of connections, and ends them"),
     ("client|reply", "takes replies away, so that they could not be told apart"),
     ("client|pause", "makes requests wait for a time"),
+    ("wait", "waits for replicas, of which there are none"),
+    ("waitaof", "waits for an fsync, which one of the two may not have done yet"),
     ("config|rewrite", "is not supported here, and answers that"),
 ];
 

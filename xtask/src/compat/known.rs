@@ -70,6 +70,8 @@ const OTHER_FACTS: &[&str] = &[
     "msetnx",
     "randomkey",
     "scan",
+    "wait",
+    "waitaof",
     "zrank",
     "zrevrank",
 ];
@@ -107,7 +109,7 @@ pub(super) const KNOWN: &[Known] = &[
     },
     Known {
         name: "new-commands",
-        why: "CLIENT NO-TOUCH and CLIENT SETINFO are new in 7.2",
+        why: "CLIENT NO-TOUCH, CLIENT SETINFO and WAITAOF are new in 7.2",
         side: Side::Older,
         explains: |case| case.request.command.docs().since.starts_with("7.2"),
     },
@@ -140,7 +142,8 @@ pub(super) const KNOWN: &[Known] = &[
         why: "COMMAND GETKEYS takes a command without arguments since 7.2; it knows what is new in 7.2",
         side: Side::Older,
         explains: |case| {
-            let new = ["SETINFO", "NO-TOUCH", "ZRANK", "ZREVRANK"].iter().any(|word| case.request.has_word(word));
+            let new =
+                ["SETINFO", "NO-TOUCH", "WAITAOF", "ZRANK", "ZREVRANK"].iter().any(|word| case.request.has_word(word));
             let refused = case.theirs.as_error().is_some();
             case.command().starts_with("command|getkeys") && refused && (case.request.argv.len() == 3 || new)
         },

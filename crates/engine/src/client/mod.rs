@@ -3,6 +3,7 @@
 pub(crate) mod output;
 pub(crate) mod query;
 
+use aof_state::LogOffset;
 use keyspace::KeyHash;
 use resp_codec::{OwnedArgs, Protocol};
 
@@ -99,6 +100,55 @@ pub struct Watched {
     pub present: bool,
 }
 
+/// Why a client's next request is not run yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Blocked {
+    /// It is run as it comes.
+    #[default]
+    No,
+    /// It waits for the end of CLIENT PAUSE.
+    Postponed,
+    /// The one before it, WAIT or WAITAOF, is not answered.
+    Waiting(Wait),
+}
+
+/// What a client waits for that sent WAIT or WAITAOF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// Who must have its writes.
+    pub(crate) what: WaitFor,
+    /// Where the effects of its last write end in the log.
+    pub(crate) upto: LogOffset,
+    /// When it is answered at the latest, monotonic microseconds; `None` is never.
+    pub(crate) until_us: Option<u64>,
+}
+
+/// Who must have a client's writes before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitFor {
+    /// Replicas (WAIT).
+    Replicas,
+    /// Logs (WAITAOF).
+    Files {
+        /// Ours.
+        local: bool,
+        /// Those of replicas.
+        replicas: bool,
+    },
+}
+
+impl Wait {
+    /// Whether it needs a log of ours.
+    pub(crate) fn is_for_log(&self) -> bool {
+        matches!(self.what, WaitFor::Files { local: true, .. })
+    }
+
+    /// Whether our log alone can answer it.
+    pub(crate) fn is_answered_by_log(&self) -> bool {
+        self.what == WaitFor::Files { local: true, replicas: false }
+    }
+}
+
 /// Why and when a client is closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Closing {
@@ -159,10 +209,10 @@ pub struct Client {
     pub(crate) in_holders: bool,
     /// Its requests wait until held replies leave.
     pub(crate) paused: bool,
-    /// Its next request waits for the end of CLIENT PAUSE.
-    pub(crate) postponed: bool,
+    /// Why its next request is not run yet.
+    pub(crate) blocked: Blocked,
     /// Where the effects of its last write end in the log.
-    pub(crate) fed_upto: aof_state::LogOffset,
+    pub(crate) fed_upto: LogOffset,
     /// When it passed the soft limit of its output buffer, monotonic milliseconds.
     pub(crate) soft_limit_since_ms: Option<u64>,
 }
@@ -192,15 +242,15 @@ impl Client {
             in_ready: false,
             in_holders: false,
             paused: false,
-            postponed: false,
-            fed_upto: aof_state::LogOffset(0),
+            blocked: Blocked::No,
+            fed_upto: LogOffset(0),
             soft_limit_since_ms: None,
         }
     }
 
     /// Whether its socket is to be read.
     pub(crate) fn may_be_read(&self) -> bool {
-        !self.paused && !self.postponed && self.closing == Closing::No
+        !self.paused && self.blocked == Blocked::No && self.closing == Closing::No
     }
 
     /// Memory it holds, in bytes, the struct included.

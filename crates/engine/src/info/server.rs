@@ -1,7 +1,7 @@
 //! INFO server, clients, cpu, replication and keyspace.
 
 use super::Lines;
-use crate::client::Client;
+use crate::client::{Blocked, Client};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::ops::REDIS_VERSION;
@@ -49,13 +49,10 @@ impl Engine {
         out.put("maxclients", self.config.maxclients);
         out.put("client_recent_max_input_buffer", all().map(|c| c.query.memory_bytes()).max().unwrap_or(0));
         out.put("client_recent_max_output_buffer", all().map(|c| c.out.memory_bytes()).max().unwrap_or(0));
-        out.put("blocked_clients", self.postponed().len());
-        out.zeros(&[
-            "tracking_clients",
-            "clients_in_timeout_table",
-            "total_blocking_keys",
-            "total_blocking_keys_on_nokey",
-        ]);
+        out.put("blocked_clients", all().filter(|c| c.blocked != Blocked::No).count());
+        out.put("tracking_clients", 0);
+        out.put("clients_in_timeout_table", self.waiters.with_deadline());
+        out.zeros(&["total_blocking_keys", "total_blocking_keys_on_nokey"]);
         out.put("held_replies", all().map(|c| c.out.held_replies()).sum::<usize>());
         out.put("held_reply_bytes", all().map(|c| c.out.held_bytes()).sum::<usize>());
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aof_state::LogOffset;
 use resp_codec::{Args, Protocol};
 
-use crate::client::{Client, ClientId, Closing, ReplyMode};
+use crate::client::{Blocked, Client, ClientId, Closing, ReplyMode};
 use crate::engine::Engine;
 
 pub(super) const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
@@ -50,6 +50,8 @@ const HELP: &[&str] = &[
     "    Set client meta attr. Options are:",
     "    * LIB-NAME: the client lib name.",
     "    * LIB-VER: the client lib version.",
+    "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+    "    Unblock the specified blocked client.",
     "NO-EVICT (ON|OFF)",
     "    Protect current client connection from eviction.",
     "NO-TOUCH (ON|OFF)",
@@ -130,6 +132,7 @@ impl Engine {
                 self.pause = None;
                 self.answer_ok(client);
             }
+            ("unblock", 3 | 4) => self.client_unblock(client, args),
             ("reply", 3) => self.client_reply(client, args.at(2)),
             ("no-evict" | "no-touch", 3) => self.client_switch(client, &sub, args.at(2)),
             ("help", 2) => self.help(client, HELP),
@@ -177,16 +180,28 @@ impl Engine {
             Some(mode) if mode.eq_ignore_ascii_case(b"write") => true,
             Some(_) => return self.answer_error(client, "ERR CLIENT PAUSE mode must be WRITE or ALL"),
         };
-        let now_ms = self.now.unix().0;
-        match numeric::parse_i64(args.at(2)) {
-            None => self.answer_error(client, "ERR timeout is not an integer or out of range"),
-            Some(ms) if ms < 0 => self.answer_error(client, "ERR timeout is negative"),
-            Some(ms) if ms.checked_add(now_ms).is_none() => self.answer_error(client, "ERR timeout is out of range"),
-            Some(ms) => {
-                self.pause(ms.unsigned_abs(), writes_only);
+        match self.timeout_ms(args.at(2)) {
+            Err(text) => self.answer_error(client, text),
+            Ok(ms) => {
+                self.pause(ms, writes_only);
                 self.answer_ok(client);
             }
         }
+    }
+
+    fn client_unblock(&mut self, client: &mut Client, args: Args<'_>) {
+        let with_error = match args.get(3) {
+            None => false,
+            Some(reason) if reason.eq_ignore_ascii_case(b"timeout") => false,
+            Some(reason) if reason.eq_ignore_ascii_case(b"error") => true,
+            Some(_) => return self.answer_error(client, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"),
+        };
+        let Some(number) = numeric::parse_i64(args.at(2)) else {
+            return self.answer_error(client, "ERR value is not an integer or out of range");
+        };
+        let unblocked = self.unblock(number, with_error);
+        self.reply(client).integer(i64::from(unblocked));
+        self.end_reply(client, LogOffset(0));
     }
 
     fn client_reply(&mut self, client: &mut Client, mode: &[u8]) {
@@ -269,7 +284,7 @@ impl Engine {
         let now_ms = self.now.mono_ms();
         let flags: String = [
             ('x', c.transaction.is_some()),
-            ('b', c.postponed),
+            ('b', c.blocked != Blocked::No),
             ('d', c.watch_broken),
             ('c', c.closing == Closing::AfterReplies),
             ('A', c.closing == Closing::Now),

@@ -56,6 +56,8 @@ impl Engine {
                 self.end_reply(client, LogOffset(0));
             }
             EngineOp::Role => self.role(client),
+            EngineOp::Wait => self.wait_command(client, args),
+            EngineOp::WaitAof => self.waitaof_command(client, args),
         }
     }
 

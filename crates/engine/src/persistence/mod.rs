@@ -153,7 +153,7 @@ impl Persistence {
     }
 
     /// Whether effects are fed: also while the first rewrite runs, for its diff.
-    fn is_fed(&self) -> bool {
+    pub(crate) fn is_fed(&self) -> bool {
         matches!(self.phase, Phase::On | Phase::WaitRewrite)
     }
 

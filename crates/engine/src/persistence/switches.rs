@@ -83,6 +83,7 @@ impl Engine {
             return Err(switching());
         }
         self.close_log();
+        self.refuse_log_waiters();
         Ok(())
     }
 

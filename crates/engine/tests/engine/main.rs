@@ -15,3 +15,4 @@ mod support;
 mod switches;
 mod transactions;
 mod uses;
+mod waiting;

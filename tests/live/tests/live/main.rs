@@ -13,3 +13,4 @@ mod statistics;
 mod support;
 mod survival;
 mod transactions;
+mod waiting;

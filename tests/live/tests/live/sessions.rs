@@ -7,13 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use testkit::{Client, Info, Pipeline, Value};
 
-use crate::support::{Home, call, dialogue, show};
-
-fn send(client: &mut Client, words: &str) -> Result<()> {
-    let mut request = Pipeline::default();
-    request.push(&words.split(' ').collect::<Vec<_>>());
-    client.send(&request)
-}
+use crate::support::{Home, call, dialogue, reaches, send, show};
 
 #[test]
 fn who_speaks_http_is_disconnected_before_what_follows_is_run() -> Result<()> {
@@ -236,14 +230,4 @@ fn who_leaves_during_a_pause_is_forgotten_at_once() -> Result<()> {
     drop(leaves);
     reaches(&mut asks, "connected_clients", 1)?;
     reaches(&mut asks, "blocked_clients", 0)
-}
-
-/// Asks until a number of INFO clients is as wanted.
-fn reaches(asks: &mut Client, field: &str, wanted: i64) -> Result<()> {
-    const BOUND: Duration = Duration::from_secs(10);
-    let deadline = Instant::now() + BOUND;
-    while Info::fetch(asks, "clients")?.number(field) != Some(wanted) {
-        ensure!(Instant::now() < deadline, "{field} was not {wanted} within {BOUND:?}");
-    }
-    Ok(())
 }

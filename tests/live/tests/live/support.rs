@@ -1,12 +1,13 @@
 //! What the tests share: a server over a fresh directory, and short forms for calls and their replies.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 use testkit::mixed::Mixed;
 use testkit::server::Refusal;
-use testkit::{Client, Dataset, Pipeline, ServerBuilder, Value, dump_dataset};
+use testkit::{Client, Dataset, Info, Pipeline, ServerBuilder, Value, dump_dataset};
 
 /// A directory for one test, and the server started over it.
 pub(crate) struct Home {
@@ -119,5 +120,22 @@ pub(crate) fn refused(refusal: &Refusal, parts: &[&str]) -> Result<()> {
     ensure!(refusal.status.code().is_some_and(|code| code != 0), "ended with {}", refusal.status);
     let said = refusal.log.lines().any(|line| parts.iter().all(|part| line.contains(part)));
     ensure!(said, "no line holds {parts:?}:\n{}", refusal.log);
+    Ok(())
+}
+
+/// Sends words separated by blanks and waits for nothing.
+pub(crate) fn send(client: &mut Client, words: &str) -> Result<()> {
+    let mut request = Pipeline::default();
+    request.push(&words.split(' ').collect::<Vec<_>>());
+    client.send(&request)
+}
+
+/// Asks until a number of INFO clients is as wanted.
+pub(crate) fn reaches(asks: &mut Client, field: &str, wanted: i64) -> Result<()> {
+    const BOUND: Duration = Duration::from_secs(10);
+    let deadline = Instant::now() + BOUND;
+    while Info::fetch(asks, "clients")?.number(field) != Some(wanted) {
+        ensure!(Instant::now() < deadline, "{field} was not {wanted} within {BOUND:?}");
+    }
     Ok(())
 }
