@@ -81,6 +81,19 @@ impl SimBio {
             outcome
         })
     }
+
+    /// The fsync of a directory proves nothing of a file, but one that fails counts as a failed fsync of the log.
+    fn recorded_if_it_fails(&self, job: Job) -> Job {
+        let fsyncs = Arc::clone(&self.fsyncs);
+        let start_ms = self.mono_ms.load(Ordering::Relaxed);
+        Box::new(move || {
+            let outcome = job();
+            if outcome.is_err() {
+                locked(&fsyncs).push(FsyncRun { start_ms, end_ms: None });
+            }
+            outcome
+        })
+    }
 }
 
 fn locked(fsyncs: &Mutex<Vec<FsyncRun>>) -> MutexGuard<'_, Vec<FsyncRun>> {
@@ -89,7 +102,11 @@ fn locked(fsyncs: &Mutex<Vec<FsyncRun>>) -> MutexGuard<'_, Vec<FsyncRun>> {
 
 impl Bio for SimBio {
     fn submit(&mut self, kind: Kind, job: Job) -> JobId {
-        let job = if kind == Kind::Fsync { self.recorded(job) } else { job };
+        let job = match kind {
+            Kind::Fsync => self.recorded(job),
+            Kind::DirFsync => self.recorded_if_it_fails(job),
+            _ => job,
+        };
         self.jobs.borrow_mut().submit(kind, job)
     }
 

@@ -42,7 +42,7 @@ impl Campaign {
             seed,
             policies: Policy::ALL.to_vec(),
             crashes: Crash::all().collect(),
-            shape: Shape { clients: 4, turns: 200, rewrite_every: 40, fault_every: 0 },
+            shape: Shape { clients: 4, turns: 200, rewrite_every: 40, fault_every: 0, wait_every: 8 },
             lives: 3,
             hooks: TestHooks::default(),
             promise: None,
@@ -160,6 +160,8 @@ pub struct Report {
     pub acked: usize,
     /// Operations answered with the error of a failed flush, or of a disk that takes no writes.
     pub failed: usize,
+    /// How often WAITAOF said that what was written is on stable storage.
+    pub promises: usize,
     /// Operations found after crashes.
     pub survived: usize,
     /// Rewrites that replaced the log.
@@ -180,6 +182,7 @@ impl Report {
         self.executed += other.executed;
         self.acked += other.acked;
         self.failed += other.failed;
+        self.promises += other.promises;
         self.survived += other.survived;
         self.rewrites += other.rewrites;
         self.recoveries += other.recoveries;
@@ -190,6 +193,7 @@ impl Report {
 
     fn add(&mut self, life: &Life) {
         self.failed += life.failed;
+        self.promises += life.history.promises;
         self.executed += life.history.executed.len();
         self.acked += life.history.executed.iter().filter(|done| done.acked_ms.is_some()).count();
         let log = life.server.log.0.borrow();

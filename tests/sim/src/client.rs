@@ -1,5 +1,5 @@
 //! A simulated client: it pipelines operations on its own keys, splits their bytes over reads at random, and knows what
-//! every reply must be.
+//! every reply must be. Now and then it asks with WAITAOF whether what it wrote would outlive a power cut.
 
 use std::collections::VecDeque;
 
@@ -7,6 +7,7 @@ use engine::ClientId;
 use resp_codec::{ReplyDecoder, Value, encode_command};
 
 use crate::history::History;
+use crate::life::Shape;
 use crate::model::{Dataset, Op};
 use crate::server::Server;
 
@@ -20,6 +21,8 @@ struct Queued {
     end: u64,
     /// Set with an operation's last request.
     op: Option<Op>,
+    /// The timeout of a WAITAOF.
+    wait_ms: Option<u64>,
     /// Whether a server that cannot write its log refuses it.
     writes: bool,
 }
@@ -31,6 +34,17 @@ struct Owed {
     value: Option<Value>,
     /// The operation that it is the last reply of.
     nth: Option<usize>,
+    /// It is that of a WAITAOF.
+    wait: Option<Wait>,
+}
+
+/// A WAITAOF that was executed.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    /// How many operations must be there for a `1` to be true.
+    needs: usize,
+    /// When it may answer `0`, monotonic milliseconds.
+    until_ms: u64,
 }
 
 /// What a reply said that it must not.
@@ -56,6 +70,10 @@ pub struct Client {
     owed: VecDeque<Owed>,
     /// A request of the operation being delivered was refused.
     spoiled: bool,
+    /// How many operations there were after the last one of its own that changed anything.
+    wrote_upto: usize,
+    /// A WAITAOF is under way: nothing is sent behind it.
+    waits: bool,
     decoder: ReplyDecoder,
     received: Vec<u8>,
 }
@@ -74,6 +92,8 @@ impl Client {
             queued: VecDeque::new(),
             owed: VecDeque::new(),
             spoiled: false,
+            wrote_upto: 0,
+            waits: false,
             decoder: ReplyDecoder::default(),
             received: Vec::new(),
         };
@@ -84,23 +104,35 @@ impl Client {
     }
 
     /// Thinks of something to do, unless enough is under way.
-    pub fn think(&mut self, rng: &mut fastrand::Rng, clients: u32) {
-        if self.queued.len() + self.owed.len() >= PIPELINE || rng.u8(..3) > 0 {
+    pub fn think(&mut self, rng: &mut fastrand::Rng, shape: Shape) {
+        if self.waits || self.queued.len() + self.owed.len() >= PIPELINE || rng.u8(..3) > 0 {
             return;
         }
         for _ in 0..rng.u8(1..=3) {
-            let op = self.choose(rng, clients);
+            let op = self.choose(rng, shape.clients);
             let requests = op.requests();
             let last = requests.len() - 1;
             for (i, request) in requests.into_iter().enumerate() {
-                let mut bytes = Vec::new();
-                encode_command(&mut bytes, request.iter().map(|word| word.as_bytes()));
-                self.encoded += bytes.len() as u64;
-                self.unsent.extend(bytes);
                 let writes = op.writes() && request[0] != "MULTI";
-                self.queued.push_back(Queued { end: self.encoded, op: (i == last).then(|| op.clone()), writes });
+                let end = self.encode(&request);
+                self.queued.push_back(Queued { end, op: (i == last).then(|| op.clone()), wait_ms: None, writes });
             }
         }
+        if shape.wait_every > 0 && rng.u32(..shape.wait_every) == 0 {
+            let wait_ms = rng.u64(1..3_000);
+            let end = self.encode(&["WAITAOF", "1", "0", &wait_ms.to_string()].map(str::to_owned));
+            self.queued.push_back(Queued { end, op: None, wait_ms: Some(wait_ms), writes: false });
+            self.waits = true;
+        }
+    }
+
+    /// Appends a request to what is to be sent; where it ends.
+    fn encode(&mut self, request: &[String]) -> u64 {
+        let mut bytes = Vec::new();
+        encode_command(&mut bytes, request.iter().map(|word| word.as_bytes()));
+        self.encoded += bytes.len() as u64;
+        self.unsent.extend(bytes);
+        self.encoded
     }
 
     fn choose(&mut self, rng: &mut fastrand::Rng, clients: u32) -> Op {
@@ -136,7 +168,13 @@ impl Client {
         self.delivered += n as u64;
         while self.queued.front().is_some_and(|request| request.end <= self.delivered) {
             if let Some(request) = self.queued.pop_front() {
-                self.arrived(request, world, refusing);
+                match request.wait_ms {
+                    Some(wait_ms) => {
+                        let wait = Wait { needs: self.wrote_upto, until_ms: server.now.mono_ms() + wait_ms };
+                        self.owed.push_back(Owed { value: None, nth: None, wait: Some(wait) });
+                    }
+                    None => self.arrived(request, world, refusing),
+                }
             }
         }
     }
@@ -146,14 +184,17 @@ impl Client {
         self.spoiled |= refused;
         let Some(op) = request.op else {
             let value = if refused { None } else { Some(if request.writes { queued() } else { ok() }) };
-            return self.owed.push_back(Owed { value, nth: None });
+            return self.owed.push_back(Owed { value, nth: None, wait: None });
         };
         if std::mem::take(&mut self.spoiled) {
-            return self.owed.push_back(Owed { value: None, nth: None });
+            return self.owed.push_back(Owed { value: None, nth: None, wait: None });
         }
         let done = world.dataset.apply(self.db, &op, world.unix_ms);
         let nth = world.history.execute(self.db, op, world.unix_ms, done.changed);
-        self.owed.push_back(Owed { value: done.replies.last().cloned(), nth: Some(nth) });
+        if done.changed {
+            self.wrote_upto = nth + 1;
+        }
+        self.owed.push_back(Owed { value: done.replies.last().cloned(), nth: Some(nth), wait: None });
     }
 
     /// Takes some of what the server sends and judges it. Returns how many operations were answered with an error of the disk.
@@ -172,6 +213,11 @@ impl Client {
         while let Ok(Some((got, consumed))) = self.decoder.decode(&self.received) {
             self.received.drain(..consumed);
             let Some(owed) = self.owed.pop_front() else { return Err(WrongReply { got, expected: None }) };
+            if let Some(wait) = owed.wait {
+                self.waits = false;
+                judge_wait(got, wait, server.now.mono_ms(), history)?;
+                continue;
+            }
             failed += usize::from(!judge(got, owed, server.now.mono_ms(), history)?);
         }
         Ok(failed)
@@ -193,6 +239,16 @@ fn judge(got: Value, owed: Owed, mono_ms: u64, history: &mut History) -> Result<
     // An error for what was executed: its outcome is unknown, or it would have had to wait for such a one.
     let unknown = owed.nth.is_some() && text.starts_with(b"MISCONF Errors writing");
     if owed.value.is_none() && refused || unknown { Ok(false) } else { Err(WrongReply { got, expected: owed.value }) }
+}
+
+/// Judges the reply of a WAITAOF: a `1` is a promise whatever the policy, a `0` comes when the time is over.
+fn judge_wait(got: Value, wait: Wait, mono_ms: u64, history: &mut History) -> Result<(), WrongReply> {
+    let reply = |local| Value::Array(vec![Value::Integer(local), Value::Integer(0)]);
+    if got == reply(1) {
+        history.promise(wait.needs);
+        return Ok(());
+    }
+    if got == reply(0) && mono_ms >= wait.until_ms { Ok(()) } else { Err(WrongReply { got, expected: Some(reply(1)) }) }
 }
 
 /// What the clients change.

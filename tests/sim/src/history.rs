@@ -38,6 +38,10 @@ pub struct History {
     pub base: Dataset,
     /// What was executed, in order.
     pub executed: Vec<Executed>,
+    /// How many operations must be there whatever crashes, by the word of WAITAOF.
+    promised: usize,
+    /// How often WAITAOF gave its word.
+    pub promises: usize,
     /// How many operations were executed when each key was last changed, that change included.
     last_write: HashMap<Name, usize>,
 }
@@ -60,6 +64,12 @@ impl History {
         nth
     }
 
+    /// WAITAOF said that the first `needs` operations are on stable storage.
+    pub fn promise(&mut self, needs: usize) {
+        self.promised = self.promised.max(needs);
+        self.promises += 1;
+    }
+
     /// How many operations must have survived a crash at `crash_ms`.
     pub fn required(&self, policy: Policy, crash: Crash, crash_ms: u64, fsyncs: &[FsyncRun]) -> usize {
         let may_be_lost = |acked_ms: u64| match (crash, policy) {
@@ -68,7 +78,7 @@ impl History {
             (_, Policy::No) => true,
         };
         let acked = self.executed.iter().filter(|done| done.acked_ms.is_some_and(|at_ms| !may_be_lost(at_ms)));
-        acked.map(|done| done.needs).max().unwrap_or(0)
+        acked.map(|done| done.needs).max().unwrap_or(0).max(self.promised)
     }
 
     /// The numbers of operations after which the dataset was `found`, keys expired at `now_ms` left aside.

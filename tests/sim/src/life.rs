@@ -19,6 +19,8 @@ pub struct Shape {
     pub rewrite_every: u32,
     /// One turn in so many plants a fault in the disk; 0 for none.
     pub fault_every: u32,
+    /// A client sends WAITAOF once in so many times that it sends something; 0 for never.
+    pub wait_every: u32,
 }
 
 /// How a life ended before its time.
@@ -114,7 +116,7 @@ impl Life {
             self.stalled_until_ms = mono_ms + rng.u64(100..3_000);
         }
         if shape.fault_every > 0 && rng.u32(..shape.fault_every) == 0 {
-            match rng.u8(..6) {
+            match rng.u8(..7) {
                 0 => self.server.disk.inject(Rule::nth(Call::Append, 1, Fault::ENOSPC)),
                 1 => self.server.disk.inject(Rule::nth(Call::Append, 1, Fault::Short(rng.usize(..40)))),
                 2 => self.server.disk.inject(Rule::from_nth(Call::Append, 1, Fault::EIO)),
@@ -123,6 +125,7 @@ impl Life {
                     let kept = Fault::FsyncFailed { errno: 5, pages: LostPages::Kept };
                     self.server.disk.inject(Rule::nth(Call::Fdatasync, 1, kept));
                 }
+                5 => self.server.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO)),
                 _ => self.server.disk.heal(),
             }
         }
@@ -138,7 +141,7 @@ impl Life {
         let unix_ms = self.server.now.unix().0;
         for i in order {
             let mut world = World { dataset: &mut self.dataset, history: &mut self.history, unix_ms };
-            self.clients[i].think(rng, shape.clients);
+            self.clients[i].think(rng, shape);
             self.clients[i].deliver(&mut self.server, rng, &mut world, refusing);
         }
     }

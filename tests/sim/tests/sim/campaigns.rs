@@ -35,6 +35,7 @@ fn whatever_crashes_what_was_promised_is_there() {
     let all = run_all(seeds(100), |_| {});
     assert!(all.rewrites > all.recoveries / 4, "rewrites were crashed into: {all:?}");
     assert!(all.acked > all.executed / 2, "most operations were acknowledged: {all:?}");
+    assert!(all.promises > 1_000, "WAITAOF was answered: {all:?}");
     // A hole, in the moment between a switch and the first state file of the new log: see docs/durability.md.
     assert!(all.repaired <= all.recoveries / 100, "hardly a start was refused: {all:?}");
 }
