@@ -170,6 +170,13 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether fsyncs are to be held back beside a rewrite that the policy demands: they are not.
+    pub(crate) fn contradicts_always(&self) -> bool {
+        self.appendfsync == AppendFsync::Always && self.no_appendfsync_on_rewrite
+    }
+}
+
 /// The most that `proto-max-bulk-len` may be, in bytes. An argument's place in a request is a 32-bit offset, so this is below
 /// 4 GB, where Redis takes any long.
 const MAX_STRING_BYTES: u64 = 2 << 30;

@@ -124,15 +124,20 @@ impl Engine {
             self.switch_appendonly(new.appendonly)?;
         }
         let password_changed = new.requirepass != self.config.requirepass;
+        // Replies fed before keep the stricter promise.
         if new.appendfsync != self.config.appendfsync {
-            self.change_fsync_policy(new.appendfsync);
+            self.persistence.set_policy(new.appendfsync);
         }
+        let contradicted = self.config.contradicts_always();
         self.log.set_level(new.loglevel);
         self.limits = crate::config::command_limits(&new);
         self.slow_after_ns = crate::config::slow_after_ns(&new);
         self.slowlog.keep(new.slowlog_max_len);
         self.config = new;
         self.persistence.configure(&self.config);
+        if !contradicted {
+            self.log_contradiction();
+        }
         if password_changed {
             self.log_line(crate::log::Level::Notice, format_args!("The password of the default user was changed"));
         }

@@ -121,6 +121,7 @@ impl Engine {
         self.persistence.lock = Some(lock);
         self.clean_leftovers()?;
         self.probe_directory()?;
+        self.log_contradiction();
         if self.config.appendonly { self.open_log() } else { self.start_without_log() }
     }
 

@@ -1,6 +1,5 @@
 //! Changes of persistence at run time: BGREWRITEAOF, `appendonly`, `appendfsync`.
 
-use aof_buffer::AppendFsync;
 use aof_rewrite::{Abort, Mode, StartError};
 
 use super::Phase;
@@ -87,10 +86,9 @@ impl Engine {
         Ok(())
     }
 
-    /// CONFIG SET appendfsync: replies fed before keep the stricter promise.
-    pub(crate) fn change_fsync_policy(&mut self, policy: AppendFsync) {
-        self.persistence.set_policy(policy);
-        if policy == AppendFsync::Always && self.config.no_appendfsync_on_rewrite {
+    /// Says that two settings contradict each other, if they do.
+    pub(crate) fn log_contradiction(&mut self) {
+        if self.config.contradicts_always() {
             self.log_line(
                 Level::Warning,
                 format_args!("no-appendfsync-on-rewrite does not apply to appendfsync always: it stays always"),

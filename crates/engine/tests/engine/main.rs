@@ -9,6 +9,7 @@ mod healing;
 mod info;
 mod pause;
 mod persistence;
+mod reconfigured;
 mod server;
 mod settings;
 mod support;

@@ -1,6 +1,9 @@
 //! CONFIG GET and CONFIG SET where Redis has rules of its own.
 
-use crate::support::Rig;
+use engine::Config;
+use vfs::sim::SimDisk;
+
+use crate::support::{BOOT, Rig, config};
 
 /// The thresholds of compact forms took 31 bits, no units, and not nothing; Redis takes 63 bits, units for bytes, and nothing
 /// as 0.
@@ -52,6 +55,29 @@ fn a_directive_and_its_older_name_may_stand_in_one_request() {
     assert_eq!(rig.ask(client, "CONFIG GET hash-max-listpack-value"), "*2|$23|hash-max-listpack-value|$1|7|");
     let reply = rig.ask(client, "CONFIG SET hash-max-listpack-value 5 HASH-max-listpack-value 7");
     assert!(reply.contains("duplicate parameter"), "{reply}");
+}
+
+/// The contradiction was told only where `appendfsync always` came second.
+#[test]
+fn that_always_stays_always_beside_no_appendfsync_on_rewrite_is_logged_whichever_comes_second() {
+    const LINE: &str = "no-appendfsync-on-rewrite does not apply to appendfsync always";
+    for changes in [
+        &["appendfsync always", "no-appendfsync-on-rewrite yes"][..],
+        &["no-appendfsync-on-rewrite yes", "appendfsync always"],
+        &["no-appendfsync-on-rewrite yes appendfsync always"],
+    ] {
+        let mut rig = Rig::new("no");
+        let client = rig.client();
+        for change in changes {
+            assert_eq!(rig.log_count(LINE), 0);
+            assert_eq!(rig.ask(client, &format!("CONFIG SET {change}")), "+OK|");
+        }
+        assert_eq!(rig.log_count(LINE), 1, "{changes:?}");
+        assert_eq!(rig.ask(client, "CONFIG SET appendfsync always hz 20"), "+OK|");
+        assert_eq!(rig.log_count(LINE), 1, "nothing has changed");
+    }
+    let config = Config { no_appendfsync_on_rewrite: true, ..config("always") };
+    assert_eq!(Rig::on(&SimDisk::new(), config, BOOT).unwrap().log_count(LINE), 1, "at start");
 }
 
 /// A name asked for in two spellings was answered twice.
