@@ -81,7 +81,11 @@ impl Engine {
 
     fn latency_graph(&mut self, client: &mut Client, event: &[u8]) {
         match self.latency.event(event) {
-            None => self.reply(client).error_bytes(&[b"ERR No samples available for event '", event, b"'"].concat()),
+            None => {
+                // In Redis the name ends at a zero byte here.
+                let name = event.split(|byte| *byte == 0).next().unwrap_or_default();
+                self.reply(client).error_bytes(&[b"ERR No samples available for event '", name, b"'"].concat());
+            }
             Some((event, series)) => {
                 let text = latency::graph(event, series, self.now.unix_s());
                 self.reply(client).verbatim(*b"txt", text.as_bytes());
