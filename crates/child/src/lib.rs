@@ -10,6 +10,8 @@ mod watchdog;
 
 pub use handle::{Exit, Handle, Kill, Spawner, Spec};
 pub use info::{Failure, INFO_SIZE_BYTES, Info};
+#[cfg(feature = "test-hooks")]
+pub use real::hooks::{PipeWriteHook, on_pipe_write};
 pub use real::{ForkSpawner, TitleHook, in_child};
 pub use region::Region;
 pub use task::{ChildEnv, Received, Step, Task};

@@ -7,10 +7,16 @@ use std::sync::Arc;
 use engine::TestHooks;
 use vfs::Dir;
 
-/// The directory, made slow if a test build is told so.
+/// The directory, made slow and its calls counted if a test build is told so, and with them the writes into pipes.
 pub(crate) fn wrap_dir(dir: Arc<dyn Dir>) -> Arc<dyn Dir> {
     #[cfg(feature = "test-hooks")]
-    return vfs::DelayedDir::from_env(dir);
+    {
+        child::on_pipe_write(|bytes, write| match vfs::Calls::of_process() {
+            Some(calls) => calls.write_to_pipe(bytes, write),
+            None => write(),
+        });
+        vfs::HookedDir::from_env(dir)
+    }
     #[cfg(not(feature = "test-hooks"))]
     dir
 }

@@ -6,7 +6,7 @@
 //! - `real`: [`RealDir`], over descriptors and nothing else.
 //! - [`sim`]: [`SimDisk`](sim::SimDisk), page cache and durable image in memory, faults, crashes.
 //! - `durable`: [`durable_rename`].
-//! - `hooks` (feature `test-hooks`): a wrapper that makes fsync and the switch of files slow.
+//! - `hooks` (feature `test-hooks`): a wrapper that makes fsync and the switch of files slow, and counts calls.
 
 mod durable;
 #[cfg(feature = "test-hooks")]
@@ -18,6 +18,9 @@ mod traits;
 
 pub use durable::{DurableRenameError, durable_rename};
 #[cfg(feature = "test-hooks")]
-pub use hooks::{DelayedDir, Delays, FSYNC_DELAY_VARIABLE, SWITCH_DELAY_VARIABLE};
+pub use hooks::{
+    AT_CALLS_VARIABLE, CALLS_VARIABLE, Call, Calls, Delays, FSYNC_DELAY_VARIABLE, HookedDir, Object, Role,
+    SWITCH_DELAY_VARIABLE,
+};
 pub use real::RealDir;
 pub use traits::{Dir, DirLock, File, FileKind, LockOutcome, Metadata, Open};

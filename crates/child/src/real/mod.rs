@@ -9,6 +9,8 @@
 
 mod cow;
 mod env;
+#[cfg(feature = "test-hooks")]
+pub(crate) mod hooks;
 mod pipes;
 mod sys;
 #[cfg(test)]

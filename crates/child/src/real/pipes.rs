@@ -59,6 +59,10 @@ pub(super) fn read_some(end: &OwnedFd, buf: &mut [u8]) -> io::Result<Option<usiz
 
 /// Writes what there is room for: `None` if there is none.
 pub(super) fn write_some(end: &OwnedFd, bytes: &[u8]) -> io::Result<Option<usize>> {
+    #[cfg(feature = "test-hooks")]
+    if let Some(hook) = super::hooks::pipe_write() {
+        return hook(bytes, &mut || again_is_none(write(end, bytes)));
+    }
     again_is_none(write(end, bytes))
 }
 

@@ -1,11 +1,15 @@
 //! Only with the feature `test-hooks`: a directory on a disk that is slow where a test says so, so that a test of the
-//! real process finds it in the middle of an fsync or of the switch of files when it wants to kill it.
+//! real process finds it in the middle of an fsync or of the switch of files when it wants to kill it; and whose calls are
+//! counted and may be the process's last (`calls.rs`).
 //!
 //! A write to a file waits while a delayed fsync of it runs, as write(2) does on file systems that keep pages stable
 //! while they are written back: that is what makes a flush behind an fsync late.
 #![expect(clippy::disallowed_methods, reason = "a delay is what this is for")]
 
+mod calls;
+
 use crate::{Dir, File, LockOutcome, Metadata, Open};
+pub use calls::{AT_CALLS_VARIABLE, CALLS_VARIABLE, Call, Calls, Object, Role};
 use parking_lot::RwLock;
 use std::io;
 use std::path::Path;
@@ -39,45 +43,57 @@ impl Delays {
     }
 }
 
-/// Wraps a directory: its files and names are slow as [`Delays`] says.
-pub struct DelayedDir {
+/// Wraps a directory: its files and names are slow as [`Delays`] says, and their calls pass through [`Calls`].
+pub struct HookedDir {
     inner: Arc<dyn Dir>,
     delays: Delays,
+    calls: Option<&'static Calls>,
 }
 
-impl DelayedDir {
+impl HookedDir {
     /// Wraps `inner`.
     #[must_use]
     pub fn new(inner: Arc<dyn Dir>, delays: Delays) -> Self {
-        Self { inner, delays }
+        Self { inner, delays, calls: None }
     }
 
-    /// Wraps `inner` if the environment asks for a delay, else hands it back.
+    /// Wraps `inner` if the environment asks for anything, else hands it back.
     #[must_use]
     pub fn from_env(inner: Arc<dyn Dir>) -> Arc<dyn Dir> {
-        let delays = Delays::from_env();
-        if delays == Delays::default() { inner } else { Arc::new(Self::new(inner, delays)) }
+        let (delays, calls) = (Delays::from_env(), Calls::of_process());
+        if delays == Delays::default() && calls.is_none() { inner } else { Arc::new(Self { inner, delays, calls }) }
     }
 }
 
-impl Dir for DelayedDir {
+/// Makes a call, through the hook if there is one.
+fn make<T>(calls: Option<&Calls>, call: Call, object: Object, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    match calls {
+        Some(calls) => calls.make(call, object, run),
+        None => run(),
+    }
+}
+
+impl Dir for HookedDir {
     fn open(&self, name: &str, how: Open) -> io::Result<Arc<dyn File>> {
-        let inner = self.inner.open(name, how)?;
+        let object = Object::of(name);
+        let open = || self.inner.open(name, how);
+        let inner = if how == Open::CreateNew { make(self.calls, Call::Create, object, open)? } else { open()? };
         let switch = if name.starts_with(TEMPORARY) { self.delays.switch } else { Duration::ZERO };
-        Ok(Arc::new(DelayedFile { inner, delay: self.delays.fsync.max(switch), syncing: Arc::default() }))
+        let delay = self.delays.fsync.max(switch);
+        Ok(Arc::new(HookedFile { inner, delay, syncing: Arc::default(), calls: self.calls, object }))
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         if from.starts_with(TEMPORARY) && !to.starts_with(TEMPORARY) {
             pause(self.delays.switch);
         }
-        self.inner.rename(from, to)
+        make(self.calls, Call::Rename, Object::of(from), || self.inner.rename(from, to))
     }
     fn unlink(&self, name: &str) -> io::Result<()> {
-        self.inner.unlink(name)
+        make(self.calls, Call::Unlink, Object::of(name), || self.inner.unlink(name))
     }
     fn fsync(&self) -> io::Result<()> {
         pause(self.delays.switch);
-        self.inner.fsync()
+        make(self.calls, Call::Fsync, Object::Dir, || self.inner.fsync())
     }
     fn list(&self) -> io::Result<Vec<String>> {
         self.inner.list()
@@ -96,45 +112,48 @@ impl Dir for DelayedDir {
     }
 }
 
-/// A file of a [`DelayedDir`].
-struct DelayedFile {
+/// A file of a [`HookedDir`].
+struct HookedFile {
     inner: Arc<dyn File>,
     delay: Duration,
     /// Shared by the fsyncs of this file that are delayed; a write takes it alone.
     syncing: Arc<RwLock<()>>,
+    calls: Option<&'static Calls>,
+    object: Object,
 }
 
-impl File for DelayedFile {
+impl HookedFile {
+    fn wait(&self) {
+        let _stable = self.syncing.read();
+        pause(self.delay);
+    }
+}
+
+impl File for HookedFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         let _stable = self.syncing.write();
-        self.inner.append(bytes)
+        make(self.calls, Call::Write, self.object, || self.inner.append(bytes))
     }
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.inner.read_at(buf, offset)
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.inner.write_at(bytes, offset)
+        make(self.calls, Call::Write, self.object, || self.inner.write_at(bytes, offset))
     }
     fn fdatasync(&self) -> io::Result<()> {
-        {
-            let _stable = self.syncing.read();
-            pause(self.delay);
-        }
-        self.inner.fdatasync()
+        self.wait();
+        make(self.calls, Call::Fdatasync, self.object, || self.inner.fdatasync())
     }
     fn fsync(&self) -> io::Result<()> {
-        {
-            let _stable = self.syncing.read();
-            pause(self.delay);
-        }
-        self.inner.fsync()
+        self.wait();
+        make(self.calls, Call::Fsync, self.object, || self.inner.fsync())
     }
     fn reopen(&self) -> io::Result<Arc<dyn File>> {
         let (inner, syncing) = (self.inner.reopen()?, Arc::clone(&self.syncing));
-        Ok(Arc::new(Self { inner, delay: self.delay, syncing }))
+        Ok(Arc::new(Self { inner, delay: self.delay, syncing, calls: self.calls, object: self.object }))
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
+        make(self.calls, Call::Truncate, self.object, || self.inner.set_len(len))
     }
     fn metadata(&self) -> io::Result<Metadata> {
         self.inner.metadata()
@@ -143,7 +162,7 @@ impl File for DelayedFile {
         self.inner.mark()
     }
     fn set_mark(&self, mark: [u8; 16]) -> io::Result<bool> {
-        self.inner.set_mark(mark)
+        make(self.calls, Call::Mark, self.object, || self.inner.set_mark(mark))
     }
     fn descriptor(&self) -> Option<i32> {
         self.inner.descriptor()
@@ -157,6 +176,7 @@ fn pause(delay: Duration) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_types, reason = "how long a delay took is what is tested")]
 mod tests {
     use super::*;
     use crate::sim::SimDisk;
@@ -166,7 +186,7 @@ mod tests {
     fn every_fsync_of_a_file_takes_its_time_and_everything_passes_through() {
         let disk = SimDisk::new();
         let delay = Duration::from_millis(2);
-        let dir = DelayedDir::new(disk.dir("/"), Delays { fsync: delay, switch: Duration::ZERO });
+        let dir = HookedDir::new(disk.dir("/"), Delays { fsync: delay, switch: Duration::ZERO });
         let file = dir.open("a", Open::AppendOrCreate).unwrap();
         file.append(b"bytes").unwrap();
         let started = Instant::now();
@@ -180,7 +200,8 @@ mod tests {
     #[test]
     fn a_write_waits_for_the_delayed_fsync_of_its_file() {
         let inner = SimDisk::new().dir("/").open("a", Open::AppendOrCreate).unwrap();
-        let file = DelayedFile { inner, delay: Duration::ZERO, syncing: Arc::default() };
+        let (delay, syncing) = (Duration::ZERO, Arc::default());
+        let file = HookedFile { inner, delay, syncing, calls: None, object: Object::Other };
         std::thread::scope(|scope| {
             let syncing = file.syncing.read();
             let (begun, seen) = std::sync::mpsc::channel();
@@ -201,7 +222,7 @@ mod tests {
     fn only_the_switch_of_files_waits_for_its_own_delay() {
         let disk = SimDisk::new();
         let delay = Duration::from_millis(5);
-        let dir = DelayedDir::new(disk.dir("/"), Delays { fsync: Duration::ZERO, switch: delay });
+        let dir = HookedDir::new(disk.dir("/"), Delays { fsync: Duration::ZERO, switch: delay });
         let timed = |run: &dyn Fn()| {
             let started = Instant::now();
             run();
