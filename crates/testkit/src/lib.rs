@@ -14,6 +14,7 @@ pub mod load_log;
 pub mod mixed;
 pub mod ports;
 pub mod server;
+pub mod steady;
 pub mod workload;
 
 pub use client::{Client, Pipeline};

@@ -407,6 +407,14 @@ pub fn kill_descendants(pid: i32) {
     }
 }
 
+/// Asks a process that was started beside the server to end, with SIGTERM.
+///
+/// # Errors
+/// If it is gone.
+pub fn interrupt(child: &Child) -> Result<()> {
+    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM).context("SIGTERM")
+}
+
 /// Waits until process `pid` is gone or a zombie.
 ///
 /// # Errors

@@ -109,16 +109,47 @@ impl Workload {
 
 /// The keys of one client.
 #[derive(Clone, Debug)]
-struct Keys {
+pub(crate) struct Keys {
     left: String,
     right: String,
     payload: String,
 }
 
 impl Keys {
-    fn of(id: usize) -> Self {
+    pub(crate) fn of(id: usize) -> Self {
         Self { left: format!("a:{id}"), right: format!("b:{id}"), payload: format!("p:{id}") }
     }
+
+    /// Appends transaction `n`, with `padding` in its payload.
+    pub(crate) fn push_transaction(&self, pipeline: &mut Pipeline, n: u64, padding: &[u8]) {
+        let number = n.to_string();
+        let payload = [number.as_bytes(), b":", padding].concat();
+        pipeline.push(&["MULTI"]);
+        pipeline.push(&["RPUSH", &self.left, &number]);
+        pipeline.push(&["RPUSH", &self.right, &number]);
+        pipeline.push(&[b"SET", self.payload.as_bytes(), &payload]);
+        pipeline.push(&["EXEC"]);
+    }
+}
+
+/// Whether a key of database 0, as text, is one that this workload writes.
+pub fn is_workload_key(key: &str) -> bool {
+    matches!(key.split_once(':'), Some(("a" | "b" | "p", id)) if id.parse::<usize>().is_ok())
+}
+
+/// Reads the replies of one transaction: none if it was acknowledged, else the first error in them.
+pub(crate) fn read_transaction(client: &mut Client) -> Result<Option<String>> {
+    let mut refused = None;
+    for _ in 0..REQUESTS_PER_TRANSACTION {
+        let reply = client.receive()?;
+        let inside = reply.as_items().unwrap_or_default();
+        for value in inside.iter().chain([&reply]) {
+            if let Value::Error(text) = value {
+                refused.get_or_insert_with(|| String::from_utf8_lossy(text).into_owned());
+            }
+        }
+    }
+    Ok(refused)
 }
 
 /// One client.
@@ -146,7 +177,7 @@ impl Writer {
                 break;
             }
             for _ in 0..batch {
-                match self.read_transaction() {
+                match read_transaction(&mut self.client) {
                     Ok(None) => {
                         self.record.acked += 1;
                         self.counters.acked.fetch_add(1, Ordering::Relaxed);
@@ -172,29 +203,7 @@ impl Writer {
         // One payload in sixteen is large, so that some writes are long and a kill can land inside one.
         let limit = if self.rng.u8(0..16) == 0 { self.shape.max_payload_bytes } else { 32 };
         let padding = self.rng.usize(0..=limit.min(self.padding.len()));
-        let number = n.to_string();
-        let mut payload = format!("{number}:").into_bytes();
-        payload.extend_from_slice(&self.padding[..padding]);
-        pipeline.push(&["MULTI"]);
-        pipeline.push(&["RPUSH", &self.keys.left, &number]);
-        pipeline.push(&["RPUSH", &self.keys.right, &number]);
-        pipeline.push(&[b"SET", self.keys.payload.as_bytes(), &payload]);
-        pipeline.push(&["EXEC"]);
-    }
-
-    /// Reads the replies of one transaction: none if it was acknowledged, else the error that refused it.
-    fn read_transaction(&mut self) -> Result<Option<String>> {
-        let mut refused = None;
-        for _ in 0..REQUESTS_PER_TRANSACTION {
-            let reply = self.client.receive()?;
-            let inside = reply.as_items().unwrap_or_default();
-            for value in inside.iter().chain([&reply]) {
-                if let Value::Error(text) = value {
-                    refused.get_or_insert_with(|| String::from_utf8_lossy(text).into_owned());
-                }
-            }
-        }
-        Ok(refused)
+        self.keys.push_transaction(pipeline, n, &self.padding[..padding]);
     }
 }
 
