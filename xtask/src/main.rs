@@ -1,5 +1,5 @@
-//! The project's own commands: `cargo xtask tidy`, `test`, `compat`, `test-crash`, `test-interop`, `test-clients`,
-//! `test-traces`, `bench`.
+//! The project's own commands: `cargo xtask tidy`, `test`, `compat`, `test-crash`, `test-kill-points`,
+//! `test-interop`, `test-clients`, `test-traces`, `bench`.
 //!
 //! Each command is a module; this one only reads the arguments. What a command did not do, it says.
 #![allow(
@@ -14,9 +14,14 @@ mod clients;
 mod compat;
 mod crash;
 mod interop;
+mod kill_points;
+mod leftovers;
+mod parallel;
+mod recovered;
 mod suite;
 mod tidy;
 mod traces;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -38,6 +43,8 @@ enum Task {
     Test(suite::Options),
     /// Kills a real server under load and checks what it recovers.
     TestCrash(crash::Options),
+    /// Kills a real server, or its child, at every call of a rewrite and checks what is recovered.
+    TestKillPoints(kill_points::Options),
     /// Sends the same commands to our server and to redis-server, and compares.
     Compat(compat::Options),
     /// Lets redis-server read what we wrote, and compares.
@@ -55,6 +62,7 @@ fn main() -> ExitCode {
         Task::Tidy(options) => tidy::run(&options),
         Task::Test(options) => suite::run(&options),
         Task::TestCrash(options) => crash::run(&options),
+        Task::TestKillPoints(options) => kill_points::run(&options),
         Task::Compat(options) => compat::run(&options),
         Task::TestInterop(options) => interop::run(&options),
         Task::TestClients(options) => clients::run(&options),

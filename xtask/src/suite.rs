@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
 
-use crate::{clients, compat, crash, interop, tidy, traces};
+use crate::{clients, compat, crash, interop, kill_points, tidy, traces};
 
 /// What is asked of the suite.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -119,6 +119,9 @@ fn all_parts() -> Vec<Part> {
             cargo(&["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"], &[deny])
         }),
         part("tests", || with_server(&["nextest", "run", "--workspace", "--locked"])),
+        part("tests of test hooks", || {
+            cargo(&["test", "-p", "vfs", "--features", "test-hooks", "--lib", "--locked", "--quiet", "hooks"], &[])
+        }),
         part("doc tests", || cargo(&["test", "--workspace", "--doc", "--locked"], &[])),
         part("benches", || cargo(&["test", "-p", "benches", "--benches", "--locked", "--quiet"], &[])),
         part("compat", || compat::run(&compat::Options::default())),
@@ -127,6 +130,7 @@ fn all_parts() -> Vec<Part> {
         part("system calls", || traces::run(&traces::Options::default())),
         part("crash test", || crash_test(CRASH_RUNS_ALL, false)),
         part("crash test, soundness", || crash_test(SOUNDNESS_RUNS, true)),
+        part("kill points", || kill_points::run(&kill_points::Options::default())),
         part("supply chain", supply_chain),
     ]
 }
@@ -142,8 +146,9 @@ fn why_only_with_all(part: &str) -> &'static str {
     match part {
         "compat" | "interop" => "needs redis-server; only with --all",
         "clients" => "needs Python, Node.js and the network; only with --all",
-        "system calls" => "needs strace; only with --all",
+        "system calls" | "kill points" => "needs strace; only with --all",
         "supply chain" => "needs cargo-deny and the network; only with --all",
+        "tests of test hooks" => "they are in no build for users; only with --all",
         _ => "says nothing about behaviour; only with --all",
     }
 }
@@ -218,7 +223,8 @@ mod tests {
     #[test]
     fn what_is_left_out_is_named() {
         let left_out = not_run();
-        for name in ["fmt", "clippy", "doc", "compat", "interop", "clients", "system calls", "supply chain"] {
+        let tools = ["compat", "interop", "clients", "system calls", "kill points", "supply chain"];
+        for name in ["fmt", "clippy", "doc"].into_iter().chain(tools) {
             assert!(left_out.contains(&name), "{name} in {left_out:?}");
         }
         assert!(!left_out.contains(&"tidy"));

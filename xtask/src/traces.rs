@@ -50,17 +50,18 @@ struct Trace {
 
 /// One system call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Call {
-    thread: i32,
-    name: String,
-    arguments: String,
+pub(crate) struct Call {
+    pub(crate) thread: i32,
+    pub(crate) name: String,
+    /// With its result; another call may have interrupted it.
+    pub(crate) arguments: String,
     /// The numbers of the lines where it began and ended.
     began: usize,
     ended: usize,
 }
 
 impl Call {
-    fn is(&self, names: &[&str]) -> bool {
+    pub(crate) fn is(&self, names: &[&str]) -> bool {
         names.contains(&self.name.as_str())
     }
 
@@ -70,11 +71,21 @@ impl Call {
 
     /// Whether its first argument is a descriptor of something whose path ends so.
     fn on(&self, path_end: &str) -> bool {
-        let path = self.arguments.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
-        path.is_some_and(|(path, _)| path.ends_with(path_end))
+        self.path().is_some_and(|path| path.ends_with(path_end))
     }
 
-    fn says(&self, text: &str) -> bool {
+    /// Whether its first argument is a descriptor of a directory, or of a file in it.
+    pub(crate) fn on_in(&self, dir: &Path) -> bool {
+        self.path().is_some_and(|path| Path::new(path).starts_with(dir))
+    }
+
+    /// The path of the first descriptor among its arguments.
+    fn path(&self) -> Option<&str> {
+        let (_, rest) = self.arguments.split_once('<')?;
+        Some(rest.split_once('>')?.0)
+    }
+
+    pub(crate) fn says(&self, text: &str) -> bool {
         self.arguments.contains(text)
     }
 }
@@ -104,7 +115,7 @@ fn record(server: &Path, policy: &str) -> Result<Trace> {
 }
 
 /// Reads strace's output: whole calls, and the two halves of calls that others interrupted.
-fn parse(text: &str) -> Vec<Call> {
+pub(crate) fn parse(text: &str) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let Some((thread, rest)) = line.split_once(' ') else { continue };
@@ -113,6 +124,7 @@ fn parse(text: &str) -> Vec<Call> {
             let name = resumed.split(' ').next().unwrap_or_default();
             if let Some(call) = calls.iter_mut().rev().find(|c| c.thread == thread && c.name == name) {
                 call.ended = number;
+                call.arguments.push_str(resumed);
             }
         } else if let Some((name, arguments)) = rest.split_once('(') {
             let unfinished = arguments.ends_with("<unfinished ...>");
@@ -124,7 +136,7 @@ fn parse(text: &str) -> Vec<Call> {
     calls
 }
 
-const WRITES: &[&str] = &["write", "writev", "pwrite64", "pwritev"];
+pub(crate) const WRITES: &[&str] = &["write", "writev", "pwrite64", "pwritev"];
 const SENDS: &[&str] = &["write", "writev", "sendto", "sendmsg"];
 const RENAMES: &[&str] = &["rename", "renameat", "renameat2"];
 
@@ -188,6 +200,7 @@ mod tests {
         let calls =
             parse("1 write(7</a>, \"x\", 1 <unfinished ...>\n2 fdatasync(7</a>) = 0\n1 <... write resumed>) = 1\n");
         assert_eq!((calls[0].began, calls[0].ended, calls[1].began), (0, 2, 1));
+        assert!(calls[0].arguments.ends_with(") = 1"), "{calls:?}");
     }
 
     #[test]

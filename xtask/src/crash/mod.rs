@@ -18,7 +18,8 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use testkit::binary::{Build, build};
 
-use plan::{Knobs, Policy, SessionPlan};
+pub(crate) use plan::Policy;
+use plan::{Knobs, SessionPlan};
 use report::{Failure, Summary};
 
 /// The slow fsync of a soundness run, in milliseconds, unless one is given.
@@ -87,13 +88,7 @@ pub(crate) struct Subject {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let subject = match &options.server {
         Some(binary) => Subject { binary: binary.clone(), foreign: true },
-        None => {
-            println!(
-                "test-crash: the server is built with test hooks, in target/test-hooks; minutes at the first time"
-            );
-            let binary = build(&Build { release: true, test_hooks: true, target_dir: Some(target_dir()) })?;
-            Subject { binary, foreign: false }
-        }
+        None => Subject { binary: build_with_hooks("test-crash")?, foreign: false },
     };
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("test-crash: {} runs, policy {:?}, seed {seed:#x}", options.runs, options.policy);
@@ -103,9 +98,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     conclude(options, &subject, &summary)
 }
 
-/// The build with hooks stands apart, so that it and the ordinary build do not push each other out.
-fn target_dir() -> PathBuf {
-    testkit::binary::workspace_root().join("target").join("test-hooks")
+/// Builds the server with its test hooks, apart from the ordinary build, so that the two do not push each other out.
+///
+/// # Errors
+/// If the build fails.
+pub(crate) fn build_with_hooks(command: &str) -> Result<PathBuf> {
+    println!("{command}: the server is built with test hooks, in target/test-hooks; minutes at the first time");
+    let target_dir = testkit::binary::workspace_root().join("target").join("test-hooks");
+    build(&Build { release: true, test_hooks: true, target_dir: Some(target_dir) })
 }
 
 fn conclude(options: &Options, subject: &Subject, summary: &Summary) -> Result<()> {

@@ -1,10 +1,7 @@
 //! Carries out one session: start, judge what the last kill left, load, kill; again and again over one directory.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -17,6 +14,7 @@ use super::Subject;
 use super::plan::{Policy, RunPlan, SessionPlan, Target};
 use super::report::{Failure, Finding, RunReport, SessionReport};
 use super::watch::{Phase, Sight};
+use crate::leftovers::{TempFile, still_there, temp_files};
 
 /// A kill whose target never shows comes so long after its earliest moment.
 const AIM_BOUND: Duration = Duration::from_millis(2_500);
@@ -202,12 +200,8 @@ impl Session<'_> {
 
     /// Files and processes that the killed server left and the new one should not tolerate.
     fn leftovers(&mut self) -> Result<Vec<Finding>> {
-        let left = temp_files(&self.home.join("data"))?;
-        let mut findings: Vec<Finding> = left
-            .into_iter()
-            .filter(|file| self.temp_files_before.contains(file))
-            .map(|file| Finding::Other(format!("{} is still there after the restart", file.name)))
-            .collect();
+        let left = still_there(&self.home.join("data"), &self.temp_files_before)?;
+        let mut findings: Vec<Finding> = left.into_iter().map(Finding::Other).collect();
         for pid in self.orphans.drain(..) {
             if let Err(e) = wait_gone(pid, ORPHAN_BOUND) {
                 findings.push(Finding::Other(format!("the killed server's child outlives it: {e}")));
@@ -298,34 +292,4 @@ fn misbehaviour(server: &ServerProcess, outcomes: &[Outcome]) -> Result<Vec<Find
     let panics = log.lines().filter(|line| line.contains("panicked at"));
     findings.extend(panics.map(|line| Finding::Other(line.to_owned())));
     Ok(findings)
-}
-
-/// A temporary file: the live server makes some of the same names, but not the same files.
-#[derive(Debug, PartialEq, Eq)]
-struct TempFile {
-    name: String,
-    inode: u64,
-    modified: SystemTime,
-}
-
-/// A rewrite's, a save's or a state file's temporary files.
-fn temp_files(data_dir: &Path) -> Result<Vec<TempFile>> {
-    let entries = match fs::read_dir(data_dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).context("the data directory"),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with("temp-") {
-            continue;
-        }
-        // Gone since the directory was read: a live server renames its own.
-        if let Ok(metadata) = entry.metadata() {
-            found.push(TempFile { name, inode: metadata.ino(), modified: metadata.modified()? });
-        }
-    }
-    Ok(found)
 }
