@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask tidy`, `test`, `compat`, `test-crash`, `test-kill-points`,
+//! The project's own commands: `cargo xtask tidy`, `test`, `compat`, `test-crash`, `test-kill-points`, `test-faults`,
 //! `test-interop`, `test-clients`, `test-traces`, `bench`.
 //!
 //! Each command is a module; this one only reads the arguments. What a command did not do, it says.
@@ -13,6 +13,7 @@ mod bench;
 mod clients;
 mod compat;
 mod crash;
+mod faults;
 mod interop;
 mod kill_points;
 mod leftovers;
@@ -45,6 +46,8 @@ enum Task {
     TestCrash(crash::Options),
     /// Kills a real server, or its child, at every call of a rewrite and checks what is recovered.
     TestKillPoints(kill_points::Options),
+    /// Lets calls on a real server's files fail, and heal, under clients that write.
+    TestFaults(faults::Options),
     /// Sends the same commands to our server and to redis-server, and compares.
     Compat(compat::Options),
     /// Lets redis-server read what we wrote, and compares.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::Test(options) => suite::run(&options),
         Task::TestCrash(options) => crash::run(&options),
         Task::TestKillPoints(options) => kill_points::run(&options),
+        Task::TestFaults(options) => faults::run(&options),
         Task::Compat(options) => compat::run(&options),
         Task::TestInterop(options) => interop::run(&options),
         Task::TestClients(options) => clients::run(&options),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
 
-use crate::{clients, compat, crash, interop, kill_points, tidy, traces};
+use crate::{clients, compat, crash, faults, interop, kill_points, tidy, traces};
 
 /// What is asked of the suite.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub(crate) struct Options {
 /// The tools that --all needs beside Rust: the program, its package, and what it is for.
 const TOOLS: &[(&str, &str, &str)] = &[
     ("redis-server", "redis-server", "comparison and interoperation with redis-server"),
-    ("strace", "strace", "checks of system calls"),
+    ("strace", "strace", "checks of system calls, and faults of a disk"),
     ("cargo-nextest", "cargo-nextest", "the tests' own runner"),
     ("redis-benchmark", "redis-tools", "tests with redis-cli and redis-benchmark"),
     ("prometheus-redis-exporter", "prometheus-redis-exporter", "a test of what monitoring reads"),
@@ -131,6 +131,7 @@ fn all_parts() -> Vec<Part> {
         part("crash test", || crash_test(CRASH_RUNS_ALL, false)),
         part("crash test, soundness", || crash_test(SOUNDNESS_RUNS, true)),
         part("kill points", || kill_points::run(&kill_points::Options::default())),
+        part("disk faults", || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
         part("supply chain", supply_chain),
     ]
 }
@@ -146,7 +147,7 @@ fn why_only_with_all(part: &str) -> &'static str {
     match part {
         "compat" | "interop" => "needs redis-server; only with --all",
         "clients" => "needs Python, Node.js and the network; only with --all",
-        "system calls" | "kill points" => "needs strace; only with --all",
+        "system calls" | "kill points" | "disk faults" => "needs strace; only with --all",
         "supply chain" => "needs cargo-deny and the network; only with --all",
         "tests of test hooks" => "they are in no build for users; only with --all",
         _ => "says nothing about behaviour; only with --all",
@@ -223,7 +224,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_named() {
         let left_out = not_run();
-        let tools = ["compat", "interop", "clients", "system calls", "kill points", "supply chain"];
+        let tools = ["compat", "interop", "clients", "system calls", "kill points", "disk faults", "supply chain"];
         for name in ["fmt", "clippy", "doc"].into_iter().chain(tools) {
             assert!(left_out.contains(&name), "{name} in {left_out:?}");
         }

@@ -1,0 +1,113 @@
+//! Faults of a disk, made by strace in a server that runs: it is attached for as long as the fault is to last.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use testkit::server::interrupt;
+
+use crate::waiting::wait;
+
+/// How long strace may take to attach, or to let go.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// What is made to fail.
+pub(super) struct Spec<'a> {
+    /// The processes or threads.
+    pub(super) targets: Vec<i32>,
+    /// Whether threads and children that they start, and the other threads of a process, are meant as well.
+    pub(super) follow: bool,
+    /// The system calls, separated by commas.
+    pub(super) calls: &'a str,
+    /// What happens to them, as strace's `inject` wants it: `error=EIO`, `delay_enter=1000`.
+    pub(super) what: String,
+    /// Only calls that name one of these.
+    pub(super) paths: Vec<String>,
+}
+
+/// A fault in force. Ends when dropped.
+pub(super) struct Injection {
+    strace: Child,
+    output: PathBuf,
+    /// Without threads and children to follow strace does not write who made a call.
+    only: Option<i32>,
+}
+
+impl Injection {
+    /// Attaches strace and returns when the fault is in force. `home` takes its output.
+    pub(super) fn attach(spec: &Spec<'_>, home: &Path, name: &str) -> Result<Self> {
+        let (output, messages) = (home.join(format!("{name}.strace")), home.join(format!("{name}.messages")));
+        let mut command = Command::new("strace");
+        command.arg("-o").arg(&output);
+        command.arg("-e").arg(format!("trace={}", spec.calls));
+        command.arg("-e").arg(format!("inject={}:{}", spec.calls, spec.what));
+        command.args(spec.follow.then_some("-f"));
+        command.args(spec.paths.iter().flat_map(|path| ["-P", path]));
+        command.args(spec.targets.iter().flat_map(|target| ["-p".to_owned(), target.to_string()]));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&messages)?);
+        let only = (!spec.follow && spec.targets.len() == 1).then(|| spec.targets[0]);
+        let mut injection = Self { strace: command.spawn().context("strace")?, output, only };
+        wait("strace's attachment", BOUND, || {
+            let text = fs::read_to_string(&messages)?;
+            if let Some(status) = injection.strace.try_wait()? {
+                bail!(
+                    "strace cannot attach to a running server ({status}): {text}. It needs root or kernel.yama.ptrace_scope=0"
+                );
+            }
+            Ok((text.matches(" attached").count() >= spec.targets.len()).then_some(()))
+        })?;
+        Ok(injection)
+    }
+
+    /// The threads that met the fault so far, as their process ids.
+    pub(super) fn met_by(&self) -> Result<BTreeSet<i32>> {
+        Ok(met_by(&fs::read_to_string(&self.output)?, self.only))
+    }
+
+    /// Ends the fault. Returns the last moment at which it was surely in force, and the first at which it surely was not.
+    pub(super) fn end(mut self) -> Result<(Instant, Instant)> {
+        let asked = Instant::now();
+        interrupt(&self.strace)?;
+        wait("strace's end", BOUND, || Ok(self.strace.try_wait()?))?;
+        Ok((asked, Instant::now()))
+    }
+}
+
+impl Drop for Injection {
+    fn drop(&mut self) {
+        if matches!(self.strace.try_wait(), Ok(None)) {
+            // Interrupted it lets go of the server; killed it might leave it stopped.
+            let _ = interrupt(&self.strace);
+            drop(self.strace.wait());
+        }
+    }
+}
+
+/// The threads with an injected error.
+fn met_by(output: &str, only: Option<i32>) -> BTreeSet<i32> {
+    let injected = output.lines().filter(|line| line.contains("(INJECTED)") && line.contains("= -1 "));
+    injected.filter_map(|line| only.or_else(|| line.split(' ').next()?.parse().ok())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::met_by;
+
+    #[test]
+    fn who_met_the_fault_is_read_from_the_output() {
+        let output = "\
+7 fdatasync(9) = 0
+8 fdatasync(9) = -1 EIO (Input/output error) (INJECTED)
+9 write(9, \"= -1 \", 5) = 5
+10 <... fdatasync resumed>) = -1 EIO (Input/output error) (INJECTED)
+";
+        assert_eq!(met_by(output, None).into_iter().collect::<Vec<_>>(), [8, 10]);
+        assert_eq!(
+            met_by("write(9) = -1 EIO (Input/output error) (INJECTED)\n", Some(7)).into_iter().collect::<Vec<_>>(),
+            [7]
+        );
+    }
+}

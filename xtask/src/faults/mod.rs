@@ -1,0 +1,129 @@
+//! `cargo xtask test-faults`: a real server whose disk fails, and heals, under clients that write.
+//!
+//! `cases.rs` is the matrix; `inject.rs` makes calls fail, with strace; `session.rs` carries out one case; `judge.rs` judges
+//! what the clients were answered. What is left is started from twice (`recovered.rs`).
+
+mod cases;
+mod inject;
+mod judge;
+mod session;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::parallel;
+use crate::suite::{require_program, server_under_test};
+use cases::{Case, Extent};
+use session::{Report, Subject};
+
+/// How many servers run side by side unless told otherwise.
+const JOBS: usize = 6;
+
+/// What is asked of the faults.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Tests this binary instead of building server-bin: what its log meets, of the matrix.
+    #[arg(long)]
+    pub(crate) server: Option<PathBuf>,
+    /// Each fault with one error, for always and everysec.
+    #[arg(long)]
+    pub(crate) reduced: bool,
+    /// How many servers run side by side; they mostly wait.
+    #[arg(long, default_value_t = JOBS)]
+    pub(crate) jobs: usize,
+    /// Only cases whose name holds this, such as always/every-fsync.
+    #[arg(long, default_value = "")]
+    pub(crate) only: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { server: None, reduced: false, jobs: JOBS, only: String::new() }
+    }
+}
+
+/// Runs the matrix.
+///
+/// # Errors
+/// If a promise was broken, or a fault was not met.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    require_program("strace")?;
+    let foreign = options.server.is_some();
+    let subject = Subject { binary: server_under_test(options.server.as_deref())?, foreign };
+    let mut cases = if foreign { cases::of_any_server() } else { cases::all(options.reduced) };
+    cases.retain(|case| case.name().contains(&options.only));
+    ensure!(!cases.is_empty(), "no case is named {}", options.only);
+    println!("test-faults: {} cases", cases.len());
+    let started = Instant::now();
+    let reports = parallel::map(options.jobs, &cases, |case| run_case(&subject, case));
+    print_table(&cases, &reports);
+    println!("test-faults: {:.1} s", started.elapsed().as_secs_f64());
+    conclude(options, &cases, &reports)
+}
+
+/// Runs a case in a directory that is kept if anything is wrong.
+fn run_case(subject: &Subject, case: &Case) -> Result<Report> {
+    let home = tempfile::Builder::new().prefix("ledgerstone-faults-").tempdir()?;
+    let report = session::run(subject, case, home.path());
+    if report.as_ref().is_ok_and(|report| report.findings().next().is_none()) {
+        return report;
+    }
+    let kept = home.keep();
+    println!("test-faults: {}: files in {}", case.name(), kept.display());
+    report.with_context(|| case.name())
+}
+
+fn print_table(cases: &[Case], reports: &[Result<Report>]) {
+    println!(
+        "policy    fault                   error   lasts         acked  not on disk  refused  resumed  lost  met by"
+    );
+    let mut longest = Duration::ZERO;
+    for (case, report) in cases.iter().zip(reports) {
+        let [policy, fault, error, extent] = [case.policy.name(), case.fault.name, case.error.name, case.extent.name()];
+        print!("{policy:<9} {fault:<23} {error:<7} {extent:<13} ");
+        let Ok(report) = report else {
+            println!("FAILED");
+            continue;
+        };
+        let met_by: Vec<&str> = report.met_by.iter().map(String::as_str).collect();
+        let judgement = &report.judgement;
+        let resumed = judgement.resumed_after.map_or("-".to_owned(), |after| format!("{} ms", after.as_millis()));
+        if case.extent == Extent::UntilHealed {
+            longest = longest.max(judgement.resumed_after.unwrap_or_default());
+        }
+        let [acked, executed, refused] = [judgement.acked, judgement.executed, judgement.refused];
+        let verdict = if report.findings().next().is_some() { "FAILED" } else { "" };
+        println!(
+            "{acked:>5} {executed:>12} {refused:>8} {resumed:>8} {:>5}  {} {verdict}",
+            report.recovery.lost,
+            met_by.join(","),
+        );
+    }
+    println!("longest time from the healing of a disk to the next acknowledgement: {} ms", longest.as_millis());
+}
+
+fn conclude(options: &Options, cases: &[Case], reports: &[Result<Report>]) -> Result<()> {
+    let mut bad = 0;
+    for (case, report) in cases.iter().zip(reports) {
+        let findings: Vec<String> = match report {
+            Ok(report) => report.findings().cloned().collect(),
+            Err(error) => vec![format!("{error:#}")],
+        };
+        if findings.is_empty() {
+            continue;
+        }
+        bad += 1;
+        println!("FAILED: {}", case.name());
+        for finding in findings {
+            println!("  {finding}");
+        }
+        let server = options.server.as_ref().map_or_else(String::new, |path| format!(" --server {}", path.display()));
+        println!("  repeat: cargo xtask test-faults --only {}{server}", case.name());
+    }
+    if bad > 0 {
+        bail!("{bad} of {} cases failed", cases.len());
+    }
+    Ok(())
+}
