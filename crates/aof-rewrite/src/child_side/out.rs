@@ -161,6 +161,9 @@ impl Out<'_> {
 
     /// Appends what was read to the file. Only when the snapshot is complete.
     pub(super) fn append_diff(&mut self) -> Result<(), Failure> {
+        if self.writer.diff.bytes().is_empty() {
+            return Ok(());
+        }
         for piece in self.writer.diff.bytes().chunks(PIECE_BYTES) {
             self.writer.sink.write_all(piece).map_err(sink_failure)?;
         }
