@@ -88,6 +88,12 @@ pub struct AofBuffer {
     pub(crate) timings: Timings<Timed>,
     pub(crate) delayed_fsync: u64,
     pub(crate) base_size_bytes: u64,
+    /// The end of the stream at the last turn.
+    pub(crate) turn_end: LogOffset,
+    /// When the first byte came of the group that gathers under `always`; `None` while none does.
+    pub(crate) group_since_ms: Option<u64>,
+    /// Whether that group is complete, as of the last turn: see [`crate::plan::is_complete`].
+    pub(crate) group_complete: bool,
     pub(crate) now_ms: u64,
     next_file: u64,
 }
@@ -117,6 +123,9 @@ impl AofBuffer {
             timings: Timings::default(),
             delayed_fsync: 0,
             base_size_bytes: 0,
+            turn_end: LogOffset(0),
+            group_since_ms: None,
+            group_complete: true,
             now_ms: 0,
             next_file: 0,
         }

@@ -13,14 +13,14 @@ use bio::JobId;
 use vfs::File;
 
 use crate::health::{Failure, Health};
-use crate::plan::{AppendFsync, FsyncInput, RETRY_EVERY_MS};
+use crate::plan::{AppendFsync, FsyncInput, GroupInput, RETRY_EVERY_MS};
 use crate::writer::{FileId, Target, WriteFault, Written};
 
 /// The result of an fsync, left by the job for whoever settles it: the completion, or a blocking flush.
 pub(crate) type FsyncTicket = Arc<OnceLock<Result<(), Arc<io::Error>>>>;
 
 /// How many fsyncs of one file may overlap.
-const OVERLAPPING_FSYNCS: usize = 3;
+const OVERLAPPING_FSYNCS: usize = 2;
 
 /// An fsync in a bio thread.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct FsyncInFlight {
     pub(crate) slot: usize,
     /// What was written when it was submitted.
     pub(crate) upto: LogOffset,
+    /// How much of it no fsync before it covers.
+    pub(crate) bytes: u64,
     pub(crate) ticket: FsyncTicket,
 }
 
@@ -66,6 +68,8 @@ pub(crate) struct LogFile {
     last_fsync_started_ms: Option<u64>,
     /// In order of their start, no two of one description.
     fsyncs: Vec<FsyncInFlight>,
+    /// How many bytes the last one to end was the first to cover.
+    last_group_bytes: u64,
     write_trouble: Option<WriteTrouble>,
     fsync_trouble: Option<FsyncTrouble>,
     /// A write job vanished: the file may hold more than is known.
@@ -88,6 +92,7 @@ impl LogFile {
             fsync_started_upto: start,
             last_fsync_started_ms: None,
             fsyncs: Vec::new(),
+            last_group_bytes: 0,
             write_trouble: None,
             fsync_trouble: None,
             tail_unknown: false,
@@ -207,13 +212,15 @@ impl LogFile {
         held: bool,
         wanted: LogOffset,
         alone: bool,
+        complete: bool,
         now_ms: u64,
     ) -> FsyncInput {
         FsyncInput {
             policy,
             unsynced_bytes: self.written.0 - self.fsync_started_upto.0,
-            in_flight_bytes: (!self.fsyncs.is_empty()).then(|| self.fsync_started_upto.0 - self.fsynced.0),
+            running: !self.fsyncs.is_empty(),
             busy: self.free_slot().is_none(),
+            complete,
             failed: self.fsync_trouble.is_some(),
             held,
             alone,
@@ -221,6 +228,22 @@ impl LogFile {
             last_started_ms: self.last_fsync_started_ms,
             now_ms,
         }
+    }
+
+    /// What it depends on whether the group is complete that ends at `end`.
+    pub(crate) fn group_input(&self, end: LogOffset, fed: bool, waited_ms: u64) -> GroupInput {
+        GroupInput {
+            group_bytes: end.0 - self.fsync_started_upto.0,
+            in_flight_bytes: (!self.fsyncs.is_empty()).then(|| self.fsync_started_upto.0 - self.fsynced.0),
+            last_bytes: self.last_group_bytes,
+            fed,
+            waited_ms,
+        }
+    }
+
+    /// Whether bytes up to `end` wait for an fsync that has not started.
+    pub(crate) fn gathers(&self, end: LogOffset) -> bool {
+        self.fsync_started_upto < end
     }
 
     /// A description that no fsync in flight is of.
@@ -237,12 +260,13 @@ impl LogFile {
         (slot, self.descriptions.get(slot).unwrap_or(&self.file))
     }
 
-    /// Notes that an fsync starts; returns the offset it covers.
-    pub(crate) fn start_fsync(&mut self, now_ms: u64) -> LogOffset {
+    /// Notes that an fsync starts; returns the offset it covers, and how much of that no earlier one does.
+    pub(crate) fn start_fsync(&mut self, now_ms: u64) -> (LogOffset, u64) {
         debug_assert!(self.free_slot().is_some() && self.fsync_trouble.is_none());
         self.last_fsync_started_ms = Some(now_ms);
+        let bytes = self.written.0 - self.fsync_started_upto.0;
         self.fsync_started_upto = self.written;
-        self.written
+        (self.written, bytes)
     }
 
     pub(crate) fn fsync_submitted(&mut self, fsync: FsyncInFlight) {
@@ -253,7 +277,9 @@ impl LogFile {
     /// Takes an fsync in flight out: the one of job `id` if given, else the oldest.
     pub(crate) fn take_fsync(&mut self, id: Option<JobId>) -> Option<FsyncInFlight> {
         let at = self.fsyncs.iter().position(|fsync| id.is_none_or(|id| fsync.id == id))?;
-        Some(self.fsyncs.remove(at))
+        let fsync = self.fsyncs.remove(at);
+        self.last_group_bytes = fsync.bytes;
+        Some(fsync)
     }
 
     /// Takes the result of an fsync that covered what was written up to `upto`.

@@ -111,16 +111,50 @@ pub(crate) fn plan_write(input: WriteInput) -> WritePlan {
     }
 }
 
+/// The longest that a group gathers after its first byte while nothing is in flight, in milliseconds.
+pub(crate) const GATHER_MS: u64 = 1;
+
+/// What it depends on whether a group of `always` is complete, for one file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GroupInput {
+    /// Bytes fed that no fsync started so far covers, written or not.
+    pub(crate) group_bytes: u64,
+    /// How many bytes wait for the fsyncs in flight; `None` if none is.
+    pub(crate) in_flight_bytes: Option<u64>,
+    /// How large the last group was that an fsync ended for.
+    pub(crate) last_bytes: u64,
+    /// This turn brought more of it.
+    pub(crate) fed: bool,
+    /// How long ago its first byte came.
+    pub(crate) waited_ms: u64,
+}
+
+/// Whether a group is complete: it is then written and fsynced, and not before.
+///
+/// Beside fsyncs in flight, it is when it has grown as large as everything in flight: writers that wait for replies cannot make
+/// it much larger then. So the first of them do not wait for the last, and the rest do not wait for two fsyncs, as they would
+/// if one group at a time were in flight and half of the writers missed each. With nothing in flight, the writers whose replies
+/// have just left are about to come again: it is complete when it is as large as the last one, when a turn of the loop brings
+/// nothing more, or after a millisecond. An fsync for each few that come first would cost as much as one for all.
+pub(crate) fn is_complete(input: GroupInput) -> bool {
+    match input.in_flight_bytes {
+        Some(in_flight_bytes) => input.group_bytes >= in_flight_bytes,
+        None => input.group_bytes >= input.last_bytes || !input.fed || input.waited_ms >= GATHER_MS,
+    }
+}
+
 /// What the decision to fsync one file depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FsyncInput {
     pub(crate) policy: AppendFsync,
     /// Bytes written that no fsync started so far covers.
     pub(crate) unsynced_bytes: u64,
-    /// How many bytes wait for the fsyncs of this file in flight; `None` if none is.
-    pub(crate) in_flight_bytes: Option<u64>,
+    /// An fsync of this file is in flight.
+    pub(crate) running: bool,
     /// No more fsyncs can overlap.
     pub(crate) busy: bool,
+    /// Under `always`: see [`is_complete`].
+    pub(crate) complete: bool,
     /// One failed: what a later one says about this file is worth nothing.
     pub(crate) failed: bool,
     /// `no-appendfsync-on-rewrite`, while a child does I/O.
@@ -146,23 +180,19 @@ pub(crate) enum FsyncPlan {
 }
 
 /// Plans the fsync of one file.
-///
-/// A group starts when none is in flight, or, overlapping, when it has grown as large as everything in flight: writers that
-/// wait for replies cannot make it much larger then. So the first of them do not wait for the last, and the rest do not
-/// wait for two fsyncs, as they would if one group at a time were in flight and half of the writers missed each.
 pub(crate) fn plan_fsync(input: FsyncInput) -> FsyncPlan {
     if input.unsynced_bytes == 0 || input.busy || input.failed {
         return FsyncPlan::Nothing;
     }
-    match (input.policy, input.in_flight_bytes) {
-        (AppendFsync::No, None) if input.wanted => FsyncPlan::InBio,
+    match (input.policy, input.running) {
+        (AppendFsync::No, false) if input.wanted => FsyncPlan::InBio,
         (AppendFsync::No, _) => FsyncPlan::Nothing,
-        (AppendFsync::Always, None) if input.alone => FsyncPlan::InLoop,
-        (AppendFsync::Always, None) => FsyncPlan::InBio,
-        (AppendFsync::Always, Some(in_flight_bytes)) if input.unsynced_bytes >= in_flight_bytes => FsyncPlan::InBio,
-        (AppendFsync::Always | AppendFsync::EverySec, Some(_)) => FsyncPlan::Nothing,
-        (AppendFsync::EverySec, None) if input.held && !input.wanted => FsyncPlan::Nothing,
-        (AppendFsync::EverySec, None) => match input.last_started_ms.map(|last| last.saturating_add(FSYNC_EVERY_MS)) {
+        (AppendFsync::Always, _) if !input.complete => FsyncPlan::Nothing,
+        (AppendFsync::Always, false) if input.alone => FsyncPlan::InLoop,
+        (AppendFsync::Always, _) => FsyncPlan::InBio,
+        (AppendFsync::EverySec, true) => FsyncPlan::Nothing,
+        (AppendFsync::EverySec, false) if input.held && !input.wanted => FsyncPlan::Nothing,
+        (AppendFsync::EverySec, false) => match input.last_started_ms.map(|last| last.saturating_add(FSYNC_EVERY_MS)) {
             Some(due_ms) if input.now_ms < due_ms => FsyncPlan::At { mono_ms: due_ms },
             _ => FsyncPlan::InBio,
         },
@@ -210,11 +240,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_row_of_the_table_of_groups() {
+        let group = GroupInput { group_bytes: 100, in_flight_bytes: None, last_bytes: 101, fed: true, waited_ms: 0 };
+        let rows = [
+            ("more may come at once", group, false),
+            ("as large as the last", GroupInput { last_bytes: 100, ..group }, true),
+            ("the first", GroupInput { last_bytes: 0, ..group }, true),
+            ("nothing more came", GroupInput { fed: false, ..group }, true),
+            ("it has waited", GroupInput { waited_ms: GATHER_MS, ..group }, true),
+            ("a larger one runs", GroupInput { in_flight_bytes: Some(101), last_bytes: 0, ..group }, false),
+            (
+                "a larger one runs, nothing more came",
+                GroupInput { in_flight_bytes: Some(101), fed: false, ..group },
+                false,
+            ),
+            ("a larger one runs for long", GroupInput { in_flight_bytes: Some(101), waited_ms: 9_999, ..group }, false),
+            ("as large as all that run", GroupInput { in_flight_bytes: Some(100), ..group }, true),
+        ];
+        for (row, input, complete) in rows {
+            assert_eq!(is_complete(input), complete, "{row}");
+        }
+    }
+
     const EVERYSEC: FsyncInput = FsyncInput {
         policy: AppendFsync::EverySec,
         unsynced_bytes: 100,
-        in_flight_bytes: None,
+        running: false,
         busy: false,
+        complete: true,
         failed: false,
         held: false,
         alone: false,
@@ -233,7 +287,7 @@ mod tests {
             ("everysec: first", FsyncInput { last_started_ms: None, ..EVERYSEC }, InBio),
             ("everysec: not yet", FsyncInput { last_started_ms: Some(9_001), ..EVERYSEC }, At { mono_ms: 10_001 }),
             ("everysec: nothing new", FsyncInput { unsynced_bytes: 0, ..EVERYSEC }, Nothing),
-            ("everysec: one runs, however much is new", FsyncInput { in_flight_bytes: Some(1), ..EVERYSEC }, Nothing),
+            ("everysec: one runs", FsyncInput { running: true, ..EVERYSEC }, Nothing),
             ("everysec: one failed", FsyncInput { failed: true, ..EVERYSEC }, Nothing),
             ("everysec: a child does I/O", FsyncInput { held: true, ..EVERYSEC }, Nothing),
             ("everysec: wanted, a child does I/O", FsyncInput { wanted: true, held: true, ..EVERYSEC }, InBio),
@@ -246,20 +300,19 @@ mod tests {
             ("always", ALWAYS, InBio),
             ("always: at once", FsyncInput { last_started_ms: Some(10_000), ..ALWAYS }, InBio),
             ("always: one client alone", FsyncInput { alone: true, ..ALWAYS }, InLoop),
-            ("always: alone, one runs", FsyncInput { alone: true, in_flight_bytes: Some(101), ..ALWAYS }, Nothing),
-            ("always: alone, as much runs", FsyncInput { alone: true, in_flight_bytes: Some(100), ..ALWAYS }, InBio),
+            ("always: one client alone, one runs", FsyncInput { alone: true, running: true, ..ALWAYS }, InBio),
             ("always: stays always beside a child", FsyncInput { held: true, ..ALWAYS }, InBio),
             ("always: nothing new", FsyncInput { unsynced_bytes: 0, ..ALWAYS }, Nothing),
-            ("always: a larger group runs", FsyncInput { in_flight_bytes: Some(101), ..ALWAYS }, Nothing),
-            ("always: as large a group runs", FsyncInput { in_flight_bytes: Some(100), ..ALWAYS }, InBio),
-            ("always: no description is free", FsyncInput { in_flight_bytes: Some(1), busy: true, ..ALWAYS }, Nothing),
+            ("always: one runs", FsyncInput { running: true, ..ALWAYS }, InBio),
+            ("always: the group gathers", FsyncInput { complete: false, ..ALWAYS }, Nothing),
+            ("always: no description is free", FsyncInput { running: true, busy: true, ..ALWAYS }, Nothing),
             ("always: one failed", FsyncInput { failed: true, ..ALWAYS }, Nothing),
             ("no", NO, Nothing),
             ("no: one client alone", FsyncInput { alone: true, ..NO }, Nothing),
             ("no: wanted", FsyncInput { wanted: true, last_started_ms: Some(10_000), ..NO }, InBio),
             ("no: wanted, a child does I/O", FsyncInput { wanted: true, held: true, ..NO }, InBio),
             ("no: wanted, nothing new", FsyncInput { wanted: true, unsynced_bytes: 0, ..NO }, Nothing),
-            ("no: wanted, one runs", FsyncInput { wanted: true, in_flight_bytes: Some(1), ..NO }, Nothing),
+            ("no: wanted, one runs", FsyncInput { wanted: true, running: true, ..NO }, Nothing),
             ("no: wanted, one failed", FsyncInput { wanted: true, failed: true, ..NO }, Nothing),
             ("no: never", FsyncInput { last_started_ms: None, now_ms: u64::MAX, ..NO }, Nothing),
         ];

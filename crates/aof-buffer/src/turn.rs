@@ -16,7 +16,7 @@ use crate::files::{FsyncInFlight, FsyncTicket, LogFile};
 use crate::health::{AofError, FailedFlush, Failure};
 use crate::notice::Notice;
 use crate::plan::{
-    AppendFsync, DELAYED_AFTER_MS, FsyncPlan, WriteInput, WritePlan, WriterBusy, plan_fsync, plan_write,
+    AppendFsync, DELAYED_AFTER_MS, FsyncPlan, WriteInput, WritePlan, WriterBusy, is_complete, plan_fsync, plan_write,
 };
 use crate::timed::Timed;
 use crate::writer::{FileId, Target, WriteFault, Written, flush_file, fsync_file};
@@ -61,9 +61,10 @@ impl AofBuffer {
     /// and before replies leave.
     pub fn turn(&mut self, turn: Turn, bio: &mut dyn Bio) {
         self.now_ms = turn.mono_ms;
+        self.gather(turn);
         let fsync_running = bio.pending(Kind::Fsync) > 0;
         let plan = plan_write(WriteInput {
-            unwritten: self.write_due_ms().is_some_and(|due_ms| due_ms <= self.now_ms),
+            unwritten: self.group_complete && self.write_due_ms().is_some_and(|due_ms| due_ms <= self.now_ms),
             writer: self.flight.as_ref().map(|flight| flight.busy),
             fsync_running,
             force: turn.force,
@@ -76,6 +77,19 @@ impl AofBuffer {
             WritePlan::InThread => self.submit_write(bio),
         }
         self.start_fsyncs(turn.alone, bio);
+    }
+
+    /// Judges whether what was fed so far is a complete group. Only `always` has groups: elsewhere everything is, always.
+    fn gather(&mut self, turn: Turn) {
+        let end = self.pending.end();
+        let fed = std::mem::replace(&mut self.turn_end, end) < end;
+        if !self.files().any(|file| file.gathers(end)) || self.effective_policy() != AppendFsync::Always {
+            (self.group_since_ms, self.group_complete) = (None, true);
+            return;
+        }
+        let waited_ms = self.now_ms.saturating_sub(*self.group_since_ms.get_or_insert(self.now_ms));
+        let is_complete = |file: &LogFile| file.fsync_failed() || is_complete(file.group_input(end, fed, waited_ms));
+        self.group_complete = turn.alone || turn.force || self.files().any(is_complete);
     }
 
     /// Takes the result of a job, if it is one of ours; returns whether it is. Call [`turn`](Self::turn) after the
@@ -107,13 +121,24 @@ impl AofBuffer {
     /// must wake the loop by themselves. A time in the past means now.
     pub fn next_wakeup_ms(&self) -> Option<u64> {
         let write_ms = match &self.flight {
+            // The end of an fsync in flight wakes the loop; with none, a turn that brings nothing more completes the group.
+            None if !self.group_complete => {
+                self.files().all(|file| file.fsyncs_in_flight().is_empty()).then_some(self.now_ms)
+            }
             None => self.write_due_ms(),
             Some(flight) if flight.busy.counted => None,
             Some(flight) => Some(flight.busy.since_ms.saturating_add(DELAYED_AFTER_MS)),
         };
         let policy = self.effective_policy();
         let fsync_ms = self.files().filter_map(|file| {
-            match plan_fsync(file.fsync_input(policy, self.fsync_held, self.fsync_wanted, false, self.now_ms)) {
+            match plan_fsync(file.fsync_input(
+                policy,
+                self.fsync_held,
+                self.fsync_wanted,
+                false,
+                self.group_complete,
+                self.now_ms,
+            )) {
                 FsyncPlan::Nothing => None,
                 FsyncPlan::InLoop | FsyncPlan::InBio => Some(self.now_ms),
                 FsyncPlan::At { mono_ms } => Some(mono_ms),
@@ -306,10 +331,11 @@ impl AofBuffer {
     fn start_fsyncs(&mut self, alone: bool, bio: &mut dyn Bio) {
         let policy = self.effective_policy();
         let (held, wanted, now_ms) = (self.fsync_held, self.fsync_wanted, self.now_ms);
+        let complete = self.group_complete;
         let meter = self.fsync_meter();
         let mut in_loop = Vec::new();
         for file in self.files_mut() {
-            match plan_fsync(file.fsync_input(policy, held, wanted, alone, now_ms)) {
+            match plan_fsync(file.fsync_input(policy, held, wanted, alone, complete, now_ms)) {
                 FsyncPlan::Nothing | FsyncPlan::At { .. } => {}
                 FsyncPlan::InLoop => in_loop.push(file.id()),
                 FsyncPlan::InBio => submit_fsync(file, now_ms, meter.clone(), bio),
@@ -333,7 +359,7 @@ impl AofBuffer {
             return;
         }
         let description = Arc::clone(file.free_description().1);
-        let upto = file.start_fsync(now_ms);
+        let (upto, _) = file.start_fsync(now_ms);
         let result = meter.time(Timed::FsyncAlways, || fsync_file(&*description));
         self.take_fsynced(id, upto, result);
     }
@@ -363,7 +389,7 @@ impl AofBuffer {
 fn submit_fsync(file: &mut LogFile, now_ms: u64, meter: Meter<Timed>, bio: &mut dyn Bio) {
     let (slot, description) = file.free_description();
     let description = Arc::clone(description);
-    let upto = file.start_fsync(now_ms);
+    let (upto, bytes) = file.start_fsync(now_ms);
     let ticket = FsyncTicket::default();
     let job = {
         let ticket = Arc::clone(&ticket);
@@ -378,7 +404,7 @@ fn submit_fsync(file: &mut LogFile, now_ms: u64, meter: Meter<Timed>, bio: &mut 
         })
     };
     let id = bio.submit(Kind::Fsync, job);
-    file.fsync_submitted(FsyncInFlight { id, slot, upto, ticket });
+    file.fsync_submitted(FsyncInFlight { id, slot, upto, bytes, ticket });
 }
 
 /// The error of a job that left no result.

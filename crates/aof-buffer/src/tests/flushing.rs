@@ -134,18 +134,18 @@ fn always_fsyncs_what_gathered_during_an_fsync_as_one_group() {
     let mut rig = Rig::new(AppendFsync::Always);
     let first = rig.feed("A");
     rig.turn();
-    let second = rig.feed("B");
+    rig.feed("B");
     rig.turn();
-    rig.finish(Kind::Write);
     let third = rig.feed("C");
     rig.turn();
-    rig.finish(Kind::Write);
-    assert_eq!((rig.bio.count(Kind::Fsync), rig.aof.reply_mark().0), (1, 0), "fsyncs of a file never overlap");
+    assert_eq!((rig.bio.count(Kind::Write), rig.bio.count(Kind::Fsync)), (0, 1), "they are few beside the first");
+    assert_eq!(rig.aof.next_wakeup_ms(), None, "the end of the fsync in flight wakes the loop");
     rig.finish(Kind::Fsync);
     assert_eq!((rig.marks(), rig.aof.reply_mark().0), ((third, third, first), first));
-    assert!(first < second);
     rig.finish(Kind::Fsync);
-    assert_eq!((rig.marks().2, rig.file.state().fsyncs), (third, 2));
+    assert_eq!(rig.marks().2, third);
+    let file = rig.file.state();
+    assert_eq!((file.fsyncs, file.appends), (2, 2));
 }
 
 #[test]
@@ -185,7 +185,6 @@ fn giving_up_always_takes_effect_when_everything_fed_under_it_is_fsynced() {
     rig.aof.set_policy(AppendFsync::No);
     let after = rig.feed("B");
     rig.turn();
-    rig.finish(Kind::Write);
     assert_eq!((rig.aof.reply_mark().0, rig.aof.stats().effective_fsync), (0, AppendFsync::Always));
     rig.finish(Kind::Fsync);
     assert_eq!((rig.aof.reply_mark().0, rig.aof.stats().effective_fsync), (after, AppendFsync::No));
@@ -285,4 +284,36 @@ fn a_file_that_cannot_be_opened_again_has_one_fsync_at_a_time() {
     rig.finish(Kind::Fsync);
     rig.finish(Kind::Fsync);
     assert_eq!(rig.aof.reply_mark().0, end);
+}
+
+#[test]
+fn with_nothing_in_flight_a_group_gathers_until_a_turn_brings_nothing_more() {
+    let mut rig = Rig::new(AppendFsync::Always);
+    rig.feed(&"A".repeat(100));
+    rig.turn();
+    rig.finish(Kind::Fsync);
+    rig.feed("B");
+    rig.turn();
+    assert_eq!((rig.bio.count(Kind::Fsync), rig.aof.next_wakeup_ms()), (0, Some(rig.now_ms)), "more may come at once");
+    rig.feed("C");
+    rig.turn();
+    assert_eq!(rig.bio.count(Kind::Fsync), 0);
+    rig.turn();
+    assert_eq!(rig.bio.count(Kind::Fsync), 1);
+    rig.finish(Kind::Fsync);
+    let marks = rig.marks();
+    assert_eq!((marks.2, rig.file.state().appends), (marks.0, 2), "one write for the group");
+}
+
+#[test]
+fn a_group_gathers_for_a_millisecond_at_most() {
+    let mut rig = Rig::new(AppendFsync::Always);
+    rig.feed(&"A".repeat(100));
+    rig.turn();
+    rig.finish(Kind::Fsync);
+    rig.feed("B");
+    rig.turn();
+    rig.feed("C");
+    rig.turn_after(1);
+    assert_eq!(rig.bio.count(Kind::Fsync), 1);
 }

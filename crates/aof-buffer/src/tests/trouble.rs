@@ -142,6 +142,7 @@ fn a_failed_fsync_counts_for_ever_and_is_never_tried_again() {
         rig.now_ms += 1_000;
         let second = rig.feed("B");
         rig.turn();
+        rig.turn();
         rig.file.state().fsync_faults = 1;
         rig.finish(Kind::Fsync);
         assert!(matches!(rig.aof.take_failed().unwrap().failure, Failure::Fsync(_)));

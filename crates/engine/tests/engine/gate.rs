@@ -81,7 +81,7 @@ fn after_a_flushall_every_key_waits_for_it() {
     rig.ask(writer, "SET a 1");
     rig.send(writer, "FLUSHALL");
     rig.send(reader, "GET never-seen");
-    rig.turn();
+    rig.turns(2);
     assert_eq!(rig.take(reader), "");
     rig.run_all();
     rig.turn();
@@ -125,7 +125,7 @@ fn the_removal_of_an_expired_key_delays_nobody() {
     rig.pass_ms(20);
     rig.send(client, "GET a");
     assert_eq!(rig.take(client), "$-1|");
-    rig.turn();
+    rig.turns(2);
     assert!(rig.aof().ends_with("*2|$3|DEL|$1|a|"), "{}", rig.aof());
     assert_eq!(rig.queued(Kind::Fsync), 1, "its DEL is on the way like any other");
 }
@@ -176,7 +176,7 @@ fn a_client_with_ten_thousand_held_replies_is_not_read_until_they_leave() {
     assert!(rig.engine.wants_input(client));
     let first = rig.take(client);
     assert!(first.ends_with(":10000|"), "the rest ran when the others had left: {}", &first[first.len() - 30..]);
-    rig.turn();
+    rig.turns(2);
     rig.run_all();
     rig.turn();
     assert!(rig.take(client).ends_with(":10010|"));
@@ -250,7 +250,7 @@ fn under_always_a_client_that_has_long_been_alone_waits_for_no_thread() {
     assert_eq!(rig.take(client), "+OK|", "fsynced in the loop, in the same turn");
     rig.ask(other, "GET b");
     rig.send(client, "SET a 3");
-    rig.turn();
+    rig.turns(2);
     assert_eq!(rig.take(client), "", "it is alone no longer");
     rig.run(Kind::Fsync);
     rig.turn();
@@ -268,7 +268,7 @@ fn under_always_a_disk_that_was_slow_is_waited_for_by_a_thread() {
     rig.turn();
     assert_eq!(rig.take(client), "+OK|");
     rig.send(client, "SET a 3");
-    rig.turn();
+    rig.turns(2);
     assert_eq!(rig.take(client), "", "the one before took 5 ms of the loop");
     commands_take_ms(0);
     rig.run_all();

@@ -167,6 +167,12 @@ impl Rig {
         self.engine.begin_turn(self.now);
     }
 
+    /// So many turns at the same time: under `always` a group that is smaller than the last one waits for a turn that brings
+    /// nothing more.
+    pub(crate) fn turns(&mut self, count: usize) {
+        (0..count).for_each(|_| self.turn());
+    }
+
     /// Ends the turn and begins the next `ms` later.
     pub(crate) fn pass_ms(&mut self, ms: u64) {
         self.now.mono_us += ms * 1_000;
