@@ -79,7 +79,10 @@ impl Engine {
         }
         match step {
             Ok(progress) => {
-                (loading.done_bytes, loading.total_bytes) = (progress.done_bytes, progress.total_bytes);
+                // A log that needs no proof has nothing to tell of it: its load stays complete.
+                if progress.total_bytes > 0 {
+                    (loading.done_bytes, loading.total_bytes) = (progress.done_bytes, progress.total_bytes);
+                }
                 if progress.is_done() {
                     self.finish_loading();
                 }

@@ -7,6 +7,7 @@ mod failures;
 mod gate;
 mod healing;
 mod info;
+mod loading;
 mod pause;
 mod persistence;
 mod reconfigured;
