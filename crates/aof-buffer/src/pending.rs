@@ -103,6 +103,7 @@ mod tests {
         let address = small.bytes().as_ptr();
         let batch = small.lend();
         small.give_back(LogOffset(0), batch, LogOffset(3));
+        assert_eq!((small.spare.as_ptr(), small.spare.capacity() >= 3), (address, true));
         small.push(b"d");
         let _ = small.lend();
         small.push(b"e");

@@ -225,6 +225,21 @@ fn corruption_is_reported_with_offset_command_and_expectation() {
 }
 
 #[test]
+fn the_place_of_damage_is_that_in_the_file_however_long_the_log_is() {
+    let command = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+    let count = 600_000 / command.len();
+    let mut bytes = command.repeat(count);
+    let at = bytes.len() as u64;
+    bytes.extend_from_slice(b"!");
+    match check_refused(&bytes, INLINE, clean(at + 1)) {
+        LoadError::BadFormat { damage, .. } => {
+            assert_eq!((damage.offset, damage.command_index, damage.cut_at), (at, count as u64, at));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
 fn refused_commands_are_named_and_nothing_is_touched() {
     let sample = sample();
     for (line, reason) in [

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use aof_rewrite::{ChildFiles, ChildTask, CommandEmitter};
 use child::{ChildEnv, Info, Received, Step, Task};
-use keyspace::{Keyspace, UnixMs};
-use vfs::sim::SimDisk;
+use keyspace::{Deadline, Keyspace, UnixMs};
+use vfs::sim::{Call, SimDisk};
 use vfs::{Dir, Open, RealDir};
 
 use crate::alloc::calls_during;
@@ -160,6 +160,44 @@ fn draining_ends_after_twenty_empty_milliseconds_or_a_second() {
         let mut env = ScriptEnv::new(&data, 1);
         assert_eq!(run(&mut task(&dir, &keyspace, 100), &mut env), 0);
         assert!(expected_ms.contains(&env.mono_ms), "{}", env.mono_ms);
+    }
+}
+
+/// A keyspace of `count` strings of `bytes` bytes.
+fn strings(count: usize, bytes: usize) -> Keyspace {
+    let mut keyspace = empty();
+    for i in 0..count {
+        let name = i.to_string();
+        let key = keyspace.key(name.as_bytes());
+        keyspace.db_mut(0).set_str(key, &vec![b'v'; bytes], Deadline::Clear);
+    }
+    keyspace
+}
+
+#[test]
+fn the_child_looks_for_the_diff_after_every_ten_kilobytes() {
+    let dir: Arc<dyn Dir> = SimDisk::new().dir("/d");
+    let mut env = ScriptEnv::new(b"", 1);
+    let keyspace = strings(1_000, 1_000);
+    assert_eq!(run(&mut task(&dir, &keyspace, 1_000), &mut env), 0);
+    let written = env.last.written_bytes;
+    assert!(env.reads > written / 10_240, "{} reads for {written} bytes", env.reads);
+}
+
+#[test]
+fn the_child_fsyncs_every_32_megabytes_if_told_to_and_before_and_after_the_diff_in_any_case() {
+    let keyspace = strings(70, 1 << 20);
+    for (incremental, expected) in [(true, 4), (false, 2)] {
+        let disk = SimDisk::new();
+        disk.record(true);
+        let dir: Arc<dyn Dir> = disk.dir("/d");
+        let file = dir.open(TEMP, Open::CreateNew).unwrap();
+        let files = ChildFiles { dir, file, temp_name: TEMP.into() };
+        let snapshot = CommandEmitter::new(&keyspace, UnixMs(0));
+        let mut task = ChildTask::reserve(files, snapshot, 100, incremental).unwrap();
+        assert_eq!(run(&mut task, &mut ScriptEnv::new(b"diff", 4)), 0);
+        let fsyncs = disk.trace().iter().filter(|r| matches!(r.call, Call::Fsync | Call::Fdatasync)).count();
+        assert_eq!(fsyncs, expected, "incremental: {incremental}");
     }
 }
 

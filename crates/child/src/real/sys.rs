@@ -170,6 +170,15 @@ pub(super) fn is_open(fd: i32) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
+/// The signal that this process gets when its parent dies; 0 is none.
+#[cfg(test)]
+pub(super) fn parent_death_signal() -> i32 {
+    let mut signal = 0;
+    // SAFETY: the kernel writes one int to a live local.
+    unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut signal) };
+    signal
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

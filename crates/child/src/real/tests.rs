@@ -131,6 +131,12 @@ fn a_child_keeps_the_descriptors_it_was_told_to_and_no_other() {
 }
 
 #[test]
+fn a_child_dies_with_its_parent() {
+    let mut child = spawn(&[], |_| Step::Exit(sys::parent_death_signal()));
+    assert_eq!(end(&mut *child), Exit::Code(libc::SIGKILL));
+}
+
+#[test]
 fn a_child_sees_its_parent_close_the_pipe() {
     let mut child = spawn(&[], |env| match env.read_data(&mut [0; 8]) {
         Ok(Received::Closed) => Step::Exit(5),

@@ -1,8 +1,9 @@
 //! The reply gate: what waits for the log, for how long, and what does not.
 
 use bio::Kind;
+use vfs::sim::Call;
 
-use crate::support::{Rig, commands_take_ms};
+use crate::support::{LOG, Rig, commands_take_ms};
 
 #[test]
 fn a_reply_to_a_write_is_not_sendable_before_the_turn_ends() {
@@ -15,6 +16,48 @@ fn a_reply_to_a_write_is_not_sendable_before_the_turn_ends() {
         assert_eq!(rig.take(client), "+OK|", "{policy}");
         assert!(rig.aof().ends_with("SET|$1|a|$1|1|"));
     }
+}
+
+#[test]
+fn a_turn_is_one_write_however_many_clients_have_written() {
+    let mut rig = Rig::new("no");
+    let clients: Vec<_> = (0..20).map(|_| rig.client()).collect();
+    rig.disk.record(true);
+    for client in &clients {
+        rig.send(*client, "INCR a\nINCR b");
+    }
+    rig.turn();
+    assert!(clients.iter().all(|client| rig.take(*client).starts_with(':')));
+    let writes = rig.disk.trace().iter().filter(|r| r.call == Call::Append && r.name == LOG).count();
+    assert_eq!(writes, 1);
+}
+
+#[test]
+fn info_tells_how_far_the_log_is_appended_written_and_fsynced() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    let offsets = |rig: &mut Rig| {
+        ["aof_appended_offset", "aof_written_offset", "aof_fsynced_offset"]
+            .map(|field| rig.info(field).parse::<u64>().unwrap())
+    };
+    rig.ask(client, "SET a 1");
+    rig.run_all();
+    rig.turn();
+    let first = rig.aof_bytes();
+    assert_eq!(offsets(&mut rig), [first; 3]);
+    rig.pass_ms(1_000);
+    rig.ask(client, "SET a 2");
+    let second = rig.aof_bytes();
+    assert_eq!(offsets(&mut rig), [second, second, first], "its fsync runs");
+    rig.send(client, "SET a 3");
+    let [appended, written, fsynced] = offsets(&mut rig);
+    assert!(appended > second && (written, fsynced) == (second, first));
+    rig.turn();
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    assert_eq!(rig.info("aof_rewrites"), "1");
+    let after = offsets(&mut rig);
+    assert!(after[0] > rig.aof_bytes() && after[2] >= appended, "they grow for ever, whichever the file: {after:?}");
 }
 
 #[test]

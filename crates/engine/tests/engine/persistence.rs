@@ -71,6 +71,28 @@ fn a_second_server_on_the_directory_is_refused_and_names_the_first() {
     assert!(matches!(error, StartError::Locked { .. }), "{error}");
 }
 
+#[test]
+fn a_server_that_is_refused_has_touched_nothing_of_the_first() {
+    let rig = Rig::new("no");
+    rig.disk.set_pid(42);
+    let temp = "temp-rewriteaof-7.aof";
+    rig.disk.put(DIR, temp, b"of the first one's child");
+    refused(&rig.disk, config("no"));
+    assert!(rig.disk.content(DIR, temp).is_some());
+}
+
+#[test]
+fn what_a_crash_left_of_a_rewrite_is_removed_and_nothing_else() {
+    let disk = ended();
+    for name in ["temp-rewriteaof-7.aof", "temp-rewriteaof-bg-7.aof", "appendonly.aof.old-1", "notes"] {
+        disk.put(DIR, name, b"x");
+    }
+    let rig = Rig::on(&disk, config("everysec"), BOOT).unwrap();
+    let names = rig.disk.names(DIR);
+    assert!(names.iter().all(|name| !name.starts_with("temp-")), "{names:?}");
+    assert!(["appendonly.aof.old-1", "notes", LOG].iter().all(|kept| names.iter().any(|n| n == kept)), "{names:?}");
+}
+
 /// A disk on which a server ended in order, with a log that holds data.
 fn ended() -> SimDisk {
     let mut rig = Rig::new("everysec");
@@ -181,6 +203,35 @@ fn a_shutdown_whose_last_fsync_fails_is_refused_unless_it_insists() {
 }
 
 #[test]
+fn a_shutdown_while_nothing_else_holds_the_data_is_refused_unless_it_insists() {
+    for (request, ends) in [("SHUTDOWN", false), ("SHUTDOWN NOSAVE", true)] {
+        let mut rig = Rig::on(&SimDisk::new(), Config { appendonly: false, ..config("everysec") }, BOOT).unwrap();
+        let client = rig.client();
+        rig.ask(client, "SET a 1");
+        rig.ask(client, "CONFIG SET appendonly yes");
+        rig.send(client, request);
+        assert_eq!(rig.status().is_some(), ends, "{request}");
+        if !ends {
+            rig.settle();
+            assert_eq!(rig.info("aof_state"), "on", "the first rewrite goes on");
+        }
+    }
+}
+
+#[test]
+fn a_shutdown_kills_a_rewrite_and_leaves_nothing_of_it() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.children.step(rig.mono_ms());
+    rig.send(client, "SHUTDOWN");
+    assert_eq!(rig.status(), Some(0));
+    assert!(rig.children.running().is_empty());
+    assert!(rig.disk.names(DIR).iter().all(|name| !name.starts_with("temp-")), "{:?}", rig.disk.names(DIR));
+}
+
+#[test]
 fn held_replies_leave_after_the_fsync_of_a_shutdown() {
     let mut rig = Rig::new("always");
     let (client, admin) = (rig.client(), rig.client());
@@ -209,6 +260,22 @@ fn the_tail_of_everysec_is_fsynced_within_a_second_of_the_last_write() {
         rig.pass_ms(sleep_ms);
         rig.run_all();
     }
+}
+
+#[test]
+fn the_state_file_states_what_is_fsynced_and_not_what_is_written() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.pass_ms(2_000);
+    rig.run_all();
+    let stated = |rig: &Rig| aof_state::StateFile::read_alone(&*rig.disk.dir(DIR), LOG).unwrap().fsynced_offset_bytes;
+    assert_eq!(stated(&rig), 0, "nothing was fsynced, though it was written long ago");
+    rig.ask(client, "CONFIG SET appendfsync always");
+    rig.ask(client, "SET a 2");
+    rig.pass_ms(2_000);
+    rig.run_all();
+    assert_eq!(stated(&rig), rig.disk.content(DIR, LOG).unwrap().len() as u64);
 }
 
 /// A state file that speaks of a mark which a power cut took was no state file: everything had to be copied and proven, and

@@ -255,6 +255,11 @@ impl Rig {
         String::from_utf8_lossy(&self.disk.content(DIR, LOG).unwrap_or_default()).replace("\r\n", "|")
     }
 
+    /// The size of the log file as processes see it.
+    pub(crate) fn aof_bytes(&self) -> u64 {
+        self.disk.content(DIR, LOG).unwrap_or_default().len() as u64
+    }
+
     pub(crate) fn status(&self) -> Option<i32> {
         self.engine.exit().map(|exit| exit.status)
     }

@@ -48,6 +48,23 @@ fn in_a_switch_a_reply_waits_for_both_files() {
     }
 }
 
+#[test]
+fn in_a_switch_the_fsync_of_the_old_file_alone_acknowledges_nothing() {
+    let mut rig = switching("always");
+    let client = rig.client();
+    // The switch's own fsync, so that those of the write are the only ones left.
+    rig.run(Kind::Fsync);
+    rig.send(client, "SET b 2");
+    rig.turn();
+    assert_eq!(rig.queued(Kind::Fsync), 2, "one of each file");
+    rig.run(Kind::Fsync);
+    rig.turn();
+    assert_eq!(rig.take(client), "", "a power cut after the rename would take the write");
+    rig.run(Kind::Fsync);
+    rig.turn();
+    assert_eq!(rig.take(client), "+OK|");
+}
+
 /// The rewrite buffer outlived its rewrite, and kept every byte fed from then on in memory.
 #[test]
 fn after_a_rewrite_nothing_is_kept_for_it() {
@@ -58,6 +75,19 @@ fn after_a_rewrite_nothing_is_kept_for_it() {
     rig.settle();
     rig.ask(client, "SET c 3");
     assert_eq!(rig.info("aof_rewrite_buffer_length"), "0");
+}
+
+#[test]
+fn what_is_written_while_a_child_runs_is_in_the_new_log() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    assert_eq!(rig.info("aof_rewrite_phase"), "child");
+    rig.ask(client, "SET b 2");
+    rig.settle();
+    assert_eq!(rig.info("aof_last_bgrewrite_status"), "ok");
+    assert!(rig.aof().ends_with("*3|$3|SET|$1|b|$1|2|"), "{}", rig.aof());
 }
 
 #[test]
@@ -100,10 +130,13 @@ fn nothing_else_fsyncs_the_directory_before_the_switch_has() {
 #[test]
 fn a_log_whose_name_may_not_last_is_copied_to_a_new_one_at_the_next_start() {
     let mut rig = switching("everysec");
-    rig.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
-    rig.settle();
-    rig.pass_ms(5_000);
-    rig.settle();
+    rig.disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    for _ in 0..100 {
+        rig.run_all();
+        rig.pass_ms(100);
+    }
+    assert!(rig.logged("AOF rewrite"), "{:#?}", rig.lines());
+    rig.disk.heal();
     let mut next = Rig::on(&rig.killed(), config("everysec"), BOOT).unwrap();
     let mut rng = fastrand::Rng::with_seed(1);
     let cut = next.disk.crash(&mut rng, CrashMode::Strict, NameMode::OnlyDirFsync);
@@ -219,4 +252,69 @@ fn a_second_rewrite_is_refused_while_one_runs() {
     assert_eq!(rig.ask(client, "BGREWRITEAOF"), "-ERR Background append only file rewriting already in progress|");
     rig.settle();
     assert_eq!(rig.ask(client, "BGREWRITEAOF"), "+Background append only file rewriting started|");
+}
+
+#[test]
+fn a_log_that_has_grown_enough_is_rewritten_by_itself() {
+    let grown = Config { auto_aof_rewrite_min_size_bytes: 100, ..config("everysec") };
+    let mut rig = Rig::on(&vfs::sim::SimDisk::new(), grown, BOOT).unwrap();
+    let client = rig.client();
+    for _ in 0..20 {
+        rig.ask(client, "INCR a");
+    }
+    let before = rig.aof().len();
+    rig.pass_ms(200);
+    assert!(rig.logged("Starting automatic rewriting of AOF on"), "{:#?}", rig.lines());
+    rig.settle();
+    assert!(rig.aof().len() < before / 4, "{}", rig.aof());
+}
+
+#[test]
+fn a_rewrite_asked_for_inside_a_transaction_is_scheduled_and_starts_after_it() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.send(client, "MULTI\nSET a 1\nBGREWRITEAOF\nSET b 2\nEXEC");
+    rig.turn();
+    assert!(rig.take(client).ends_with("|+Background append only file rewriting scheduled|+OK|"));
+    assert_eq!(rig.info("aof_rewrite_in_progress"), "1");
+    rig.settle();
+    assert_eq!(rig.info("aof_last_bgrewrite_status"), "ok");
+    let mut next = Rig::on(&rig.killed(), config("everysec"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "MGET a b"), "*2|$1|1|$1|2|");
+}
+
+#[test]
+fn with_no_appendfsync_on_rewrite_only_always_fsyncs_while_a_child_runs() {
+    for (policy, effective, fsyncs) in [("everysec", "no", 0), ("always", "always", 1)] {
+        let held = Config { no_appendfsync_on_rewrite: true, ..config(policy) };
+        let mut rig = Rig::on(&vfs::sim::SimDisk::new(), held, BOOT).unwrap();
+        let client = rig.client();
+        rig.ask(client, "SET a 1");
+        rig.run_all();
+        rig.turn();
+        assert_eq!(rig.info("aof_effective_fsync"), policy);
+        rig.ask(client, "BGREWRITEAOF");
+        rig.pass_ms(1_500);
+        rig.run_all();
+        assert_eq!(rig.info("aof_rewrite_phase"), "child");
+        assert_eq!(rig.info("aof_effective_fsync"), effective, "{policy}");
+        rig.send(client, "SET a 2");
+        rig.pass_ms(1_500);
+        assert_eq!(rig.queued(Kind::Fsync), fsyncs, "{policy}");
+        rig.settle();
+        assert_eq!(rig.info("aof_effective_fsync"), policy, "the child is gone");
+    }
+}
+
+#[test]
+fn inside_a_transaction_the_log_is_not_turned_off() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.send(client, "MULTI\nSET a 1\nCONFIG SET appendonly no\nSET b 2\nEXEC");
+    rig.turn();
+    let reply = rig.take(client);
+    assert!(reply.contains("|+OK|-ERR CONFIG SET failed") && reply.ends_with("|+OK|"), "{reply}");
+    assert_eq!(rig.info("aof_enabled"), "1");
+    assert!(rig.aof().ends_with("*3|$3|SET|$1|b|$1|2|*1|$4|EXEC|"), "the unit is whole: {}", rig.aof());
 }

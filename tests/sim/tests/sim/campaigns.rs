@@ -3,6 +3,7 @@
 //! `LEDGERSTONE_SIM_SEEDS=n` runs n seeds instead of a few hundred, `LEDGERSTONE_SIM_SEED=s` begins with seed s.
 
 use tests_sim::campaign::{Campaign, Report};
+use tests_sim::server::Policy;
 use tests_sim::verdict::Crash;
 use vfs::sim::{CrashMode, NameMode};
 
@@ -46,10 +47,27 @@ fn a_failing_disk_breaks_no_promise_either() {
     assert!(all.failed > 0, "some operations met the error: {all:?}");
 }
 
-#[test]
-fn a_killed_process_loses_nothing_acknowledged_under_any_policy() {
-    let all = run_all(seeds(20), |campaign| campaign.crashes = vec![Crash::Kill]);
+fn kill(policy: Policy) {
+    let all = run_all(seeds(30), |campaign| {
+        campaign.policies = vec![policy];
+        campaign.crashes = vec![Crash::Kill];
+    });
     assert_eq!((all.holes, all.repaired), (0, 0));
+}
+
+#[test]
+fn a_killed_process_loses_nothing_acknowledged_under_always() {
+    kill(Policy::Always);
+}
+
+#[test]
+fn a_killed_process_loses_nothing_acknowledged_under_everysec() {
+    kill(Policy::EverySec);
+}
+
+#[test]
+fn a_killed_process_loses_nothing_acknowledged_under_no() {
+    kill(Policy::No);
 }
 
 #[test]
