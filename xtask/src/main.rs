@@ -1,5 +1,5 @@
-//! The project's own commands: `cargo xtask tidy`, `test`, `compat`, `test-crash`, `test-kill-points`, `test-faults`,
-//! `test-interop`, `test-clients`, `test-traces`, `bench`.
+//! The project's own commands: `cargo xtask tidy`, `test`, `prove`, `compat`, `test-crash`, `test-kill-points`,
+//! `test-faults`, `test-interop`, `test-clients`, `test-traces`, `bench`.
 //!
 //! Each command is a module; this one only reads the arguments. What a command did not do, it says.
 #![allow(
@@ -18,6 +18,8 @@ mod interop;
 mod kill_points;
 mod leftovers;
 mod parallel;
+mod proofs;
+mod prove;
 mod recovered;
 mod suite;
 mod tidy;
@@ -42,6 +44,8 @@ enum Task {
     Tidy(tidy::Options),
     /// Runs the tests: with Rust, gcc and make alone, or everything with --all.
     Test(suite::Options),
+    /// Makes each change of docs/proofs in a copy and sees the tests fail that it names.
+    Prove(prove::Options),
     /// Kills a real server under load and checks what it recovers.
     TestCrash(crash::Options),
     /// Kills a real server, or its child, at every call of a rewrite and checks what is recovered.
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Task::Tidy(options) => tidy::run(&options),
         Task::Test(options) => suite::run(&options),
+        Task::Prove(options) => prove::run(&options),
         Task::TestCrash(options) => crash::run(&options),
         Task::TestKillPoints(options) => kill_points::run(&options),
         Task::TestFaults(options) => faults::run(&options),

@@ -95,26 +95,14 @@ pub(crate) fn refusal(from: &Row, to: &Row) -> Option<String> {
     }
 }
 
-/// Opens the generated part of ARCHITECTURE.md.
-pub(crate) const BEGIN: &str = "<!-- layers:begin -->";
-/// Closes it.
-pub(crate) const END: &str = "<!-- layers:end -->";
-
-/// `text` with the diagram of the table between its markers; none if the markers are missing.
-pub(crate) fn with_diagram(text: &str) -> Option<String> {
-    let (head, rest) = text.split_once(BEGIN)?;
-    let (_, tail) = rest.split_once(END)?;
-    Some(format!("{head}{BEGIN}\n```text\n{}```\n{END}{tail}", diagram()))
-}
-
-/// Layers from the top, each crate with what it uses.
-fn diagram() -> String {
-    let mut text = String::new();
+/// The diagram of ARCHITECTURE.md: layers from the top, each crate with what it uses.
+pub(crate) fn diagram() -> String {
+    let mut text = "```text\n".to_owned();
     for (number, name) in LAYER_NAMES.iter().enumerate().rev() {
         section(&mut text, name, |layer| layer == Layer::Server(u8::try_from(number).unwrap_or(u8::MAX)));
     }
     section(&mut text, "beside", |layer| layer == Layer::Outside);
-    text
+    text + "```\n"
 }
 
 fn section(text: &mut String, name: &str, wanted: impl Fn(Layer) -> bool) {
@@ -153,13 +141,5 @@ mod tests {
         assert!(refusal(bio, child).is_some());
         assert!(refusal(bio, kit).is_some());
         assert!(refusal(kit, bio).is_none());
-    }
-
-    #[test]
-    fn the_diagram_replaces_only_what_stands_between_its_markers() {
-        let made = with_diagram(&format!("before\n{BEGIN}\nold\n{END}\nafter\n")).expect("markers are there");
-        assert!(made.starts_with("before\n") && made.ends_with("\nafter\n") && !made.contains("old"));
-        assert_eq!(with_diagram(&made).as_deref(), Some(made.as_str()));
-        assert_eq!(with_diagram("no markers"), None);
     }
 }

@@ -1,9 +1,11 @@
 //! `cargo xtask tidy`: what no compiler checks.
 //!
 //! `layers.rs` holds the one table of crates, arrows and external dependencies; `metadata.rs` reads what cargo knows and
-//! compares; `proofs.rs` looks for the tests that docs/durability.md names; `sources.rs` looks at every file; `masked.rs` tells code from comments and strings for it; `licences.rs`
-//! checks where third-party code comes from. Each check is pure over text or a parsed graph, and tested with planted faults.
+//! compares; `proofs.rs` asks for the proof of every row in docs/proofs; `sources.rs` looks at every file; `masked.rs` tells code
+//! from comments and strings for it; `licences.rs` checks where third-party code comes from; `generated.rs` compares what is
+//! made from all this with the documents. Each check is pure over text or a parsed graph, and tested with planted faults.
 
+mod generated;
 mod layers;
 mod licences;
 mod masked;
@@ -17,10 +19,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use self::generated::Part;
+
 /// What is asked of tidy.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(crate) struct Options {
-    /// Rewrites what is generated: the diagram in ARCHITECTURE.md.
+    /// Renews what is generated: the diagram in ARCHITECTURE.md, the tables in docs/durability.md.
     #[arg(long)]
     pub(crate) fix: bool,
 }
@@ -59,8 +63,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let graph = metadata::read(&root)?;
     let mut problems = metadata::check(&graph);
     problems.extend(licences::check(&graph));
-    problems.extend(proofs::check_workspace(&root)?);
-    problems.extend(check_diagram(&root, options.fix)?);
+    let (of_proofs, tables) = proofs::check_workspace(&root)?;
+    problems.extend(of_proofs);
+    let diagram = Part { file: "ARCHITECTURE.md", name: "layers", body: layers::diagram() };
+    for part in [vec![diagram], tables].concat() {
+        problems.extend(generated::check(&root, &part, options.fix)?);
+    }
     problems.extend(check_readmes(&root, &graph)?);
     let files = files(&root)?;
     problems.extend(sources::check(&files));
@@ -73,24 +81,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     println!("tidy: {} files, {} crates", files.len(), graph.ours().count());
     Ok(())
-}
-
-fn check_diagram(root: &Path, fix: bool) -> Result<Vec<Problem>> {
-    const NAME: &str = "ARCHITECTURE.md";
-    let path = root.join(NAME);
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(vec![Problem::new(NAME, 0, "is missing")]) };
-    let Some(wanted) = layers::with_diagram(&text) else {
-        let markers = format!("has no place for the diagram: {} … {}", layers::BEGIN, layers::END);
-        return Ok(vec![Problem::new(NAME, 0, markers)]);
-    };
-    if wanted == text {
-        return Ok(Vec::new());
-    }
-    if fix {
-        fs::write(&path, wanted).context(NAME)?;
-        return Ok(Vec::new());
-    }
-    Ok(vec![Problem::new(NAME, 0, "the diagram is not that of the layers table: run `cargo xtask tidy --fix`")])
 }
 
 /// Every library crate has a README, and its examples are tested as the crate's documentation.
