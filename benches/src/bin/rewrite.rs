@@ -28,6 +28,8 @@ use serde_json::json;
 /// Clients, and requests that each sends in a turn.
 const CLIENTS: usize = 50;
 const PIPELINE: usize = 16;
+/// After so long, in nanoseconds, a turn takes no more requests, as in the server: see TURN_NS of its event loop.
+const TURN_NS: u64 = 1_000_000;
 /// Turns before the first rewrite and after each, so that the load runs before and after.
 const TURNS_BETWEEN: u32 = 500;
 /// A rewrite that takes more turns than this hangs.
@@ -98,6 +100,9 @@ struct Server {
     clients: Vec<ClientId>,
     random: fastrand::Rng,
     keys: u64,
+    /// The client that comes first in the next turn.
+    next: usize,
+    requests: u64,
     lines: Lines,
     request: Vec<u8>,
     ready: Vec<ClientId>,
@@ -118,8 +123,17 @@ impl Server {
         let config = Config { auto_aof_rewrite_percentage: 0, ..Config::default() };
         let engine = Engine::new(config, env, now());
         let random = fastrand::Rng::with_seed(SEED);
-        let mut server =
-            Self { engine, clients: Vec::new(), random, keys, lines, request: Vec::new(), ready: Vec::new() };
+        let mut server = Self {
+            engine,
+            clients: Vec::new(),
+            random,
+            keys,
+            next: 0,
+            requests: 0,
+            lines,
+            request: Vec::new(),
+            ready: Vec::new(),
+        };
         server.engine.start().expect("an empty directory is a good start");
         while server.lines.find("Ready to accept connections").is_none() {
             server.end_turn();
@@ -149,24 +163,32 @@ impl Server {
         self.engine.filled(client, self.request.len());
     }
 
-    /// One turn in which every client sends its pipeline of SETs.
-    fn turn(&mut self, name: impl Fn(&mut fastrand::Rng, usize) -> u64) {
-        for at in 0..CLIENTS {
+    /// One turn in which every client sends its pipeline of SETs, the next one first, until the turn has taken its time.
+    fn turn(&mut self, mut name: impl FnMut(&mut fastrand::Rng) -> u64) {
+        let until_ns = ns(ClockId::CLOCK_MONOTONIC) + TURN_NS;
+        for _ in 0..CLIENTS {
             self.request.clear();
-            for n in 0..PIPELINE {
-                let key = format!("key:{:012}", name(&mut self.random, at * PIPELINE + n));
+            for _ in 0..PIPELINE {
+                let key = format!("key:{:012}", name(&mut self.random));
                 encode_command(&mut self.request, [&b"SET"[..], key.as_bytes(), b"xyz"].into_iter());
             }
-            self.give(self.clients[at]);
+            self.give(self.clients[self.next]);
+            self.requests += PIPELINE as u64;
+            self.next = (self.next + 1) % CLIENTS;
+            if ns(ClockId::CLOCK_MONOTONIC) >= until_ns {
+                break;
+            }
         }
         self.end_turn();
     }
 
     fn fill(&mut self) {
-        let each = (CLIENTS * PIPELINE) as u64;
-        for first in (0..self.keys).step_by(CLIENTS * PIPELINE) {
-            let last = self.keys - 1;
-            self.turn(|_, n| (first + n as u64 % each).min(last));
+        let (mut next, keys) = (0, self.keys);
+        while next < keys {
+            self.turn(|_| {
+                next += 1;
+                (next - 1) % keys
+            });
         }
     }
 
@@ -174,7 +196,7 @@ impl Server {
     fn measured_turn(&mut self) -> Longest {
         let (cpu_ns, wall_ns) = (ns(ClockId::CLOCK_THREAD_CPUTIME_ID), ns(ClockId::CLOCK_MONOTONIC));
         let keys = self.keys;
-        self.turn(|random, _| random.u64(..keys));
+        self.turn(|random| random.u64(..keys));
         Longest {
             cpu_ns: ns(ClockId::CLOCK_THREAD_CPUTIME_ID) - cpu_ns,
             wall_ns: ns(ClockId::CLOCK_MONOTONIC) - wall_ns,
@@ -186,6 +208,7 @@ impl Server {
         self.lines.clear();
         let mut longest = Longest::default();
         let mut turns = 0;
+        let before = self.requests;
         self.request.clear();
         encode_command(&mut self.request, [&b"BGREWRITEAOF"[..]].into_iter());
         self.give(self.clients[0]);
@@ -200,7 +223,7 @@ impl Server {
         }
         let residual = self.lines.find("Residual parent diff").expect("a rewrite under load has one");
         json!({
-            "turns": turns, "requests": u64::from(turns) * (CLIENTS * PIPELINE) as u64,
+            "turns": turns, "requests": self.requests - before,
             "longest_turn_cpu_us": longest.cpu_ns / 1_000, "longest_turn_wall_us": longest.wall_ns / 1_000,
             "residual_in_loop_bytes": number_before(&residual, " bytes by the event loop"),
             "residual_mb": number_before(&residual, " MB"),

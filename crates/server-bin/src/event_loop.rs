@@ -23,6 +23,11 @@ use crate::{clock, hooks, listen, process, title};
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 1024;
+/// After so long, in nanoseconds, a turn takes no more events: what waits for its end, as replies do, waits no longer however
+/// many clients there are.
+const TURN_NS: u64 = 1_000_000;
+/// Events taken before the clock is looked at again.
+const EVENTS_BETWEEN_LOOKS: usize = 16;
 /// Connections accepted from one listener in a turn. Source: MAX_ACCEPTS_PER_CALL of Redis.
 const ACCEPTS_PER_TURN: usize = 1000;
 
@@ -150,8 +155,13 @@ impl EventLoop {
         if self.accept_again_us.is_some_and(|at_us| now.mono_us >= at_us) {
             self.accept_again();
         }
-        for event in &events[..n] {
-            self.dispatch(event);
+        let until_ns = clock::mono_ns() + TURN_NS;
+        for some in events[..n].chunks(EVENTS_BETWEEN_LOOKS) {
+            some.iter().for_each(|event| self.dispatch(event));
+            if clock::mono_ns() >= until_ns {
+                // What is left is still ready, and comes first in the next turn.
+                break;
+            }
         }
         self.engine.cron();
         self.engine.end_turn();
