@@ -58,6 +58,15 @@ pub struct Stats {
     pub effective_fsync: AppendFsync,
 }
 
+/// A group of `always` that is not yet complete.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gathering {
+    /// The end of the stream when it was first seen.
+    pub(crate) begun_at: LogOffset,
+    /// When that was, monotonic.
+    pub(crate) since_ms: u64,
+}
+
 /// The AOF buffer. See the crate's documentation.
 pub struct AofBuffer {
     pub(crate) feed: Feed,
@@ -90,8 +99,8 @@ pub struct AofBuffer {
     pub(crate) base_size_bytes: u64,
     /// The end of the stream at the last turn.
     pub(crate) turn_end: LogOffset,
-    /// When the first byte came of the group that gathers under `always`; `None` while none does.
-    pub(crate) group_since_ms: Option<u64>,
+    /// The group that gathers under `always`, if one does.
+    pub(crate) gathering: Option<Gathering>,
     /// Whether that group is complete, as of the last turn: see [`crate::plan::is_complete`].
     pub(crate) group_complete: bool,
     pub(crate) now_ms: u64,
@@ -124,7 +133,7 @@ impl AofBuffer {
             delayed_fsync: 0,
             base_size_bytes: 0,
             turn_end: LogOffset(0),
-            group_since_ms: None,
+            gathering: None,
             group_complete: true,
             now_ms: 0,
             next_file: 0,

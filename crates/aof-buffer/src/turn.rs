@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use aof_state::LogOffset;
 use bio::{Bio, Completion, JobId, Kind, Meter};
 
-use crate::buffer::AofBuffer;
+use crate::buffer::{AofBuffer, Gathering};
 use crate::files::{FsyncInFlight, FsyncTicket, LogFile};
 use crate::health::{AofError, FailedFlush, Failure};
 use crate::notice::Notice;
@@ -84,10 +84,14 @@ impl AofBuffer {
         let end = self.pending.end();
         let fed = std::mem::replace(&mut self.turn_end, end) < end;
         if !self.files().any(|file| file.gathers(end)) || self.effective_policy() != AppendFsync::Always {
-            (self.group_since_ms, self.group_complete) = (None, true);
+            (self.gathering, self.group_complete) = (None, true);
             return;
         }
-        let waited_ms = self.now_ms.saturating_sub(*self.group_since_ms.get_or_insert(self.now_ms));
+        // Once an fsync has started for what was there when a group began, another one gathers.
+        let same = self.gathering.filter(|group| self.files().any(|file| file.gathers(group.begun_at)));
+        let group = same.unwrap_or(Gathering { begun_at: end, since_ms: self.now_ms });
+        self.gathering = Some(group);
+        let waited_ms = self.now_ms.saturating_sub(group.since_ms);
         let is_complete = |file: &LogFile| file.fsync_failed() || is_complete(file.group_input(end, fed, waited_ms));
         self.group_complete = turn.alone || turn.force || self.files().any(is_complete);
     }

@@ -317,3 +317,25 @@ fn a_group_gathers_for_a_millisecond_at_most() {
     rig.turn_after(1);
     assert_eq!(rig.bio.count(Kind::Fsync), 1);
 }
+
+#[test]
+fn a_group_that_begins_behind_another_gathers_for_a_millisecond_of_its_own() {
+    // The time of the first group was taken for the second one's as long as something gathered in every turn.
+    let mut rig = Rig::new(AppendFsync::Always);
+    rig.feed(&"A".repeat(300));
+    rig.turn();
+    rig.feed(&"B".repeat(200));
+    rig.turn();
+    rig.now_ms += 5;
+    rig.finish(Kind::Fsync);
+    assert_eq!(rig.bio.count(Kind::Fsync), 1, "B has waited long enough");
+    rig.feed("C");
+    rig.turn();
+    rig.bio.run(Kind::Fsync, 0);
+    rig.deliver();
+    rig.feed("D");
+    rig.turn();
+    assert_eq!(rig.bio.count(Kind::Fsync), 0, "C came a moment ago, and more is coming");
+    rig.turn();
+    assert_eq!(rig.bio.count(Kind::Fsync), 1);
+}
