@@ -172,6 +172,7 @@ impl AofBuffer {
         assert!(self.mirror.is_none(), "the rewrite is ended before its log is closed");
         let log = self.log.take()?;
         self.always_until = None;
+        self.forget_group();
         self.name_in_doubt = false;
         self.base_size_bytes = 0;
         Some(self.retire(log))
@@ -399,6 +400,11 @@ impl AofBuffer {
     /// How far the log's own file alone is fsynced, a mirror left aside; the appended mark while no file is open.
     pub fn log_fsynced(&self) -> LogOffset {
         self.log.as_ref().map_or(self.pending.end(), LogFile::fsynced)
+    }
+
+    /// Nothing gathers any more.
+    pub(crate) fn forget_group(&mut self) {
+        (self.gathering, self.group_complete) = (None, true);
     }
 
     pub(crate) fn has_file(&self) -> bool {

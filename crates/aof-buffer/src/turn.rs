@@ -84,7 +84,7 @@ impl AofBuffer {
         let end = self.pending.end();
         let fed = std::mem::replace(&mut self.turn_end, end) < end;
         if !self.files().any(|file| file.gathers(end)) || self.effective_policy() != AppendFsync::Always {
-            (self.gathering, self.group_complete) = (None, true);
+            self.forget_group();
             return;
         }
         // Once an fsync has started for what was there when a group began, another one gathers.
@@ -93,7 +93,8 @@ impl AofBuffer {
         self.gathering = Some(group);
         let waited_ms = self.now_ms.saturating_sub(group.since_ms);
         let is_complete = |file: &LogFile| file.fsync_failed() || is_complete(file.group_input(end, fed, waited_ms));
-        self.group_complete = turn.alone || turn.force || self.files().any(is_complete);
+        let complete = self.files().filter(|file| file.gathers(end)).any(is_complete);
+        self.group_complete = turn.alone || turn.force || complete;
     }
 
     /// Takes the result of a job, if it is one of ours; returns whether it is. Call [`turn`](Self::turn) after the
@@ -168,6 +169,7 @@ impl AofBuffer {
             self.settle_fsync(fsync, None);
         }
         self.write_in_loop(true, false);
+        self.forget_group();
         let ids: Vec<FileId> = self.files().map(LogFile::id).collect();
         for id in ids {
             self.fsync_in_loop(id);

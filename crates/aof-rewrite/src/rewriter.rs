@@ -187,6 +187,8 @@ impl Rewriter {
     /// come, or nothing is to be done.
     pub fn next_wakeup_ms(&self, mono_ms: u64) -> Option<u64> {
         match self.phase {
+            // The end of the job that clears the way wakes the loop.
+            Phase::Idle if self.removing.is_some() => None,
             Phase::Idle => self.scheduled.filter(|mode| *mode == Mode::First).map(|_| self.first_retry_ms),
             Phase::Child { sending } => {
                 let busy = !sending || self.run.as_ref().is_some_and(Run::child_is_busy);

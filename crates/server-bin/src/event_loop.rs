@@ -54,6 +54,8 @@ pub(crate) struct EventLoop {
     engine: Engine,
     unix_socket: String,
     stops_asked: u32,
+    /// The connection that comes first in the next turn, and where it stood, if this one ended before it.
+    resume: Option<(u64, usize)>,
     /// The listeners are not watched until then, monotonic microseconds.
     accept_again_us: Option<u64>,
 }
@@ -97,6 +99,7 @@ impl EventLoop {
             engine,
             unix_socket,
             stops_asked: 0,
+            resume: None,
             accept_again_us: None,
         };
         new.watch_sources()?;
@@ -155,20 +158,35 @@ impl EventLoop {
         if self.accept_again_us.is_some_and(|at_us| now.mono_us >= at_us) {
             self.accept_again();
         }
-        let until_ns = clock::mono_ns() + TURN_NS;
-        for some in events[..n].chunks(EVENTS_BETWEEN_LOOKS) {
-            some.iter().for_each(|event| self.dispatch(event));
-            if clock::mono_ns() >= until_ns {
-                // What is left is still ready, and comes first in the next turn.
-                break;
-            }
-        }
+        self.dispatch_all(&events[..n]);
         self.engine.cron();
         self.engine.end_turn();
         // A request that had to wait may have been run just now.
         stall(self.engine.take_stall_us());
         self.flush_replies(ready);
         Ok(())
+    }
+
+    /// Takes what is ready: signals and listeners first, then connections until the turn has taken its time.
+    ///
+    /// The kernel puts what it reported back in the same order, so the next turn begins where this one ended: otherwise a few
+    /// connections that are always ready would keep all others waiting.
+    fn dispatch_all(&mut self, events: &[EpollEvent]) {
+        let until_ns = clock::mono_ns() + TURN_NS;
+        events.iter().filter(|event| event.data() > FIRST_SPECIAL).for_each(|event| self.dispatch(event));
+        let start = self.resume.take().map_or(0, |(token, at)| {
+            events.iter().position(|event| event.data() == token).unwrap_or(if at < events.len() { at } else { 0 })
+        });
+        for i in 0..events.len() {
+            let at = (start + i) % events.len();
+            if i > 0 && i % EVENTS_BETWEEN_LOOKS == 0 && clock::mono_ns() >= until_ns {
+                self.resume = Some((events[at].data(), at));
+                break;
+            }
+            if events[at].data() <= FIRST_SPECIAL {
+                self.dispatch(&events[at]);
+            }
+        }
     }
 
     fn dispatch(&mut self, event: &EpollEvent) {

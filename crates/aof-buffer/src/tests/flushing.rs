@@ -339,3 +339,16 @@ fn a_group_that_begins_behind_another_gathers_for_a_millisecond_of_its_own() {
     rig.turn();
     assert_eq!(rig.bio.count(Kind::Fsync), 1);
 }
+
+#[test]
+fn a_log_that_is_closed_while_a_group_gathers_wants_no_more_turns() {
+    // The group stayed incomplete for ever, and the loop was woken for it at once, again and again.
+    let mut rig = Rig::new(AppendFsync::Always);
+    rig.feed(&"A".repeat(100));
+    rig.turn();
+    rig.feed("B");
+    rig.turn();
+    rig.blocking().unwrap();
+    rig.aof.close();
+    assert_eq!(rig.aof.next_wakeup_ms(), None);
+}

@@ -62,8 +62,9 @@ impl Engine {
         if p.is_fed() {
             p.aof.set_fsync_held(p.no_fsync_on_rewrite && self.growth_frozen);
             let mut turn = Turn::at(self.now.mono_ms());
-            turn.alone =
-                p.aof.policy() == AppendFsync::Always && !self.growth_frozen && p.lone.may_fsync(self.now.mono_us);
+            // Not while a rewrite runs: its fsyncs may be of gigabytes, and the loop would wait behind them.
+            let quiet = p.rewriter.phase_name() == "idle";
+            turn.alone = quiet && p.aof.policy() == AppendFsync::Always && p.lone.may_fsync(self.now.mono_us);
             let started_ns = p.clock.filter(|_| turn.alone).map(|clock| (clock, clock()));
             p.aof.turn(turn, &mut *p.bio);
             if let Some((clock, started_ns)) = started_ns {
@@ -233,7 +234,8 @@ impl Persistence {
 
     /// Milliseconds until the files want a turn.
     pub(crate) fn sleep_ms(&self, mono_ms: u64) -> u64 {
-        let wakes = [self.aof.next_wakeup_ms(), self.rewriter.next_wakeup_ms(mono_ms), self.healing_wakeup_ms()];
+        let buffer = if self.is_fed() { self.aof.next_wakeup_ms() } else { None };
+        let wakes = [buffer, self.rewriter.next_wakeup_ms(mono_ms), self.healing_wakeup_ms()];
         wakes.into_iter().flatten().map(|at_ms| at_ms.saturating_sub(mono_ms)).min().unwrap_or(u64::MAX)
     }
 }

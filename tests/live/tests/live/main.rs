@@ -5,6 +5,7 @@
 
 mod config;
 mod corpus;
+mod flood;
 mod half_requests;
 mod protocol;
 mod recovery;
