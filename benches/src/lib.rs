@@ -4,6 +4,8 @@
 //! is given; `wire` single requests for the layers below. The measurements themselves are in `benches/` (criterion) and
 //! `src/bin/`. docs/benchmarks.md says how they are run and read.
 
+use nix::time::ClockId;
+
 pub mod forgetful;
 pub mod rig;
 pub mod wire;
@@ -12,6 +14,17 @@ pub mod workload;
 /// The server's allocator: memory costs here what it costs there.
 #[global_allocator]
 static ALLOCATOR: allocator::Jemalloc = allocator::Jemalloc;
+
+/// A clock of this machine, or of this thread's processor time, in nanoseconds.
+///
+/// # Panics
+/// If the kernel has no such clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+pub fn ns(clock: ClockId) -> u64 {
+    let now = clock.now().expect("Linux has this clock");
+    u64::try_from(now.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap_or(0)
+}
 
 /// The seed of everything random in a measurement: two runs do the same work.
 pub const SEED: u64 = 0x5eed;

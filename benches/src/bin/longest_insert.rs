@@ -12,8 +12,6 @@
     reason = "a measurement reads the clock and prints"
 )]
 
-// With it comes the allocator of the server.
-use benches as _;
 use keyspace::{Deadline, HashSeed, Keyspace, Thresholds, Value};
 use nix::time::ClockId;
 use serde_json::json;
@@ -27,8 +25,7 @@ const COLLECTION_DIVISOR: usize = 3;
 
 /// The processor time of this thread, in nanoseconds.
 fn thread_ns() -> u64 {
-    let now = ClockId::CLOCK_THREAD_CPUTIME_ID.now().expect("Linux has this clock");
-    u64::try_from(now.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap_or(0)
+    benches::ns(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
 /// What many operations of one kind took.

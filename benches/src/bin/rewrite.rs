@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use benches::SEED;
+use benches::{SEED, ns};
 use engine::{ClientId, Config, Engine, Env, Level, Log, Now, Peer, Process};
 use nix::time::ClockId;
 use resp_codec::encode_command;
@@ -34,11 +34,6 @@ const TURN_NS: u64 = 1_000_000;
 const TURNS_BETWEEN: u32 = 500;
 /// A rewrite that takes more turns than this hangs.
 const MOST_TURNS: u32 = 5_000_000;
-
-fn ns(clock: ClockId) -> u64 {
-    let now = clock.now().expect("Linux has this clock");
-    u64::try_from(now.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap_or(0)
-}
 
 fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());

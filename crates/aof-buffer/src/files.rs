@@ -13,7 +13,7 @@ use bio::JobId;
 use vfs::File;
 
 use crate::health::{Failure, Health};
-use crate::plan::{AppendFsync, FsyncInput, GroupInput, RETRY_EVERY_MS};
+use crate::plan::{FsyncInput, FsyncTerms, GroupInput, RETRY_EVERY_MS};
 use crate::writer::{FileId, Target, WriteFault, Written};
 
 /// The result of an fsync, left by the job for whoever settles it: the completion, or a blocking flush.
@@ -205,16 +205,9 @@ impl LogFile {
         self.tail_unknown = true;
     }
 
-    /// What the decision to fsync this file depends on. Somebody waits for what was fed up to `wanted`.
-    pub(crate) fn fsync_input(
-        &self,
-        policy: AppendFsync,
-        held: bool,
-        wanted: LogOffset,
-        alone: bool,
-        complete: bool,
-        now_ms: u64,
-    ) -> FsyncInput {
+    /// What the decision to fsync this file depends on.
+    pub(crate) fn fsync_input(&self, all: FsyncTerms) -> FsyncInput {
+        let FsyncTerms { policy, held, wanted, alone, complete, now_ms } = all;
         FsyncInput {
             policy,
             unsynced_bytes: self.written.0 - self.fsync_started_upto.0,

@@ -11,6 +11,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aof_state::LogOffset;
+
 /// How long a flush may wait for its write before it counts as delayed, in milliseconds.
 /// Source: Redis 4.0, `flushAppendOnlyFile`.
 pub const DELAYED_AFTER_MS: u64 = 2_000;
@@ -141,6 +143,21 @@ pub(crate) fn is_complete(input: GroupInput) -> bool {
         Some(in_flight_bytes) => input.group_bytes >= in_flight_bytes,
         None => input.group_bytes >= input.last_bytes || !input.fed || input.waited_ms >= GATHER_MS,
     }
+}
+
+/// What the decisions to fsync have in common, whichever the file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FsyncTerms {
+    pub(crate) policy: AppendFsync,
+    /// See [`FsyncInput::held`].
+    pub(crate) held: bool,
+    /// Somebody waits for what was fed up to here.
+    pub(crate) wanted: LogOffset,
+    /// See [`FsyncInput::alone`].
+    pub(crate) alone: bool,
+    /// See [`is_complete`].
+    pub(crate) complete: bool,
+    pub(crate) now_ms: u64,
 }
 
 /// What the decision to fsync one file depends on.

@@ -16,7 +16,8 @@ use crate::files::{FsyncInFlight, FsyncTicket, LogFile};
 use crate::health::{AofError, FailedFlush, Failure};
 use crate::notice::Notice;
 use crate::plan::{
-    AppendFsync, DELAYED_AFTER_MS, FsyncPlan, WriteInput, WritePlan, WriterBusy, is_complete, plan_fsync, plan_write,
+    AppendFsync, DELAYED_AFTER_MS, FsyncPlan, FsyncTerms, WriteInput, WritePlan, WriterBusy, is_complete, plan_fsync,
+    plan_write,
 };
 use crate::timed::Timed;
 use crate::writer::{FileId, Target, WriteFault, Written, flush_file, fsync_file};
@@ -134,20 +135,11 @@ impl AofBuffer {
             Some(flight) if flight.busy.counted => None,
             Some(flight) => Some(flight.busy.since_ms.saturating_add(DELAYED_AFTER_MS)),
         };
-        let policy = self.effective_policy();
-        let fsync_ms = self.files().filter_map(|file| {
-            match plan_fsync(file.fsync_input(
-                policy,
-                self.fsync_held,
-                self.fsync_wanted,
-                false,
-                self.group_complete,
-                self.now_ms,
-            )) {
-                FsyncPlan::Nothing => None,
-                FsyncPlan::InLoop | FsyncPlan::InBio => Some(self.now_ms),
-                FsyncPlan::At { mono_ms } => Some(mono_ms),
-            }
+        let terms = self.fsync_terms(false);
+        let fsync_ms = self.files().filter_map(|file| match plan_fsync(file.fsync_input(terms)) {
+            FsyncPlan::Nothing => None,
+            FsyncPlan::InLoop | FsyncPlan::InBio => Some(self.now_ms),
+            FsyncPlan::At { mono_ms } => Some(mono_ms),
         });
         write_ms.into_iter().chain(fsync_ms).min()
     }
@@ -334,14 +326,24 @@ impl AofBuffer {
         self.log.as_ref().is_some_and(|log| log.id() == id)
     }
 
+    /// What the decisions on fsyncs have in common at present.
+    fn fsync_terms(&self, alone: bool) -> FsyncTerms {
+        FsyncTerms {
+            policy: self.effective_policy(),
+            held: self.fsync_held,
+            wanted: self.fsync_wanted,
+            alone,
+            complete: self.group_complete,
+            now_ms: self.now_ms,
+        }
+    }
+
     fn start_fsyncs(&mut self, alone: bool, bio: &mut dyn Bio) {
-        let policy = self.effective_policy();
-        let (held, wanted, now_ms) = (self.fsync_held, self.fsync_wanted, self.now_ms);
-        let complete = self.group_complete;
+        let (terms, now_ms) = (self.fsync_terms(alone), self.now_ms);
         let meter = self.fsync_meter();
         let mut in_loop = Vec::new();
         for file in self.files_mut() {
-            match plan_fsync(file.fsync_input(policy, held, wanted, alone, complete, now_ms)) {
+            match plan_fsync(file.fsync_input(terms)) {
                 FsyncPlan::Nothing | FsyncPlan::At { .. } => {}
                 FsyncPlan::InLoop => in_loop.push(file.id()),
                 FsyncPlan::InBio => submit_fsync(file, now_ms, meter.clone(), bio),

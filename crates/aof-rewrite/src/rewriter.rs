@@ -122,9 +122,14 @@ impl Rewriter {
         (mode != Mode::First || mono_ms >= self.first_retry_ms).then_some(mode)
     }
 
+    /// Whether one runs, from the fork until the switch is done.
+    pub fn is_running(&self) -> bool {
+        self.phase != Phase::Idle
+    }
+
     /// Whether one may start: none runs, and what a failed one left is removed.
     pub fn may_start(&self) -> bool {
-        self.phase == Phase::Idle && self.removing.is_none()
+        !self.is_running() && self.removing.is_none()
     }
 
     /// Whether growth asks for a rewrite now; if so, the notice is given, and the caller starts one.
@@ -248,7 +253,7 @@ impl Rewriter {
     pub fn status(&self, mono_ms: u64) -> Status {
         let run = self.run.as_ref();
         Status {
-            in_progress: self.phase != Phase::Idle,
+            in_progress: self.is_running(),
             scheduled: self.scheduled.is_some(),
             last_duration_ms: self.figures.last_duration_ms,
             current_duration_ms: run.map(|run| mono_ms.saturating_sub(run.started_ms)),

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use testkit::load_log::LoadLog;
 use testkit::{Client, ServerProcess, Value};
 
@@ -18,7 +18,7 @@ use super::Options;
 use super::cpu::Cpu;
 use super::figures::{Samples, float};
 use super::record::{Section, Table};
-use super::subject::Subject;
+use super::subject::{Subject, by_name, heading};
 
 /// What all servers are told.
 const DIRECTIVES: &[(&str, &str)] =
@@ -149,10 +149,7 @@ fn sizes(client: &mut Client) -> Result<Vec<Value>> {
 }
 
 fn section(options: &Options, subjects: &[Subject], cells: &[Vec<Cell>], size_bytes: u64) -> Section {
-    let mut heading = ["start", "what"].map(str::to_owned).to_vec();
-    heading.extend(subjects.iter().map(|s| s.name.clone()));
-    heading.extend(subjects[1..].iter().map(|s| format!("ours / {}", s.name)));
-    let mut table = Table::new(heading);
+    let mut table = Table::new(heading(&["start", "what"], subjects));
     let mut json = Vec::new();
     for (start, servers) in STARTS.iter().zip(cells) {
         for what in ["wall", "processor", "main thread"] {
@@ -161,16 +158,11 @@ fn section(options: &Options, subjects: &[Subject], cells: &[Vec<Cell>], size_by
             row.extend(servers[1..].iter().map(|peer| servers[0].of(what).over(peer.of(what)).ratio_text()));
             table.rows.push(row);
         }
-        let each: serde_json::Map<String, Json> = subjects
-            .iter()
-            .zip(servers)
-            .map(|(subject, cell)| {
-                let of = json!({
-                    "wall_s": cell.wall_s.json(), "cpu_s": cell.cpu_s.json(), "main_thread_s": cell.main_s.json(),
-                });
-                (subject.name.clone(), of)
-            })
-            .collect();
+        let each = by_name(
+            subjects,
+            servers,
+            |cell| json!({ "wall_s": cell.wall_s.json(), "cpu_s": cell.cpu_s.json(), "main_thread_s": cell.main_s.json() }),
+        );
         json.push(json!({ "start": start, "log_bytes": size_bytes, "servers": each }));
     }
     let notes = vec![format!(

@@ -5,13 +5,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use testkit::{Client, Info, Pipeline};
 
 use super::Options;
 use super::figures::float;
 use super::record::{Section, Table};
-use super::subject::Subject;
+use super::subject::{Subject, by_name, heading};
 
 /// What all servers are told: no log, whose buffers would be counted.
 const DIRECTIVES: &[(&str, &str)] = &[("appendonly", "no"), ("save", "")];
@@ -204,11 +204,8 @@ fn memory(client: &mut Client, pid: i32) -> Result<Memory> {
 }
 
 fn section(options: &Options, subjects: &[Subject], found: &[(&Shape, Vec<Bytes>)]) -> Section {
-    let mut heading = vec!["shape".to_owned(), "a".to_owned()];
-    heading.extend(subjects.iter().map(|s| s.name.clone()));
-    heading.extend(subjects[1..].iter().map(|s| format!("ours / {}", s.name)));
-    heading.extend(subjects.iter().map(|s| format!("{}, resident", s.name)));
-    let mut table = Table::new(heading);
+    let mut table = Table::new(heading(&["shape", "a"], subjects));
+    table.heading.extend(subjects.iter().map(|s| format!("{}, resident", s.name)));
     let mut json = Vec::new();
     for (shape, each) in found {
         let mut row = vec![shape.name.to_owned(), shape.of.to_owned()];
@@ -216,11 +213,7 @@ fn section(options: &Options, subjects: &[Subject], found: &[(&Shape, Vec<Bytes>
         row.extend(each[1..].iter().map(|b| format!("{:.2}", each[0].used / b.used)));
         row.extend(each.iter().map(|b| format!("{:.1}", b.resident)));
         table.rows.push(row);
-        let servers: serde_json::Map<String, Json> = subjects
-            .iter()
-            .zip(each)
-            .map(|(s, b)| (s.name.clone(), json!({ "used_memory": b.used, "resident": b.resident })))
-            .collect();
+        let servers = by_name(subjects, each, |b| json!({ "used_memory": b.used, "resident": b.resident }));
         let count = (options.keys / shape.divisor).max(1);
         json.push(json!({ "shape": shape.name, "a": shape.of, "count": count, "bytes": servers }));
     }

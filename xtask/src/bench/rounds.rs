@@ -15,7 +15,7 @@ use super::Options;
 use super::cpu::Cpu;
 use super::figures::{Samples, float, geometric_mean};
 use super::record::{Section, Table};
-use super::subject::Subject;
+use super::subject::{Subject, by_name};
 use super::workload::{Driver, Test};
 use crate::suite::require_program;
 
@@ -222,20 +222,15 @@ fn summary(options: &Options, rows: &[Row], peer: usize, name: &str) -> Vec<Stri
 
 impl Row {
     fn json(&self, subjects: &[Subject]) -> Json {
-        let servers: serde_json::Map<String, Json> = subjects
-            .iter()
-            .zip(&self.cells)
-            .map(|(subject, cell)| {
-                let of = json!({
-                    "cpu_us": cell.all_us.json(),
-                    "main_thread_us": cell.main_us.json(),
-                    "outside_kernel_us": cell.user_us.json(),
-                    "main_thread_runs_per_1000": cell.runs.json(),
-                    "requests_per_second": cell.rate.json(),
-                });
-                (subject.name.clone(), of)
+        let servers = by_name(subjects, &self.cells, |cell| {
+            json!({
+                "cpu_us": cell.all_us.json(),
+                "main_thread_us": cell.main_us.json(),
+                "outside_kernel_us": cell.user_us.json(),
+                "main_thread_runs_per_1000": cell.runs.json(),
+                "requests_per_second": cell.rate.json(),
             })
-            .collect();
+        });
         let ratios: serde_json::Map<String, Json> =
             (1..subjects.len()).map(|peer| (subjects[peer].name.clone(), self.ratio(peer).json())).collect();
         json!({

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value as Json;
 use testkit::ServerBuilder;
 use testkit::binary::{Build, build};
 
@@ -79,6 +80,23 @@ pub(crate) fn all(options: &Options) -> Result<Vec<Subject>> {
 
 fn subject(name: &str, binary: &Path, directives: Vec<(String, String)>) -> Result<Subject> {
     Ok(Subject { name: name.to_owned(), binary: binary.to_owned(), directives, version: version_of(binary)? })
+}
+
+/// The heading of a table that compares servers: `first` columns, one for each server, and ours over each of the others.
+pub(crate) fn heading(first: &[&str], subjects: &[Subject]) -> Vec<String> {
+    let names = subjects.iter().map(|s| s.name.clone());
+    let ratios = subjects[1..].iter().map(|s| format!("ours / {}", s.name));
+    first.iter().map(|column| (*column).to_owned()).chain(names).chain(ratios).collect()
+}
+
+/// What each server did, by its name, for a record.
+pub(crate) fn by_name<T>(subjects: &[Subject], each: &[T], json: impl Fn(&T) -> Json) -> Json {
+    subjects
+        .iter()
+        .zip(each)
+        .map(|(subject, one)| (subject.name.clone(), json(one)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// The version in what `--version` says: `Redis server v=7.0.15 sha=…` or `ledgerstone-server 0.1.0 …`.

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use testkit::Client;
 
 use super::Options;
 use super::figures::Samples;
 use super::record::{Section, Table};
-use super::subject::Subject;
+use super::subject::{Subject, by_name, heading};
 use super::workload::Driver;
 use crate::suite::require_program;
 
@@ -114,10 +114,7 @@ fn percentile_ms(sorted: &[Duration], percent: usize) -> f64 {
 }
 
 fn section(options: &Options, subjects: &[Subject], cells: &[Vec<Cell>]) -> Section {
-    let mut heading = ["writers", "fdatasync", "what"].map(str::to_owned).to_vec();
-    heading.extend(subjects.iter().map(|s| s.name.clone()));
-    heading.extend(subjects[1..].iter().map(|s| format!("ours / {}", s.name)));
-    let mut table = Table::new(heading);
+    let mut table = Table::new(heading(&["writers", "fdatasync", "what"], subjects));
     let mut json = Vec::new();
     let figures: [Figure; 3] = [
         ("SET/s", |cell| &cell.sets_per_second, 0),
@@ -132,17 +129,12 @@ fn section(options: &Options, subjects: &[Subject], cells: &[Vec<Cell>]) -> Sect
             row.extend(servers[1..].iter().map(|peer| of(&servers[0]).over(of(peer)).ratio_text()));
             table.rows.push(row);
         }
-        let each: serde_json::Map<String, Json> = subjects
-            .iter()
-            .zip(servers)
-            .map(|(subject, cell)| {
-                let of = json!({
-                    "sets_per_second": cell.sets_per_second.json(), "get_p50_ms": cell.get_p50_ms.json(),
-                    "get_p99_ms": cell.get_p99_ms.json(),
-                });
-                (subject.name.clone(), of)
+        let each = by_name(subjects, servers, |cell| {
+            json!({
+                "sets_per_second": cell.sets_per_second.json(), "get_p50_ms": cell.get_p50_ms.json(),
+                "get_p99_ms": cell.get_p99_ms.json(),
             })
-            .collect();
+        });
         json.push(json!({ "writers": writers, "fdatasync_delay_us": delay_us, "servers": each }));
     }
     let notes = vec![format!(

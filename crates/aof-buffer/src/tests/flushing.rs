@@ -240,14 +240,21 @@ fn under_always_a_group_overlaps_those_in_flight_once_it_is_as_large_as_they_are
     assert_eq!(rig.aof.reply_mark().0, second);
 }
 
-#[test]
-fn an_fsync_that_ends_before_an_earlier_one_acknowledges_nothing_yet() {
+/// Under `always`, the fsyncs of two groups in flight; and where the second ends.
+fn two_overlapping() -> (Rig, u64) {
     let mut rig = Rig::new(AppendFsync::Always);
     rig.feed("A");
     rig.turn();
     let end = rig.feed(&"B".repeat(80));
     rig.turn();
     rig.finish_write();
+    assert_eq!(rig.bio.count(Kind::Fsync), 2);
+    (rig, end)
+}
+
+#[test]
+fn an_fsync_that_ends_before_an_earlier_one_acknowledges_nothing_yet() {
+    let (mut rig, end) = two_overlapping();
     assert!(rig.bio.run(Kind::Fsync, 1));
     rig.deliver();
     assert_eq!(rig.aof.reply_mark().0, 0);
@@ -259,12 +266,7 @@ fn an_fsync_that_ends_before_an_earlier_one_acknowledges_nothing_yet() {
 fn an_error_that_one_overlapping_fsync_reports_is_reported_by_all() {
     // Linux tells each open file description of an error once. With one description for both the second fsync would take
     // the error of the first one's pages, and the first would succeed.
-    let mut rig = Rig::new(AppendFsync::Always);
-    rig.feed("A");
-    rig.turn();
-    rig.feed(&"B".repeat(80));
-    rig.turn();
-    rig.finish_write();
+    let (mut rig, _) = two_overlapping();
     rig.file.state().fsync_faults = 1;
     assert!(rig.bio.run(Kind::Fsync, 1));
     rig.finish(Kind::Fsync);

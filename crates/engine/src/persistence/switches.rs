@@ -18,8 +18,7 @@ impl Engine {
         // Inside EXEC the log stands in the middle of a unit, where no file may begin: the fork waits for the turn's end. And
         // what a rewrite that failed just now left has to be removed before.
         let rewriter = &self.persistence.rewriter;
-        let idle = !rewriter.status(self.now.mono_ms()).in_progress;
-        if idle && (self.unit.is_some() || !rewriter.may_start()) {
+        if !rewriter.is_running() && (self.unit.is_some() || !rewriter.may_start()) {
             self.persistence.rewriter.schedule(mode);
             return Ok("Background append only file rewriting scheduled");
         }

@@ -63,8 +63,8 @@ impl Engine {
             p.aof.set_fsync_held(p.no_fsync_on_rewrite && self.growth_frozen);
             let mut turn = Turn::at(self.now.mono_ms());
             // Not while a rewrite runs: its fsyncs may be of gigabytes, and the loop would wait behind them.
-            let quiet = p.rewriter.phase_name() == "idle";
-            turn.alone = quiet && p.aof.policy() == AppendFsync::Always && p.lone.may_fsync(self.now.mono_us);
+            turn.alone =
+                p.aof.policy() == AppendFsync::Always && !p.rewriter.is_running() && p.lone.may_fsync(self.now.mono_us);
             let started_ns = p.clock.filter(|_| turn.alone).map(|clock| (clock, clock()));
             p.aof.turn(turn, &mut *p.bio);
             if let Some((clock, started_ns)) = started_ns {
