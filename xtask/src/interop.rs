@@ -26,13 +26,13 @@ const REQUESTS: usize = 30_000;
 pub(crate) struct Options {
     /// Tests this binary instead of building server-bin.
     #[arg(long)]
-    server: Option<PathBuf>,
+    pub(crate) server: Option<PathBuf>,
     /// Draws the first workload; printed, and random if not given.
     #[arg(long)]
-    seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// How many workloads are compared.
     #[arg(long, default_value_t = 3)]
-    rounds: u64,
+    pub(crate) rounds: u64,
 }
 
 impl Default for Options {

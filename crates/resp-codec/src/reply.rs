@@ -106,6 +106,12 @@ impl<'a> Reply<'a> {
         self.line(b'-', &text[start..end]);
     }
 
+    /// An error whose text stands as it is, a dash at its head and line ends at its tail included; CR and LF become
+    /// blanks. For texts that a client chose, where [`error_bytes`](Self::error_bytes) would tidy them.
+    pub fn error_verbatim(&mut self, text: &[u8]) {
+        self.line(b'-', text);
+    }
+
     /// An error with the generic code: `err("syntax error")` is `-ERR syntax error`.
     pub fn err(&mut self, text: &str) {
         self.err_bytes(text.as_bytes());

@@ -45,25 +45,25 @@ const SHRINK_FOR: Duration = Duration::from_secs(120);
 pub(crate) struct Options {
     /// Tests this binary instead of building server-bin.
     #[arg(long)]
-    server: Option<PathBuf>,
+    pub(crate) server: Option<PathBuf>,
     /// Compares with this redis-server instead of the one in PATH.
     #[arg(long)]
-    reference: Option<PathBuf>,
+    pub(crate) reference: Option<PathBuf>,
     /// Draws the first sequence; printed, and random if not given.
     #[arg(long)]
-    seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// About how many commands are compared.
     #[arg(long, default_value_t = 50_000)]
-    commands: usize,
+    pub(crate) commands: usize,
     /// Prints how often each command was drawn and succeeded.
     #[arg(long)]
-    coverage: bool,
+    pub(crate) coverage: bool,
     /// Goes on after a sequence that fails.
     #[arg(long)]
-    keep_going: bool,
+    pub(crate) keep_going: bool,
     /// Compares nothing, but records the replies of --server, a redis-server 7.2.
     #[arg(long, requires = "server")]
-    record: bool,
+    pub(crate) record: bool,
 }
 
 impl Default for Options {

@@ -62,8 +62,7 @@ impl Engine {
             }
             ("digest-value", _) => self.debug_digest_value(client, args),
             ("error", 3) => {
-                // A dash at its head is the client's, not that of an error.
-                self.reply(client).error_bytes(&[b"-", args.at(2)].concat());
+                self.reply(client).error_verbatim(args.at(2));
                 self.end_reply(client, LogOffset(0));
             }
             ("log", 3) => {

@@ -91,10 +91,12 @@ fn a_reload_of_a_log_that_cannot_be_read_back_drops_nothing() {
     check(&mut rig, &|rig| assert!(rig.disk.tamper(DIR, LOG, |bytes| bytes[10] = b'#')));
 }
 
-/// The dash of a text was taken for that of an error.
+/// The dash of a text was taken for that of an error, and line ends at its tail were cut off.
 #[test]
 fn an_error_has_the_text_that_was_asked_for() {
     let mut rig = Rig::new("no");
     let client = rig.client();
     assert_eq!(rig.ask(client, "DEBUG ERROR text\nDEBUG ERROR -text"), "-text|--text|");
+    rig.send_bytes(client, b"*3\r\n$5\r\nDEBUG\r\n$5\r\nERROR\r\n$6\r\n\ra\nb\r\n\r\n");
+    assert_eq!(rig.ask(client, "PING"), "- a b  |+PONG|");
 }
