@@ -5,6 +5,7 @@
 //! single insertion, `writers.rs` many writers under `always`, `rewrite.rs` a rewrite under load, `instructions.rs` instructions a
 //! request. docs/benchmarks.md explains the figures.
 
+mod closed_loop;
 mod cpu;
 mod figures;
 mod insert;

@@ -153,15 +153,6 @@ pub(crate) fn select(list: &str) -> Result<Vec<&'static Test>> {
     Ok(TESTS.iter().filter(|test| words.iter().any(|word| names(word, test))).collect())
 }
 
-/// How much redis-benchmark asks, and how.
-#[derive(Clone, Copy, Debug)]
-struct Load {
-    connections: u32,
-    requests: u64,
-    pipeline: u32,
-    range: Option<u32>,
-}
-
 /// How redis-benchmark reaches a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Driver<'a> {
@@ -203,24 +194,10 @@ impl Test {
 }
 
 impl Driver<'_> {
-    /// SETs of random keys by so many connections; returns how many a second were answered.
-    ///
-    /// # Errors
-    /// If redis-benchmark fails or the server answers with an error.
-    pub(crate) fn write(self, connections: u32, requests: u64) -> Result<f64> {
-        let with = Load { connections, requests, pipeline: 1, range: Some(RANDOM_RANGE) };
-        self.run_with(What::Named("set"), with)
-    }
-
     fn run(self, what: What, requests: u64, pipeline: u32, range: Option<u32>) -> Result<f64> {
-        self.run_with(what, Load { connections: CLIENTS, requests, pipeline, range })
-    }
-
-    fn run_with(self, what: What, load: Load) -> Result<f64> {
-        let Load { connections, requests, pipeline, range } = load;
         let mut command = Command::new(self.binary);
         command.args(["-h", "127.0.0.1", "-q", "-p", &self.port.to_string()]);
-        command.args(["-c", &connections.to_string(), "-n", &requests.to_string(), "-P", &pipeline.to_string()]);
+        command.args(["-c", &CLIENTS.to_string(), "-n", &requests.to_string(), "-P", &pipeline.to_string()]);
         if let Some(range) = range {
             command.args(["-r", &range.to_string()]);
         }

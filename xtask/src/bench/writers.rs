@@ -1,10 +1,9 @@
 //! `appendfsync always` under many writers: what they get done a second, and how long a reader of other keys waits beside them.
 //!
-//! Each server in turn is started over an empty directory and loaded by redis-benchmark, while one connection reads one key
+//! Each server in turn is started over an empty directory and loaded by many connections, while another reads one key
 //! that nobody writes and measures each of its round trips. Storage is as it is here, and then with every fdatasync made
 //! slower by strace, the same for all servers: fsyncs that overlap then wait side by side.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,11 +11,11 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use testkit::Client;
 
-use super::Options;
-use super::figures::Samples;
+use super::cpu::Cpu;
+use super::figures::{Samples, float};
 use super::record::{Section, Table};
 use super::subject::{Subject, by_name, heading};
-use super::workload::Driver;
+use super::{Options, closed_loop};
 use crate::suite::require_program;
 
 /// Writers, and how much slower an fdatasync is made, in microseconds.
@@ -32,6 +31,10 @@ struct Cell {
     sets_per_second: Samples,
     get_p50_ms: Samples,
     get_p99_ms: Samples,
+    /// Processor time of the server, in microseconds a SET, the reads beside it included.
+    cpu_us: Samples,
+    /// That of its main thread alone.
+    main_us: Samples,
 }
 
 /// A figure: its name, where it stands, and decimals to show.
@@ -40,9 +43,8 @@ type Figure = (&'static str, fn(&Cell) -> &Samples, usize);
 /// Measures.
 ///
 /// # Errors
-/// If a server, redis-benchmark or strace fails.
+/// If a server, the load or strace fails.
 pub(crate) fn measure(options: &Options, subjects: &[Subject]) -> Result<Section> {
-    let benchmark = require_program("redis-benchmark")?;
     require_program("strace")?;
     let mut cells = vec![vec![Cell::default(); subjects.len()]; LOADS.len()];
     for round in 0..options.rounds {
@@ -50,8 +52,7 @@ pub(crate) fn measure(options: &Options, subjects: &[Subject]) -> Result<Section
             for turn in 0..subjects.len() {
                 let which = (turn + round) % subjects.len();
                 let load = Load { writers: *writers, delay_us: *delay_us, requests: options.requests / DIVISOR };
-                load.run(options, &subjects[which], &benchmark, &mut row[which])
-                    .with_context(|| subjects[which].name.clone())?;
+                load.run(options, &subjects[which], &mut row[which]).with_context(|| subjects[which].name.clone())?;
             }
         }
         super::progress(&format!("round {}/{} of many writers", round + 1, options.rounds));
@@ -67,7 +68,7 @@ struct Load {
 }
 
 impl Load {
-    fn run(&self, options: &Options, subject: &Subject, benchmark: &Path, cell: &mut Cell) -> Result<()> {
+    fn run(&self, options: &Options, subject: &Subject, cell: &mut Cell) -> Result<()> {
         let home = super::home(options)?;
         let mut builder = subject.builder(home.path(), &super::rounds::directives(super::Policy::Always));
         if self.delay_us > 0 {
@@ -78,15 +79,18 @@ impl Load {
         let server = builder.start()?;
         let mut client = server.client()?;
         client.expect(&["SET", "read", "xyz"])?;
-        let driver = Driver { binary: benchmark, port: server.address().port() };
+        let before = Cpu::at_rest(server.pid())?;
         let stop = AtomicBool::new(false);
         let (rate, waits) = std::thread::scope(|scope| {
             let reader = scope.spawn(|| read_until(&mut client, &stop));
-            let rate = driver.write(self.writers, self.requests);
+            let rate = closed_loop::sets_per_second(server.address(), self.writers, self.requests);
             stop.store(true, Ordering::Relaxed);
             (rate, reader.join().expect("the reader does not panic"))
         });
         cell.sets_per_second.push(rate?);
+        let used = Cpu::at_rest(server.pid())?.since(before);
+        cell.cpu_us.push(float(used.all_ns) / 1e3 / float(self.requests));
+        cell.main_us.push(float(used.main_ns) / 1e3 / float(self.requests));
         let mut waits = waits?;
         ensure!(waits.len() >= 100, "only {} reads beside the writers: make more requests", waits.len());
         waits.sort_unstable();
@@ -116,10 +120,12 @@ fn percentile_ms(sorted: &[Duration], percent: usize) -> f64 {
 fn section(options: &Options, subjects: &[Subject], cells: &[Vec<Cell>]) -> Section {
     let mut table = Table::new(heading(&["writers", "fdatasync", "what"], subjects));
     let mut json = Vec::new();
-    let figures: [Figure; 3] = [
+    let figures: [Figure; 5] = [
         ("SET/s", |cell| &cell.sets_per_second, 0),
         ("GET p50, ms", |cell| &cell.get_p50_ms, 3),
         ("GET p99, ms", |cell| &cell.get_p99_ms, 3),
+        ("CPU, µs/SET", |cell| &cell.cpu_us, 1),
+        ("main thread, µs/SET", |cell| &cell.main_us, 1),
     ];
     for ((writers, delay_us), servers) in LOADS.iter().zip(cells) {
         let slower = if *delay_us == 0 { "as it is".to_owned() } else { format!("+ {} ms", delay_us / 1_000) };
@@ -132,14 +138,14 @@ fn section(options: &Options, subjects: &[Subject], cells: &[Vec<Cell>]) -> Sect
         let each = by_name(subjects, servers, |cell| {
             json!({
                 "sets_per_second": cell.sets_per_second.json(), "get_p50_ms": cell.get_p50_ms.json(),
-                "get_p99_ms": cell.get_p99_ms.json(),
+                "get_p99_ms": cell.get_p99_ms.json(), "cpu_us": cell.cpu_us.json(), "main_cpu_us": cell.main_us.json(),
             })
         });
         json.push(json!({ "writers": writers, "fdatasync_delay_us": delay_us, "servers": each }));
     }
     let notes = vec![format!(
-        "appendfsync always; {} SETs of random keys by so many connections, one request each at a time, while one connection \
-         reads a key that nobody writes, every {} µs. Medians of {} rounds, in which the servers take turns. These are times on \
+        "appendfsync always; {} SETs of random keys by so many connections of one thread, one request each at a time, while \
+         another reads a key that nobody writes, every {} µs. Medians of {} rounds, in which the servers take turns. These are times on \
          the wall: only their ratios within a round say anything.",
         options.requests / DIVISOR,
         READ_PAUSE.as_micros(),
