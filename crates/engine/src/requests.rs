@@ -135,6 +135,8 @@ impl Engine {
             client.in_holders = true;
             self.holders.push(client.id);
         }
+        // What keeps a paused client is more than the mark.
+        self.holders_changed |= client.paused || client.out.first_need().is_some_and(|need| need <= self.released_upto);
         self.check_output_limit(client);
         let wants_owner = !client.out.sendable().is_empty() || client.closing != Closing::No;
         if wants_owner && !client.in_ready {

@@ -3,6 +3,7 @@
 //! A turn: wait, read what is readable and run it, end the engine's turn (the log is flushed there), write what the gate
 //! released. `epoll_wait` may return EINTR; so may everything else here.
 
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -28,6 +29,11 @@ const EVENTS: usize = 1024;
 const TURN_NS: u64 = 1_000_000;
 /// Events taken before the clock is looked at again.
 const EVENTS_BETWEEN_LOOKS: usize = 16;
+/// After so long, in nanoseconds, a turn sends no more replies that waited for the log: under `always` an fsync releases those of
+/// all writers at once, and who asks meanwhile would wait for them all.
+const RELEASED_NS: u64 = 500_000;
+/// Such replies sent before the clock is looked at again.
+const REPLIES_BETWEEN_LOOKS: usize = 8;
 /// Connections accepted from one listener in a turn. Source: MAX_ACCEPTS_PER_CALL of Redis.
 const ACCEPTS_PER_TURN: usize = 1000;
 
@@ -56,6 +62,8 @@ pub(crate) struct EventLoop {
     stops_asked: u32,
     /// The connection that comes first in the next turn, and where it stood, if this one ended before it.
     resume: Option<(u64, usize)>,
+    /// Clients whose replies the log has released and that were not yet written to.
+    released: VecDeque<ClientId>,
     /// The listeners are not watched until then, monotonic microseconds.
     accept_again_us: Option<u64>,
 }
@@ -100,6 +108,7 @@ impl EventLoop {
             unix_socket,
             stops_asked: 0,
             resume: None,
+            released: VecDeque::new(),
             accept_again_us: None,
         };
         new.watch_sources()?;
@@ -138,6 +147,9 @@ impl EventLoop {
                 // After a failed write nothing that depends on it leaves.
                 if status == 0 {
                     self.flush_replies(&mut ready);
+                    while let Some(client) = self.released.pop_front() {
+                        self.write_to(client);
+                    }
                 }
                 return Ok(self.finish(status));
             }
@@ -146,7 +158,8 @@ impl EventLoop {
     }
 
     fn turn(&mut self, events: &mut [EpollEvent], ready: &mut Vec<ClientId>) -> anyhow::Result<()> {
-        let sleep_ms = i32::try_from(self.engine.sleep_ms().min(1000)).expect("at most 1000");
+        let sleep_ms = if self.released.is_empty() { self.engine.sleep_ms().min(1000) } else { 0 };
+        let sleep_ms = i32::try_from(sleep_ms).expect("at most 1000");
         let timeout = EpollTimeout::try_from(sleep_ms).expect("not negative");
         let n = match self.epoll.wait(events, timeout) {
             Ok(n) => n,
@@ -320,12 +333,29 @@ impl EventLoop {
     }
 
     /// Writes what the gate released, to every client that has something.
+    /// Sends what may leave: first what was answered in this turn, then what the log has released, as far as the time goes.
     fn flush_replies(&mut self, ready: &mut Vec<ClientId>) {
-        self.engine.take_ready(ready);
+        let answered = self.engine.take_ready(ready);
+        self.released.extend(ready.drain(answered..));
         for client in ready.drain(..) {
-            if let Some(fd) = self.engine.descriptor(client) {
-                self.write(fd);
+            self.write_to(client);
+        }
+        if self.released.is_empty() {
+            return;
+        }
+        let until_ns = clock::mono_ns() + RELEASED_NS;
+        for sent in 1.. {
+            let Some(client) = self.released.pop_front() else { return };
+            self.write_to(client);
+            if sent % REPLIES_BETWEEN_LOOKS == 0 && clock::mono_ns() >= until_ns {
+                return;
             }
+        }
+    }
+
+    fn write_to(&mut self, client: ClientId) {
+        if let Some(fd) = self.engine.descriptor(client) {
+            self.write(fd);
         }
     }
 

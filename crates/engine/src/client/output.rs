@@ -64,6 +64,11 @@ impl Output {
         true
     }
 
+    /// What the first held reply depends on.
+    pub fn first_need(&self) -> Option<LogOffset> {
+        self.held.front().map(|held| held.need)
+    }
+
     /// Releases replies in order while `passes` says so.
     pub fn release(&mut self, mut passes: impl FnMut(LogOffset) -> bool) {
         while let Some(first) = self.held.front() {

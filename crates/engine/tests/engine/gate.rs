@@ -1,6 +1,7 @@
 //! The reply gate: what waits for the log, for how long, and what does not.
 
 use bio::Kind;
+use engine::ClientId;
 use vfs::sim::Call;
 
 use crate::support::{LOG, Rig, commands_take_ms};
@@ -321,4 +322,23 @@ fn under_always_a_disk_that_was_slow_is_waited_for_by_a_thread() {
     rig.send(client, "SET a 4");
     rig.turn();
     assert_eq!(rig.take(client), "+OK|");
+}
+
+#[test]
+fn what_is_answered_at_once_leaves_before_what_waited_for_the_log() {
+    // Many writers are released at once, and a reader waited for the writes to all their sockets.
+    let mut rig = Rig::new("always");
+    let writers: Vec<ClientId> = (0..3).map(|_| rig.client()).collect();
+    let reader = rig.client();
+    writers.iter().for_each(|writer| rig.send(*writer, "SET k v"));
+    rig.turns(2);
+    let mut ready = Vec::new();
+    assert_eq!((rig.engine.take_ready(&mut ready), &ready[..]), (0, &[][..]), "no fsync has ended");
+    rig.run_all();
+    rig.send(reader, "GET other");
+    rig.turn();
+    assert_eq!(rig.engine.take_ready(&mut ready), 1);
+    assert_eq!(ready, [&[reader], &writers[..]].concat());
+    assert_eq!(rig.engine.take_ready(&mut ready), 0, "nobody is named twice");
+    assert_eq!(ready.len(), 4);
 }
