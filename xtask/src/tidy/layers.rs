@@ -49,6 +49,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(2, "rio",        &["vfs"], &["crc-fast", "thiserror"]),
     row(2, "aof-state",  &["vfs"], &["crc-fast", "thiserror"]),
     row(3, "aof-buffer", &["aof-state", "bio", "resp-codec", "vfs"], &["thiserror"]),
+    row(3, "rdb",        &["keyspace", "numeric", "rio"], &["thiserror"]),
     row(3, "commands",   &["keyspace", "numeric", "resp-codec"], &["fastrand", "smallvec", "thiserror"]),
     row(4, "aof-rewrite", &["aof-state", "bio", "child", "keyspace", "numeric", "resp-codec", "rio", "vfs"], &["libc", "thiserror"]),
     row(4, "aof-load",   &["aof-state", "resp-codec", "vfs"], &["libc", "memchr", "parking_lot", "thiserror"]),
@@ -69,7 +70,7 @@ pub(crate) const FORBIDDEN: &[(&str, &str)] =
     &[("aof-buffer", "aof-rewrite"), ("aof-buffer", "aof-load"), ("aof-rewrite", "aof-load")];
 
 /// External crates that tests of any crate may use.
-pub(crate) const TEST_EXTERNAL: &[&str] = &["insta", "proptest", "tempfile", "fastrand", "serde_json", "anyhow"];
+pub(crate) const TEST_EXTERNAL: &[&str] = &["insta", "proptest", "tempfile", "fastrand", "serde_json", "anyhow", "lzf"];
 
 /// Names of ours under which a registry has strangers.
 pub(crate) const OURS_BY_PATH: &[&str] =

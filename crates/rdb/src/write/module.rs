@@ -1,0 +1,99 @@
+//! Values of custom types, part by part.
+
+use super::Target;
+use super::string::{Strings, write_length};
+use crate::format::{PART_DOUBLE, PART_EOF, PART_FLOAT, PART_SIGNED, PART_STRING, PART_UNSIGNED};
+use crate::module::{ModuleId, ModuleValue, Part};
+
+/// Writes the parts of one value. Allocates nothing, so that a custom type's own code may use it in a forked child.
+#[must_use = "a value that is not finished makes the rest of the file unreadable"]
+pub struct ModuleWriter<'e, T: ?Sized> {
+    strings: &'e mut Strings,
+    out: &'e mut T,
+}
+
+impl<'e, T: Target + ?Sized> ModuleWriter<'e, T> {
+    pub(super) fn begin(strings: &'e mut Strings, out: &'e mut T, id: ModuleId) -> Result<Self, T::Error> {
+        write_length(out, id.bits())?;
+        Ok(Self { strings, out })
+    }
+
+    /// Writes an unsigned integer.
+    ///
+    /// # Errors
+    /// What the target gave, as for everything below.
+    pub fn unsigned(&mut self, value: u64) -> Result<(), T::Error> {
+        self.number(PART_UNSIGNED, value)
+    }
+
+    /// Writes a signed integer as `RedisModule_SaveSigned` does, so that a module's `RedisModule_LoadSigned` reads it: under the
+    /// mark of an unsigned one.
+    ///
+    /// # Errors
+    /// As [`unsigned`](Self::unsigned).
+    pub fn signed(&mut self, value: i64) -> Result<(), T::Error> {
+        self.number(PART_UNSIGNED, value.cast_unsigned())
+    }
+
+    /// Writes a float of four bytes.
+    ///
+    /// # Errors
+    /// As [`unsigned`](Self::unsigned).
+    pub fn float(&mut self, value: f32) -> Result<(), T::Error> {
+        write_length(self.out, PART_FLOAT)?;
+        self.out.write(&value.to_le_bytes())
+    }
+
+    /// Writes a float of eight bytes.
+    ///
+    /// # Errors
+    /// As [`unsigned`](Self::unsigned).
+    pub fn double(&mut self, value: f64) -> Result<(), T::Error> {
+        write_length(self.out, PART_DOUBLE)?;
+        self.out.write(&value.to_le_bytes())
+    }
+
+    /// Writes bytes.
+    ///
+    /// # Errors
+    /// As [`unsigned`](Self::unsigned).
+    pub fn string(&mut self, bytes: &[u8]) -> Result<(), T::Error> {
+        write_length(self.out, PART_STRING)?;
+        self.strings.write(self.out, bytes)
+    }
+
+    /// Writes a part exactly as it was read.
+    ///
+    /// # Errors
+    /// As [`unsigned`](Self::unsigned).
+    pub fn part(&mut self, part: &Part) -> Result<(), T::Error> {
+        match part {
+            Part::Signed(value) => self.number(PART_SIGNED, value.cast_unsigned()),
+            Part::Unsigned(value) => self.unsigned(*value),
+            Part::Float(value) => self.float(*value),
+            Part::Double(value) => self.double(*value),
+            Part::String(bytes) => self.string(bytes),
+        }
+    }
+
+    /// Ends the value.
+    ///
+    /// # Errors
+    /// As [`unsigned`](Self::unsigned).
+    pub fn finish(self) -> Result<(), T::Error> {
+        write_length(self.out, PART_EOF)
+    }
+
+    /// Writes all parts of `value` and ends it.
+    pub(super) fn value(mut self, value: &ModuleValue) -> Result<(), T::Error> {
+        for part in &value.parts {
+            self.part(part)?;
+        }
+        self.finish()
+    }
+
+    fn number(&mut self, kind: u64, value: u64) -> Result<(), T::Error> {
+        write_length(self.out, kind)?;
+        write_length(self.out, value)
+    }
+}
