@@ -1,0 +1,223 @@
+//! Whole keyspaces, written in steps.
+
+use keyspace::{Deadline, Hash, Keyspace, List, Set, Str, Thresholds, UnixMs, Value, ZSet};
+use rdb::{Checksum, Encoder, Entry, Options, Preface, Progress, SnapshotWriter, Target, WriteOptions};
+use rio::{Output, Sink};
+
+use crate::alloc::taken_by;
+use crate::dataset::{events, keys};
+use crate::random::{empty, read, written};
+
+/// Every type, small and large, integers, binary bytes, and strings that are compressed once and twice.
+fn sample() -> Keyspace {
+    let (mut keyspace, limits) = (empty(), Thresholds::default());
+    for len in [1, 129, 513, 3_000_u32] {
+        let (mut list, mut set, mut ints) = (List::new(), Set::new(), Set::new());
+        let (mut hash, mut zset) = (Hash::new(), ZSet::new());
+        for i in 0..len {
+            let text = format!("\0\r\n{i}");
+            list.push_back(if i % 2 == 0 { text.as_bytes() } else { b"-17" }, &limits);
+            set.insert(text.as_bytes(), &limits);
+            ints.insert(i.to_string().as_bytes(), &Thresholds { set_max_intset_entries: 2_000, ..limits });
+            hash.set(text.as_bytes(), i.to_string().as_bytes(), &limits);
+            zset.insert(text.as_bytes(), f64::from(i) / 3.0, &limits);
+        }
+        let values = [Value::List(list), Value::Set(set), Value::Set(ints), Value::Hash(hash), Value::ZSet(zset)];
+        for (i, value) in values.into_iter().enumerate() {
+            insert(&mut keyspace, len % 4, &format!("{i}:{len}"), value, Deadline::Clear);
+        }
+    }
+    let noise: Vec<u8> = (0..200_000_u32).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let texts = [("", &b""[..]), ("int", b"-9223372036854775808"), ("bin", b"\xff\0$\r\n"), ("noise", &noise)];
+    for (key, text) in texts {
+        insert(&mut keyspace, 3, key, Value::Str(Str::new(text)), Deadline::At(UnixMs(1 << 50)));
+    }
+    let large = b"some text that comes again ".repeat(40_000);
+    insert(&mut keyspace, 3, "large", Value::Str(Str::new(&large)), Deadline::Clear);
+    keyspace
+}
+
+fn insert(keyspace: &mut Keyspace, db: u32, key: &str, value: Value, deadline: Deadline) {
+    let key = keyspace.key(key.as_bytes());
+    keyspace.db_mut(db).insert(key, value, deadline);
+}
+
+#[test]
+fn every_kind_of_value_comes_back() {
+    let keyspace = sample();
+    for compress in [false, true] {
+        let file = written(&keyspace, WriteOptions { compress, ..WriteOptions::default() });
+        assert_eq!(read(&file).digest(), keyspace.digest());
+    }
+}
+
+/// Counts and forgets.
+#[derive(Default)]
+struct Counting {
+    bytes: u64,
+}
+
+impl Output for Counting {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn fsync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn writing_allocates_nothing() {
+    let keyspace = sample();
+    let expected = written(&keyspace, WriteOptions::default()).len() as u64;
+    let preface = Preface { redis_ver: "7.2.4".into(), ..Preface::default() };
+    let mut sink = Sink::with_buffer(Counting::default(), Vec::with_capacity(4096)).checksummed();
+    let encoder = Encoder::reserve(WriteOptions::default());
+    let mut writer = SnapshotWriter::new(&keyspace, Some(UnixMs(0)), encoder, preface);
+    let (result, taken) = taken_by(|| {
+        while writer.step(&mut sink)? == Progress::More {}
+        sink.fsync()
+    });
+    result.unwrap();
+    assert_eq!(taken.calls, 0, "calls of the allocator");
+    assert_eq!(sink.output().bytes, expected + "7.2.4".len() as u64);
+}
+
+#[test]
+fn a_step_writes_a_few_keys_and_says_how_many() {
+    let mut keyspace = empty();
+    for i in 0..1_000 {
+        insert(&mut keyspace, i % 2, &format!("key:{i}"), Value::Str(Str::new(b"x")), Deadline::Clear);
+    }
+    let mut writer =
+        SnapshotWriter::new(&keyspace, None, Encoder::reserve(WriteOptions::default()), Preface::default());
+    let (mut out, mut steps) = (Vec::new(), 0);
+    loop {
+        let before = writer.keys();
+        let Ok(progress) = writer.step(&mut out);
+        assert!(writer.keys() - before < 200, "{} keys in one step", writer.keys() - before);
+        steps += 1;
+        if progress == Progress::Complete {
+            break;
+        }
+    }
+    assert!(steps > 10);
+    assert_eq!(writer.keys(), 1_000);
+    let len = out.len();
+    assert_eq!(writer.step(&mut out), Ok(Progress::Complete), "no more comes");
+    assert_eq!(out.len(), len);
+    assert_eq!(read(&out).digest(), keyspace.digest());
+}
+
+#[test]
+fn a_file_begins_with_what_was_said_about_it_and_names_databases_and_sizes() {
+    let mut keyspace = empty();
+    insert(&mut keyspace, 2, "a", Value::Str(Str::new(b"1")), Deadline::At(UnixMs(5)));
+    insert(&mut keyspace, 2, "b", Value::Str(Str::new(b"2")), Deadline::Clear);
+    let preface = Preface {
+        redis_ver: "7.2.4".into(),
+        ctime_s: 1_700_000_000,
+        used_mem_bytes: 1_234_567,
+        is_aof_base: true,
+        others: vec![("ledgerstone-ver".into(), b"0.1".to_vec())],
+    };
+    let mut sink = Sink::with_buffer(Vec::new(), Vec::with_capacity(64)).checksummed();
+    SnapshotWriter::new(&keyspace, None, Encoder::reserve(WriteOptions::default()), preface).run(&mut sink).unwrap();
+    sink.flush().unwrap();
+    let file = sink.into_parts().0;
+    let mut aux = Vec::new();
+    let mut others = Vec::new();
+    for event in events(&file, Options::default()).unwrap() {
+        match event.entry {
+            Entry::Aux { key, value } => aux.push([key, value].map(|text| String::from_utf8(text).unwrap())),
+            Entry::Key(_) => {}
+            Entry::End(Checksum::Verified(_)) => others.push("verified".to_owned()),
+            other => others.push(format!("{other:?}")),
+        }
+    }
+    let expected = [
+        ["redis-ver", "7.2.4"],
+        ["redis-bits", "64"],
+        ["ctime", "1700000000"],
+        ["used-mem", "1234567"],
+        ["ledgerstone-ver", "0.1"],
+        ["aof-base", "1"],
+    ];
+    assert_eq!(aux, expected);
+    assert_eq!(others, ["SelectDb(2)", "ResizeDb { keys: 2, expires: 1 }", "verified"]);
+}
+
+#[test]
+fn keys_that_expired_before_the_snapshot_are_left_out_if_its_time_is_given() {
+    let mut keyspace = empty();
+    for (key, at) in [("gone", 99), ("now", 100), ("later", 101)] {
+        insert(&mut keyspace, 0, key, Value::Str(Str::new(b"")), Deadline::At(UnixMs(at)));
+    }
+    for (now, expected) in [(Some(UnixMs(100)), &["later", "now"][..]), (None, &["gone", "later", "now"])] {
+        let mut out = Vec::new();
+        let encoder = Encoder::reserve(WriteOptions::default());
+        let Ok(()) = SnapshotWriter::new(&keyspace, now, encoder, Preface::default()).run(&mut out);
+        let mut names: Vec<_> =
+            keys(&out, Options::default()).unwrap().into_iter().map(|k| String::from_utf8(k.key).unwrap()).collect();
+        names.sort();
+        assert_eq!(names, expected);
+    }
+}
+
+/// Remembers how much was written at each pause.
+#[derive(Default)]
+struct Pausing {
+    bytes: usize,
+    pauses: usize,
+    longest_write: usize,
+}
+
+impl Target for Pausing {
+    type Error = ();
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ()> {
+        self.bytes += bytes.len();
+        self.longest_write = self.longest_write.max(bytes.len());
+        Ok(())
+    }
+
+    fn checksum(&mut self) -> Option<u64> {
+        None
+    }
+
+    fn pause(&mut self) -> Result<(), ()> {
+        self.pauses += 1;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_large_string_is_measured_with_pauses_and_written_in_pieces() {
+    let large = b"some text that comes again ".repeat(40_000);
+    let value = Str::new(&large);
+    let mut out = Pausing::default();
+    let mut encoder = Encoder::reserve(WriteOptions::default());
+    encoder.key(&mut out, b"k", keyspace::ValueRef::Str(value.as_ref()), None).unwrap();
+    assert!(out.pauses >= 16, "{} pauses in {} bytes", out.pauses, large.len());
+    assert!(out.bytes < large.len() / 50);
+    assert!(out.longest_write <= 64 * 1024);
+}
+
+#[test]
+fn an_error_of_the_target_ends_the_writing() {
+    struct Full;
+    impl Target for Full {
+        type Error = &'static str;
+        fn write(&mut self, _: &[u8]) -> Result<(), &'static str> {
+            Err("full")
+        }
+        fn checksum(&mut self) -> Option<u64> {
+            None
+        }
+    }
+    let keyspace = empty();
+    let encoder = Encoder::reserve(WriteOptions::default());
+    assert_eq!(SnapshotWriter::new(&keyspace, None, encoder, Preface::default()).step(&mut Full), Err("full"));
+}

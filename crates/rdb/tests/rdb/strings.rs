@@ -1,0 +1,119 @@
+//! How single values are written, byte for byte as Redis writes them.
+
+use keyspace::{Set, Str, Thresholds, UnixMs, Value, ValueRef};
+use rdb::{Encoder, WriteOptions};
+
+use crate::random::build;
+
+fn key_bytes(value: &Value, compress: bool, expire_at: Option<UnixMs>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = Encoder::reserve(WriteOptions { compress, ..WriteOptions::default() });
+    let Ok(()) = encoder.key(&mut out, b"k", value.as_ref(), expire_at);
+    out
+}
+
+/// The bytes of a string's value, without type and key.
+fn string(text: &[u8]) -> Vec<u8> {
+    key_bytes(&Value::Str(Str::new(text)), true, None)[3..].to_vec()
+}
+
+#[test]
+fn small_integers_are_stored_as_such_and_their_look_alikes_are_not() {
+    let cases: [(&str, &[u8]); 14] = [
+        ("0", b"\xc0\x00"),
+        ("-128", b"\xc0\x80"),
+        ("127", b"\xc0\x7f"),
+        ("128", b"\xc1\x80\x00"),
+        ("-129", b"\xc1\x7f\xff"),
+        ("32767", b"\xc1\xff\x7f"),
+        ("-32769", b"\xc2\xff\x7f\xff\xff"),
+        ("2147483647", b"\xc2\xff\xff\xff\x7f"),
+        ("-2147483648", b"\xc2\x00\x00\x00\x80"),
+        ("2147483648", b"\x0a2147483648"),
+        ("-9223372036854775808", b"\x14-9223372036854775808"),
+        ("007", b"\x03007"),
+        ("+1", b"\x02+1"),
+        ("", b"\x00"),
+    ];
+    for (text, bytes) in cases {
+        assert_eq!(string(text.as_bytes()).escape_ascii().to_string(), bytes.escape_ascii().to_string(), "{text}");
+    }
+    let raw = Value::Str(Str::raw(b"12".to_vec()));
+    assert_eq!(key_bytes(&raw, true, None), b"\x00\x01k\xc0\x0c", "an integer in a string that was changed in place");
+}
+
+#[test]
+fn lengths_take_one_byte_two_or_five() {
+    let noise = |len: u32| -> Vec<u8> { (0..len).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect() };
+    for (len, head) in [
+        (63, &b"\x3f"[..]),
+        (64, b"\x40\x40"),
+        (16_383, b"\x7f\xff"),
+        (16_384, b"\x80\x00\x00\x40\x00"),
+        (70_000, b"\x80\x00\x01\x11\x70"),
+    ] {
+        let value = Value::Str(Str::new(&noise(len)));
+        let bytes = key_bytes(&value, false, None);
+        assert_eq!(&bytes[3..3 + head.len()], head, "{len}");
+        assert_eq!(bytes.len(), 3 + head.len() + len as usize);
+    }
+}
+
+#[test]
+fn strings_are_compressed_from_21_bytes_on_where_four_are_saved() {
+    assert_eq!(string(&[b'a'; 20]), [&[20][..], &[b'a'; 20]].concat());
+    assert_eq!(string(&[b'a'; 21]), b"\xc3\x05\x15\x00a\xe0\x0b\x00", "one letter, and 20 repeated");
+    let plain = b"abcdefghijklmnopqrstuvwxyz";
+    assert_eq!(string(plain), [&[26][..], plain].concat());
+    assert_eq!(key_bytes(&Value::Str(Str::new(&[b'a'; 21])), false, None).len(), 3 + 1 + 21);
+}
+
+#[test]
+fn a_deadline_stands_in_front_of_the_type() {
+    let value = Value::Str(Str::new(b"v"));
+    let bytes = key_bytes(&value, true, Some(UnixMs(0x0102_0304_0506)));
+    assert_eq!(bytes, b"\xfc\x06\x05\x04\x03\x02\x01\x00\x00\x00\x01k\x01v");
+    assert_eq!(&key_bytes(&value, true, Some(UnixMs(-1)))[..9], b"\xfc\xff\xff\xff\xff\xff\xff\xff\xff");
+}
+
+#[test]
+fn collections_are_written_element_by_element() {
+    let items = |texts: &[&str]| texts.iter().map(|text| (text.as_bytes().to_vec(), 0.5)).collect::<Vec<_>>();
+    assert_eq!(key_bytes(&build(0, &items(&["a", "7"])), true, None), b"\x01\x01k\x02\x01a\xc0\x07");
+    assert_eq!(key_bytes(&build(1, &items(&["a"])), true, None), b"\x02\x01k\x01\x01a");
+    assert_eq!(key_bytes(&build(2, &items(&["a"])), true, None), b"\x04\x01k\x01\x01a\x030.5");
+    let zset = build(3, &[(b"low".to_vec(), 1.0), (b"high".to_vec(), 2.0)]);
+    let expected = b"\x05\x01k\x02\x04high\0\0\0\0\0\0\x00\x40\x03low\0\0\0\0\0\0\xf0\x3f";
+    assert_eq!(key_bytes(&zset, true, None), expected, "from the highest score down");
+}
+
+#[test]
+fn a_set_of_integers_is_an_intset_of_the_least_width() {
+    let intset = |members: &[i64]| {
+        let (mut set, limits) = (Set::new(), Thresholds::default());
+        for member in members {
+            set.insert(member.to_string().as_bytes(), &limits);
+        }
+        key_bytes(&Value::Set(set), false, None)
+    };
+    assert_eq!(intset(&[2, 1]), b"\x0b\x01k\x0c\x02\0\0\0\x02\0\0\0\x01\0\x02\0");
+    assert_eq!(intset(&[-32769, 0])[3..8], *b"\x10\x04\0\0\0");
+    assert_eq!(intset(&[0, i64::MAX])[3..8], *b"\x18\x08\0\0\0");
+    let empty = Set::new();
+    let mut out = Vec::new();
+    let Ok(()) = Encoder::reserve(WriteOptions::default()).key(&mut out, b"k", ValueRef::Set(&empty), None);
+    assert_eq!(out, b"\x02\x01k\x00", "an empty intset would be refused by Redis");
+}
+
+#[test]
+#[should_panic(expected = "version 8 cannot be written")]
+fn a_version_that_cannot_be_written_is_refused() {
+    Encoder::reserve(WriteOptions { version: 8, compress: true });
+}
+
+#[test]
+#[should_panic(expected = "version 9 knows no functions")]
+fn functions_need_a_version_that_knows_them() {
+    let mut out = Vec::new();
+    let _ = Encoder::reserve(WriteOptions::default()).function(&mut out, b"#!lua name=l");
+}
