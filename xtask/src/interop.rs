@@ -2,7 +2,8 @@
 //!
 //! A mixed workload with a BGREWRITEAOF in its middle runs against our server, which is then killed; redis-server starts
 //! from a copy of the files. Both datasets are read through clients and compared, deadlines to the millisecond. The
-//! reference also loads the corpus it wrote itself, which proves the reading and comparing.
+//! reference also loads the corpus it wrote itself, which proves the reading and comparing. RDB files have their own module,
+//! `interop_rdb.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use testkit::dataset::{DEADLINE_TOLERANCE_MS, Difference};
 use testkit::mixed::Mixed;
 use testkit::{Client, Dataset, Pipeline, ServerBuilder, compare, dump_dataset, wait_rewritten};
 
+use crate::interop_rdb;
 use crate::suite::{require_program, server_under_test};
 
 /// The server that reads our files and that ours is compared with. Debian's, so that everyone has the same one.
@@ -49,8 +51,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let reference = require_program(REFERENCE)?;
     let server = server_under_test(options.server.as_deref())?;
     load_own_corpus(&reference)?;
+    let checker = require_program(interop_rdb::CHECKER)?;
     let first = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 48));
     for seed in first..first + options.rounds {
+        let keys = interop_rdb::round(&reference, &checker, seed)
+            .with_context(|| format!("RDB; repeat: cargo xtask test-interop --rounds 1 --seed {seed}"))?;
+        println!("interop: seed {seed}, RDB: {keys} keys equal after {REFERENCE} loaded and saved them");
         for policy in ["always", "everysec", "no"] {
             let keys = round(&server, &reference, seed, policy).with_context(|| {
                 format!("policy {policy}; repeat: cargo xtask test-interop --rounds 1 --seed {seed}")

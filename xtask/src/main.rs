@@ -15,6 +15,7 @@ mod compat;
 mod crash;
 mod faults;
 mod interop;
+mod interop_rdb;
 mod kill_points;
 mod leftovers;
 mod parallel;

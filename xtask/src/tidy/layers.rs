@@ -58,7 +58,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(6, "server-bin", &["allocator", "bio", "child", "engine", "vfs"],
                          &["anyhow", "getrandom", "libc", "nix", "tikv-jemalloc-ctl", "tikv-jemalloc-sys"]),
     outside("testkit",    &["resp-codec"], &["anyhow", "fastrand", "nix", "serde_json"]),
-    outside("xtask",      &["commands", "resp-codec", "testkit"], &["anyhow", "clap", "fastrand", "nix", "serde_json", "tempfile"]),
+    outside("xtask",      &["commands", "keyspace", "rdb", "resp-codec", "rio", "testkit"], &["anyhow", "clap", "fastrand", "nix", "serde_json", "tempfile"]),
     outside("tests-live", &["resp-codec", "testkit"], &["anyhow", "tempfile"]),
     outside("tests-sim",  &["bio", "child", "engine", "resp-codec", "vfs"], &["fastrand"]),
     outside("benches",    &["allocator", "aof-buffer", "aof-load", "bio", "child", "commands", "engine", "keyspace", "resp-codec", "testkit", "vfs"],

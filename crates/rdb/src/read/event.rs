@@ -16,7 +16,7 @@ pub struct Options {
     pub unsupported: Unsupported,
     /// Whether values of custom types are taken apart; else they are unsupported.
     pub parse_modules: bool,
-    /// Longest key, element or compact collection that is accepted, in bytes; at most [`MAX_STRING_BYTES`](crate::MAX_STRING_BYTES).
+    /// Longest key, element or compact collection that is accepted, in bytes; at most [`MAX_STRING_BYTES`].
     pub max_string_bytes: u64,
 }
 

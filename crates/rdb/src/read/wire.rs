@@ -6,8 +6,8 @@ use rio::{Input, Source};
 
 use crate::error::{EXCERPT_BYTES, Excerpt, Found, RdbError};
 use crate::format::{
-    ENC_I8, ENC_I16, ENC_I32, ENC_LZF, LEN_14_BITS, LEN_32_BITS, LEN_64_BITS, LEN_ENCODED, SCORE_INF, SCORE_NAN,
-    SCORE_NEG_INF,
+    ENC_I8, ENC_I16, ENC_I32, ENC_LZF, LEN_14_BITS, LEN_32_BITS, LEN_64_BITS, LEN_ENCODED, MAX_STRING_BYTES, SCORE_INF,
+    SCORE_NAN, SCORE_NEG_INF,
 };
 use crate::lzf::decompress::decompress;
 
@@ -30,7 +30,7 @@ pub(crate) struct Wire<I> {
 
 impl<I: Input> Wire<I> {
     pub(crate) fn new(source: Source<I>, max_string_bytes: u64) -> Self {
-        Self { source, max_string_bytes }
+        Self { source, max_string_bytes: max_string_bytes.min(MAX_STRING_BYTES) }
     }
 
     pub(crate) fn offset(&self) -> u64 {
