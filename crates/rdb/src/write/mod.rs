@@ -2,6 +2,7 @@
 //!
 //! An encoder takes its memory when it is made and none after that, so that a forked child may use one made before the fork.
 
+mod list;
 mod module;
 mod snapshot;
 mod string;
@@ -14,6 +15,7 @@ pub use module::ModuleWriter;
 pub use snapshot::{Preface, Progress, SnapshotWriter};
 use string::Strings;
 pub use target::Target;
+use value::Layout;
 
 use crate::format::{MAGIC, OP_AUX, OP_EOF, OP_EXPIRE_MS, OP_FUNCTION, OP_RESIZE_DB, OP_SELECT_DB, ValueType};
 use crate::module::ModuleValue;
@@ -122,8 +124,9 @@ impl Encoder {
         value: ValueRef<'_>,
         expire_at: Option<UnixMs>,
     ) -> Result<(), T::Error> {
-        self.key_head(out, value::type_of(value), key, expire_at)?;
-        self.strings.value(out, value)
+        let layout = Layout::of(value);
+        self.key_head(out, layout.kind, key, expire_at)?;
+        self.strings.value(out, value, layout)
     }
 
     /// Begins a key of a custom type, whose value is then written part by part and ended with [`ModuleWriter::finish`].
@@ -169,8 +172,9 @@ impl Encoder {
     /// Appends a value to `out` as DUMP gives it. Here memory is taken: that of `out`.
     pub fn payload(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        out.push(value::type_of(value).byte());
-        let Ok(()) = self.strings.value(out, value);
+        let layout = Layout::of(value);
+        out.push(layout.kind.byte());
+        let Ok(()) = self.strings.value(out, value, layout);
         self.footer(start, out);
     }
 

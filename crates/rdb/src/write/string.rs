@@ -4,6 +4,7 @@ use keyspace::Elem;
 use numeric::IntBuf;
 
 use super::Target;
+use super::list::NODE_BYTES;
 use crate::format::{ENC_I8, ENC_I16, ENC_I32, ENC_LZF, LEN_14_BITS, LEN_32_BITS, LEN_64_BITS, LEN_ENCODED};
 use crate::lzf::compress::{Compressor, Token};
 
@@ -19,8 +20,9 @@ const MIN_SAVED: usize = 4;
 /// Size of the buffer of compressed bytes. A longer string is compressed twice: to be measured and to be written.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Longest set of integers that is compressed as a whole, in bytes: twice the default `set-max-intset-entries`.
+/// Largest compact form that is compressed as a whole: a ziplist, or a set of twice the default `set-max-intset-entries`.
 const BLOB_BYTES: usize = 8 + 1024 * 8;
+const _: () = assert!(NODE_BYTES <= BLOB_BYTES);
 
 /// How many bytes are measured between two pauses.
 const PAUSE_EVERY_BYTES: usize = 64 * 1024;

@@ -1,26 +1,42 @@
-//! Values in the layouts that every server since Redis 4 reads: element by element, and intsets where a set is one.
-//!
-//! A list is written as a plain one rather than as ziplists: a server adds its elements to chunks of its own either way, and a
-//! ziplist would have to be built, and its validation paid for, on top.
+//! Values in the layouts that every server since Redis 4 reads: lists as ziplists, sets of integers as intsets, everything else
+//! element by element.
 
 use keyspace::{Elem, Set, ValueRef};
 
-use super::Target;
 use super::string::{Strings, write_length};
+use super::{Target, list};
 use crate::format::ValueType;
 
 /// Bytes in front of the integers of an intset.
 const INTSET_HEAD_BYTES: usize = 8;
 
-/// The layout in which a value is written.
-pub(super) fn type_of(value: ValueRef<'_>) -> ValueType {
-    match value {
-        ValueRef::Str(_) => ValueType::String,
-        ValueRef::List(_) => ValueType::List,
-        ValueRef::Set(set) if is_intset(set) => ValueType::SetIntset,
-        ValueRef::Set(_) => ValueType::Set,
-        ValueRef::Hash(_) => ValueType::Hash,
-        ValueRef::ZSet(_) => ValueType::ZSet2,
+/// How a value is laid out.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    pub(super) kind: ValueType,
+    /// How many ziplists a list makes.
+    nodes: u64,
+}
+
+impl Layout {
+    /// Chooses; of a list, measures every element.
+    pub(super) fn of(value: ValueRef<'_>) -> Self {
+        let mut nodes = 0;
+        let kind = match value {
+            ValueRef::Str(_) => ValueType::String,
+            ValueRef::List(list) => match list::nodes(list) {
+                Some(count) => {
+                    nodes = count;
+                    ValueType::ListQuicklist
+                }
+                None => ValueType::List,
+            },
+            ValueRef::Set(set) if is_intset(set) => ValueType::SetIntset,
+            ValueRef::Set(_) => ValueType::Set,
+            ValueRef::Hash(_) => ValueType::Hash,
+            ValueRef::ZSet(_) => ValueType::ZSet2,
+        };
+        Self { kind, nodes }
     }
 }
 
@@ -30,10 +46,18 @@ fn is_intset(set: &Set) -> bool {
 }
 
 impl Strings {
-    /// Writes a value, without its type.
-    pub(super) fn value<T: Target + ?Sized>(&mut self, out: &mut T, value: ValueRef<'_>) -> Result<(), T::Error> {
+    /// Writes a value in its layout, without the type.
+    pub(super) fn value<T: Target + ?Sized>(
+        &mut self,
+        out: &mut T,
+        value: ValueRef<'_>,
+        layout: Layout,
+    ) -> Result<(), T::Error> {
         match value {
             ValueRef::Str(text) => self.elem(out, text.elem())?,
+            ValueRef::List(list) if layout.kind == ValueType::ListQuicklist => {
+                self.ziplists(out, list, layout.nodes)?;
+            }
             ValueRef::List(list) => {
                 write_length(out, list.len() as u64)?;
                 for elem in list.iter() {

@@ -27,6 +27,9 @@ fn sample() -> Keyspace {
             insert(&mut keyspace, len % 4, &format!("{i}:{len}"), value, Deadline::Clear);
         }
     }
+    let (mut plain, elems) = (List::new(), [&[b'e'; 9_000][..], b"small"]);
+    elems.iter().for_each(|elem| plain.push_back(elem, &limits));
+    insert(&mut keyspace, 0, "an element too large for a ziplist", Value::List(plain), Deadline::Clear);
     let noise: Vec<u8> = (0..200_000_u32).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     let texts = [("", &b""[..]), ("int", b"-9223372036854775808"), ("bin", b"\xff\0$\r\n"), ("noise", &noise)];
     for (key, text) in texts {

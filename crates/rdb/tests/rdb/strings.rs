@@ -1,8 +1,9 @@
 //! How single values are written, byte for byte as Redis writes them.
 
-use keyspace::{Set, Str, Thresholds, UnixMs, Value, ValueRef};
-use rdb::{Encoder, WriteOptions};
+use keyspace::{List, Set, Str, Thresholds, UnixMs, Value, ValueRef};
+use rdb::{Content, Encoder, Options, WriteOptions};
 
+use crate::dataset::keys;
 use crate::random::build;
 
 fn key_bytes(value: &Value, compress: bool, expire_at: Option<UnixMs>) -> Vec<u8> {
@@ -79,12 +80,57 @@ fn a_deadline_stands_in_front_of_the_type() {
 #[test]
 fn collections_are_written_element_by_element() {
     let items = |texts: &[&str]| texts.iter().map(|text| (text.as_bytes().to_vec(), 0.5)).collect::<Vec<_>>();
-    assert_eq!(key_bytes(&build(0, &items(&["a", "7"])), true, None), b"\x01\x01k\x02\x01a\xc0\x07");
     assert_eq!(key_bytes(&build(1, &items(&["a"])), true, None), b"\x02\x01k\x01\x01a");
     assert_eq!(key_bytes(&build(2, &items(&["a"])), true, None), b"\x04\x01k\x01\x01a\x030.5");
     let zset = build(3, &[(b"low".to_vec(), 1.0), (b"high".to_vec(), 2.0)]);
     let expected = b"\x05\x01k\x02\x04high\0\0\0\0\0\0\x00\x40\x03low\0\0\0\0\0\0\xf0\x3f";
     assert_eq!(key_bytes(&zset, true, None), expected, "from the highest score down");
+}
+
+fn list(elems: &[Vec<u8>]) -> Value {
+    let (mut list, limits) = (List::new(), Thresholds::default());
+    elems.iter().for_each(|elem| list.push_back(elem, &limits));
+    Value::List(list)
+}
+
+#[test]
+fn a_list_is_written_as_ziplists() {
+    let bytes = key_bytes(&list(&[b"a".to_vec(), b"7".to_vec()]), true, None);
+    assert_eq!(bytes, b"\x0e\x01k\x01\x10\x10\0\0\0\x0d\0\0\0\x02\0\0\x01a\x03\xf8\xff");
+    assert_eq!(key_bytes(&list(&[]), true, None), b"\x0e\x01k\0", "without elements, as Redis would");
+}
+
+#[test]
+fn ziplists_hold_elements_of_every_size_and_end_at_8_kb() {
+    let comes_back = |elems: &[Vec<u8>]| {
+        let mut file = b"REDIS0004".to_vec();
+        file.extend(key_bytes(&list(elems), true, None));
+        file.push(0xff);
+        let keys = keys(&file, Options::default()).unwrap_or_else(|e| panic!("{e}"));
+        let Content::Value(Value::List(found)) = &keys[0].content else { panic!("no list") };
+        let found: Vec<_> = found.iter().map(|elem| elem.to_vec()).collect();
+        assert_eq!(found, elems);
+        file[9]
+    };
+    let (ziplists, plain) = (14, 1);
+    let edges = [0, 7, 12, 13, 31, 32, 127, 128, 32_767, 32_768, 8_388_607, 8_388_608, 2_147_483_647, 2_147_483_648];
+    let integers: Vec<_> = edges.iter().flat_map(|n: &i64| [*n, -*n, -*n - 1]).map(|n| n.to_string().into()).collect();
+    assert_eq!(comes_back(&integers), ziplists);
+    // Around the lengths at which heads and links grow, one behind the other.
+    let texts: Vec<_> =
+        [0, 62, 63, 64, 65, 249, 250, 251, 252, 253, 254, 1, 8_177, 8_178, 8_178, 3, 4_000, 4_171, 4_172]
+            .iter()
+            .map(|len| vec![b'x'; *len])
+            .collect();
+    assert_eq!(comes_back(&texts), ziplists);
+    assert_eq!(comes_back(&[vec![b'x'; 8_178]]), ziplists);
+    assert_eq!(comes_back(&[vec![b'x'; 8_179]]), plain, "an element that has no place in a ziplist");
+    for len in 1_000..1_040 {
+        let many: Vec<_> = (0..20).map(|i| vec![b'a' + i; len + usize::from(i)]).collect();
+        assert_eq!(comes_back(&many), ziplists);
+    }
+    let small: Vec<_> = (0..10_000).map(|i| (i % 10).to_string().into()).collect();
+    assert_eq!(comes_back(&small), ziplists);
 }
 
 #[test]
