@@ -14,7 +14,7 @@ const SUM_BYTES: usize = 8;
 /// The buffer between payload and reader, in bytes.
 const BUFFER_BYTES: usize = 4096;
 
-/// Verifies and reads a payload: [`Content::Value`] or [`Content::Module`].
+/// Verifies and reads a payload: [`Content::Value`] or, if the options ask for it, [`Content::Module`] or [`Content::Skipped`].
 ///
 /// The checksum is always compared, and counts even where it is 0: it was made a moment ago, not by a server that was told to
 /// save time. `options.verify_checksum` says nothing here.

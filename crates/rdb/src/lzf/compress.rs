@@ -213,6 +213,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn any_strings_one_after_the_other_come_back(
             inputs in prop::collection::vec(prop::collection::vec(0_u8..4, 0..400), 1..6),

@@ -40,6 +40,12 @@ struct Attributes {
     freq: Option<u8>,
 }
 
+impl Attributes {
+    fn are_some(&self) -> bool {
+        self.expire_at.is_some() || self.idle_s.is_some() || self.freq.is_some()
+    }
+}
+
 impl<I: Input> Reader<I> {
     /// Reads the head of the file.
     ///
@@ -102,8 +108,13 @@ impl<I: Input> Reader<I> {
                 }
                 OP_IDLE => attributes.idle_s = Some(self.wire.number("seconds")?),
                 OP_FREQ => attributes.freq = Some(self.wire.byte()?),
-                OP_EOF => return self.end(),
-                opcode if opcode >= OP_SLOT_INFO => return self.beside_keys(offset, opcode),
+                opcode if opcode >= OP_SLOT_INFO => {
+                    // A deadline that belonged to no key would be lost unnoticed.
+                    if attributes.are_some() {
+                        return Err(RdbError::corrupt(offset, "the key that a deadline or a use belongs to", opcode));
+                    }
+                    return if opcode == OP_EOF { self.end() } else { self.beside_keys(offset, opcode) };
+                }
                 kind => return self.key(offset, kind, attributes),
             }
         }

@@ -14,6 +14,9 @@ use crate::lzf::decompress::decompress;
 /// How much memory is taken ahead of the bytes of a string.
 const PIECE_BYTES: u64 = 64 * 1024;
 
+/// The largest buffer that is kept from one string to the next.
+const KEPT_BYTES: usize = 64 * 1024;
+
 /// A length, or how a string is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
@@ -26,11 +29,13 @@ pub(crate) enum Length {
 pub(crate) struct Wire<I> {
     pub(crate) source: Source<I>,
     max_string_bytes: u64,
+    /// The string read last as it was compressed; no more than a small one is kept.
+    compressed: Vec<u8>,
 }
 
 impl<I: Input> Wire<I> {
     pub(crate) fn new(source: Source<I>, max_string_bytes: u64) -> Self {
-        Self { source, max_string_bytes: max_string_bytes.min(MAX_STRING_BYTES) }
+        Self { source, max_string_bytes: max_string_bytes.min(MAX_STRING_BYTES), compressed: Vec::new() }
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -122,9 +127,14 @@ impl<I: Input> Wire<I> {
         let compressed_len = self.number("the length of compressed bytes")?;
         let len = self.number("the length before compression")?;
         self.check_len(offset, len)?;
-        let mut compressed = Vec::new();
+        let mut compressed = std::mem::take(&mut self.compressed);
+        compressed.clear();
         self.bytes(offset, compressed_len, &mut compressed)?;
-        decompress(&compressed, len, out).map_err(|flaw| RdbError::inside(offset, flaw))
+        let result = decompress(&compressed, len, out).map_err(|flaw| RdbError::inside(offset, flaw));
+        if compressed.capacity() <= KEPT_BYTES {
+            self.compressed = compressed;
+        }
+        result
     }
 
     /// Passes over a string.

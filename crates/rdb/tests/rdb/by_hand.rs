@@ -103,6 +103,17 @@ fn what_stands_in_front_of_a_key_belongs_to_it_and_to_no_other() {
 }
 
 #[test]
+fn a_deadline_that_no_key_follows_is_refused() {
+    for attribute in [&b"\xfc\x05\0\0\0\0\0\0\0"[..], b"\xfd\x01\0\0\0", b"\xf8\x01", b"\xf9\x01"] {
+        for next in [&b""[..], b"\xfe\x01", b"\xfa\x01k\x01v"] {
+            let error = error(&[attribute, next].concat());
+            let expected = "expected the key that a deadline or a use belongs to, found byte 0xf";
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}
+
+#[test]
 fn events_say_where_they_begin() {
     let body = b"\xfa\x01k\x01v\xfe\x03\xfb\x02\x01\xf4\x05\x02\x01\xf5\x04text\xfc\x05\0\0\0\0\0\0\0\0\x01b\x01x";
     let events = events(&file(body), Options::default()).unwrap();

@@ -97,6 +97,8 @@ fn custom_values_go_both_ways_with_every_part_as_it_was() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_value_comes_back(value in random::value()) {
         let found = self::value(&payload(&value));

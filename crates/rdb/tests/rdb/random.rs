@@ -93,7 +93,7 @@ pub(crate) fn read(file: &[u8]) -> Keyspace {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn any_keyspace_is_read_as_it_was_written(keyspace in keyspace(), version in 9_u16..=11, compress in any::<bool>()) {
