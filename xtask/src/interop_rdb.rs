@@ -35,6 +35,7 @@ pub(crate) fn round(reference: &Path, checker: &Path, seed: u64) -> Result<usize
     for form in FORMS {
         through_server(&keyspace, reference, checker, form).with_context(|| format!("{form:?}"))?;
     }
+    functions(reference, checker).context("functions")?;
     Ok((0..DATABASES).map(|db| keyspace.db(db).len()).sum())
 }
 
@@ -54,6 +55,25 @@ fn through_server(keyspace: &Keyspace, reference: &Path, checker: &Path, options
     }
     client.expect(&["DEBUG", "RELOAD"])?;
     save_and_compare(keyspace, &mut client, &dump).context("in large forms")
+}
+
+/// A library of functions, which a file of version 10 may hold.
+fn functions(reference: &Path, checker: &Path) -> Result<()> {
+    let text = b"#!lua name=ours\nredis.register_function('answer', function() return 42 end)";
+    let mut encoder = Encoder::reserve(WriteOptions { version: 10, ..WriteOptions::default() });
+    let mut file = Vec::new();
+    let Ok(()) = encoder.head(&mut file);
+    let Ok(()) = encoder.function(&mut file, text);
+    let Ok(()) = encoder.end(&mut file);
+    let home = tempfile::tempdir()?;
+    let builder = ServerBuilder::new(reference, home.path());
+    let dump = builder.data_dir().join("dump.rdb");
+    fs::create_dir_all(builder.data_dir())?;
+    fs::write(&dump, file)?;
+    check(checker, &dump)?;
+    let answer = builder.start()?.client()?.expect(&["FCALL", "answer", "0"])?;
+    ensure!(answer.as_integer() == Some(42), "{answer:?}");
+    Ok(())
 }
 
 fn save_and_compare(keyspace: &Keyspace, client: &mut Client, dump: &Path) -> Result<()> {

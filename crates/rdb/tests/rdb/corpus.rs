@@ -16,6 +16,7 @@ struct Sample {
     path: PathBuf,
     bytes: Vec<u8>,
     expected: Dataset,
+    text: String,
     is_whole: bool,
 }
 
@@ -31,6 +32,7 @@ fn samples() -> Vec<Sample> {
             samples.push(Sample {
                 bytes: std::fs::read(&path).unwrap(),
                 expected: Dataset::parse(&expected).unwrap(),
+                text: expected,
                 is_whole: kind == "rdb",
                 path,
             });
@@ -57,6 +59,26 @@ fn every_dump_holds_what_its_server_said() {
         assert_eq!(skipped.is_empty(), path.display().to_string().contains("redis-4.0"));
         assert_eq!(skipped.len(), streams.len(), "{}", path.display());
         assert!(skipped.iter().all(|key| streams.contains_key(&(key.db, latin1(&key.key)))));
+    }
+}
+
+#[test]
+fn libraries_of_functions_come_with_their_text() {
+    for Sample { path, bytes, text, .. } in samples().into_iter().filter(|sample| sample.is_whole) {
+        let functions = events(&bytes, skipping()).unwrap().into_iter().filter_map(|event| match event.entry {
+            Entry::Function(text) => Some(String::from_utf8(text).unwrap()),
+            _ => None,
+        });
+        let functions: Vec<_> = functions.collect();
+        let Some(line) = text.lines().find(|line| line.contains("\"functions\"")) else {
+            assert!(functions.is_empty(), "{}", path.display());
+            continue;
+        };
+        let expected: serde_json::Value = serde_json::from_str(line).unwrap();
+        let libraries = expected["value"].as_array().unwrap();
+        assert_eq!(functions.len(), libraries.len(), "{}", path.display());
+        let code = functions[0].replace('\n', "\\n");
+        assert!(libraries[0].as_str().unwrap().contains(&code), "{}: {code}", path.display());
     }
 }
 
