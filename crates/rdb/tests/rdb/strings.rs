@@ -67,6 +67,10 @@ fn strings_are_compressed_from_21_bytes_on_where_four_are_saved() {
     let plain = b"abcdefghijklmnopqrstuvwxyz";
     assert_eq!(string(plain), [&[26][..], plain].concat());
     assert_eq!(key_bytes(&Value::Str(Str::new(&[b'a'; 21])), false, None).len(), 3 + 1 + 21);
+    // Twenty letters take 21 bytes and what repeats of them two.
+    let saving = |bytes: usize| [&plain[..20], &plain[..bytes + 3]].concat();
+    assert_eq!(string(&saving(4))[..3], [0xc3, 23, 27]);
+    assert_eq!(string(&saving(3)), [&[26][..], &saving(3)].concat());
 }
 
 #[test]
