@@ -34,7 +34,8 @@ struct OpenMulti {
 }
 
 /// What a command is to the grouping.
-enum Role {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
     Plain,
     Multi,
     Exec,
@@ -228,7 +229,8 @@ impl Assembler {
     }
 }
 
-fn role(name: &[u8]) -> Role {
+/// What a command of this name is to the grouping.
+pub(crate) fn role(name: &[u8]) -> Role {
     if name.eq_ignore_ascii_case(b"multi") {
         Role::Multi
     } else if name.eq_ignore_ascii_case(b"exec") {

@@ -49,7 +49,7 @@ pub(crate) fn read_exact(file: &dyn File, buf: &mut [u8], offset: u64) -> io::Re
 }
 
 /// Writes all of `bytes` by `write`, which takes the bytes left and how many were written before.
-fn write_all(bytes: &[u8], mut write: impl FnMut(&[u8], u64) -> io::Result<usize>) -> io::Result<()> {
+pub(crate) fn write_all(bytes: &[u8], mut write: impl FnMut(&[u8], u64) -> io::Result<usize>) -> io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {
         match write(&bytes[done..], done as u64) {

@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use vfs::File;
 
-use crate::copy::read_exact;
 use crate::damage::{Damage, Expected, Follows};
 use crate::scan::{MAX_COUNT, MAX_LENGTH, check_name, number};
+use crate::window::Window;
 
 /// Bytes read at once by the search for `*`.
 const WINDOW_BYTES: u64 = 256 * 1024;
@@ -141,38 +141,6 @@ impl Search {
         self.work_left = self.work_left.saturating_sub(loaded + LOOK_WORK);
         let bytes = self.probe.from(offset);
         Ok(&bytes[..bytes.len().min(usize::try_from(len).unwrap_or(usize::MAX))])
-    }
-}
-
-/// A piece of a file in memory.
-struct Window {
-    offset: u64,
-    bytes: Vec<u8>,
-    size_bytes: u64,
-}
-
-impl Window {
-    fn new(size_bytes: u64) -> Self {
-        Self { offset: 0, bytes: Vec::new(), size_bytes }
-    }
-
-    /// Makes the `len` bytes at `offset`, or those there are before `end`, available. Returns the bytes it read.
-    fn load(&mut self, file: &dyn File, offset: u64, end: u64, len: u64) -> io::Result<u64> {
-        let wanted_end = offset.saturating_add(len).min(end);
-        if offset >= self.offset && wanted_end <= self.offset + self.bytes.len() as u64 {
-            return Ok(0);
-        }
-        let size = self.size_bytes.min(end.saturating_sub(offset));
-        self.bytes.resize(usize::try_from(size).unwrap_or(0), 0);
-        self.offset = offset;
-        read_exact(file, &mut self.bytes, offset)?;
-        Ok(size)
-    }
-
-    /// What is in memory from `offset` on.
-    fn from(&self, offset: u64) -> &[u8] {
-        let skip = offset.checked_sub(self.offset).and_then(|n| usize::try_from(n).ok());
-        skip.and_then(|skip| self.bytes.get(skip..)).unwrap_or_default()
     }
 }
 

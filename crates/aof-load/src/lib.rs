@@ -7,10 +7,12 @@
 //! - `source`: [`Reader`], in a thread (over `queue`) or inline.
 //! - `sink`: where units go. `replay`: applies them.
 //! - `damage`: torn or corrupt, as pure functions. `follow`: what stands behind damage.
+//! - [`check`]: a log looked at without loading it, over any damage.
 //! - `cut`, `prove`: what is done to the disk, over `copy`.
 //! - `recovery`: the driver. `outcome`, `notice`, `error`: what goes in and out.
 
 mod assemble;
+pub mod check;
 mod copy;
 mod cut;
 mod damage;
@@ -26,6 +28,7 @@ mod scan;
 mod sink;
 mod source;
 mod unit;
+mod window;
 
 pub use damage::{Damage, Expected, Proven};
 pub use error::{CommandName, Evidence, LoadError, Operation};

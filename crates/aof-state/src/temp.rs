@@ -1,8 +1,11 @@
-//! The temporary names used beside a log, in one place, so that whoever makes one makes it by a name that the next start
-//! removes. A crash may leave any of them; none of them is ever the only copy of anything.
+//! The names used beside a log, that of the lock and the temporary ones, in one place. Whoever makes a temporary file makes it
+//! by a name that the next start removes. A crash may leave any of them; none of them is ever the only copy of anything.
 
 use std::io;
 use vfs::{Dir, FileKind};
+
+/// The lock file of a directory: one server each.
+pub const LOCK_NAME: &str = "ledgerstone.lock";
 
 /// A temporary file beside a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,11 +28,12 @@ use vfs::{Dir, DirLock, File};
 
 use crate::config::Config;
 use crate::env::Process;
+pub use aof_state::LOCK_NAME;
 use heal::Healing;
 use loading::Loading;
 use lone::LoneWriter;
 pub(crate) use shutdown::ShutdownHow;
-pub use start::{LOCK_NAME, StartError};
+pub use start::StartError;
 
 /// What the log is to the server at the moment.
 pub(crate) enum Phase {

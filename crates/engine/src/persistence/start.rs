@@ -6,16 +6,13 @@
 use std::io;
 
 use aof_load::{AmbiguousTail, LoadError, LoadOptions, Proven, Recovery, SourceKind};
-use aof_state::{BootId, CleanError, Identity, NoState, StateFile, TempFile, clean_temp_files};
+use aof_state::{BootId, CleanError, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files};
 use vfs::{DirLock, File, FileKind, LockOutcome, Open};
 
 use super::Phase;
 use super::loading::Loading;
 use crate::engine::Engine;
 use crate::log::Level;
-
-/// The lock file of a directory: one server each.
-pub const LOCK_NAME: &str = "ledgerstone.lock";
 
 /// Files and directories of Redis that hold a dataset this server does not read yet.
 const FOREIGN_DATA: [&str; 2] = ["dump.rdb", MULTI_PART_LOG];

@@ -1,0 +1,170 @@
+//! Copies what is whole in a damaged log to a new file: commands outside of transactions, and whole transactions.
+//!
+//! Invariant: what is copied runs in the database that it would have run in, as far as the file still tells. A `SELECT` is written where
+//! the last one that was read did not get into the new file. Where one may have been lost in damage, the last that was read
+//! counts, and the report says so.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use aof_state::TempFile;
+use resp_codec::encode_command;
+use vfs::{Dir, DurableRenameError, File, Open, durable_rename};
+
+use super::analysis::{Analysis, Event};
+use super::{CheckError, Preamble, Report, commands_start};
+use crate::Operation;
+use crate::copy::{Copy, Failed, Target, write_all};
+
+/// What was copied, and what was found on the way.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Salvaged {
+    /// What is wrong with the damaged file. Its whole commands and transactions are those that were copied.
+    pub report: Report,
+    /// The new file's size.
+    pub size_bytes: u64,
+    /// `SELECT` commands that were written because the one that stood there is lost.
+    pub selects_added: u64,
+}
+
+/// Why nothing was salvaged. There is no new file then, unless the directory could not be fsynced.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SalvageError {
+    /// The damaged file could not be read.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// Something has the new file's name.
+    #[error("{name} exists")]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// A system call on the new file failed.
+    #[error("can't {operation} the new file")]
+    File {
+        /// What was attempted.
+        operation: Operation,
+        /// The system call's error.
+        source: io::Error,
+    },
+    /// The new file is written, but could not be given its name for good.
+    #[error("can't make the new file durable")]
+    Durable(#[from] DurableRenameError),
+}
+
+impl From<Failed> for SalvageError {
+    fn from(Failed { operation, error, .. }: Failed) -> Self {
+        match operation {
+            Operation::Read => Self::Check(CheckError::Read(error)),
+            _ => Self::File { operation, source: error },
+        }
+    }
+}
+
+/// Copies what is whole in the first `size_bytes` bytes of `file` to the new file `name` in `dir`. The new file and its name are
+/// durable on return. The damaged file is not changed.
+///
+/// # Errors
+/// Any [`SalvageError`]; what was written is removed.
+pub fn salvage(
+    file: &Arc<dyn File>,
+    size_bytes: u64,
+    preamble: Option<&dyn Preamble>,
+    dir: &dyn Dir,
+    name: &str,
+) -> Result<Salvaged, SalvageError> {
+    let start = commands_start(&**file, size_bytes, preamble)?;
+    if dir.stat(name).map_err(Failed::at(Operation::Stat, 0))?.is_some() {
+        return Err(SalvageError::Exists { name: name.to_owned() });
+    }
+    let temp = TempFile::Copy.name(name);
+    let to = dir.open(&temp, Open::CreateNew).map_err(Failed::at(Operation::Create, 0))?;
+    let writer = Writer::new(Arc::clone(file), Arc::clone(&to), start);
+    let done = copy_whole(file, start, size_bytes, writer).and_then(|salvaged| {
+        durable_rename(dir, &*to, &temp, name)?;
+        Ok(salvaged)
+    });
+    if done.is_err() {
+        // If the rename was done there is nothing under this name.
+        let _still_there = dir.unlink(&temp);
+    }
+    done
+}
+
+fn copy_whole(file: &Arc<dyn File>, start: u64, size_bytes: u64, mut writer: Writer) -> Result<Salvaged, SalvageError> {
+    let mut analysis = Analysis::new(file, start, size_bytes);
+    let mut report = Report::new(size_bytes, start);
+    while let Some(event) = analysis.next().map_err(CheckError::Read)? {
+        writer.take(&event)?;
+        report.add(&event);
+    }
+    report.end(analysis.line());
+    writer.flush()?;
+    Ok(Salvaged { report, size_bytes: writer.written_bytes, selects_added: writer.selects_added })
+}
+
+/// Writes the new file.
+struct Writer {
+    from: Arc<dyn File>,
+    to: Arc<dyn File>,
+    /// What is to be copied next.
+    pending: Range<u64>,
+    /// The database that is selected at the end of the new file.
+    database: u32,
+    written_bytes: u64,
+    selects_added: u64,
+}
+
+impl Writer {
+    fn new(from: Arc<dyn File>, to: Arc<dyn File>, commands_start: u64) -> Self {
+        Self { from, to, pending: 0..commands_start, database: 0, written_bytes: 0, selects_added: 0 }
+    }
+
+    fn take(&mut self, event: &Event) -> Result<(), Failed> {
+        match event {
+            Event::Stretch(_) => Ok(()),
+            // One inside of a transaction comes with it.
+            Event::Annotation(span) if span.in_transaction => Ok(()),
+            Event::Annotation(span) => self.append(span.start..span.end),
+            Event::Unit(unit) => {
+                if unit.before.number != self.database && !unit.is_select {
+                    self.select(unit.before.number)?;
+                }
+                self.database = unit.after.number;
+                self.append(unit.start..unit.end)
+            }
+        }
+    }
+
+    fn append(&mut self, range: Range<u64>) -> Result<(), Failed> {
+        if range.start != self.pending.end {
+            self.flush()?;
+            self.pending.start = range.start;
+        }
+        self.pending.end = range.end;
+        Ok(())
+    }
+
+    fn select(&mut self, database: u32) -> Result<(), Failed> {
+        self.flush()?;
+        let mut command = Vec::new();
+        encode_command(&mut command, [&b"SELECT"[..], database.to_string().as_bytes()].into_iter());
+        let written = write_all(&command, |bytes, _| self.to.append(bytes));
+        written.map_err(Failed::at(Operation::Write, self.written_bytes))?;
+        self.written_bytes += command.len() as u64;
+        self.selects_added += 1;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Failed> {
+        let Range { start, end } = self.pending;
+        self.pending.start = end;
+        let target = Target::Append(Arc::clone(&self.to));
+        Copy::new(Arc::clone(&self.from), target, start, end).step(u64::MAX)?;
+        self.written_bytes += end - start;
+        Ok(())
+    }
+}
