@@ -62,13 +62,13 @@ impl Ahead {
         Ok(self.seen.mark)
     }
 
-    /// The same, where a command that looks like a damaged `EXEC` or `MULTI` counts as one.
-    pub(super) fn likely_mark(&mut self, from: u64) -> io::Result<Mark> {
+    /// The same, where a command that looks like a damaged `MULTI` counts as one, and in a transaction one like a damaged `EXEC`.
+    pub(super) fn likely_mark(&mut self, from: u64, in_transaction: bool) -> io::Result<Mark> {
         let mark = self.mark(from)?;
         let behind = |at: Option<u64>| at.is_some_and(|at| at >= from);
         Ok(match mark {
             Mark::Exec if behind(self.seen.like_multi) => Mark::Multi,
-            Mark::Multi | Mark::Damage | Mark::End if behind(self.seen.like_exec) => Mark::Exec,
+            Mark::Multi | Mark::Damage | Mark::End if in_transaction && behind(self.seen.like_exec) => Mark::Exec,
             mark => mark,
         })
     }

@@ -196,7 +196,7 @@ impl Analysis {
     fn plain(&mut self, start: u64, head: Head, before: Database) -> io::Result<Option<Event>> {
         if let Some(open) = &mut self.open {
             let multi = open.start;
-            if head.resembles(b"exec") && self.ahead.likely_mark(self.at)? != Mark::Exec {
+            if head.resembles(b"exec") && self.ahead.likely_mark(self.at, true)? != Mark::Exec {
                 return self.misplaced(start, Expected::Exec { multi });
             }
             open.commands += 1;
@@ -305,7 +305,7 @@ impl Analysis {
         if role == Role::Exec {
             return Ok(false);
         }
-        Ok(match self.ahead.likely_mark(at)? {
+        Ok(match self.ahead.likely_mark(at, transaction)? {
             Mark::Exec => true,
             Mark::Multi | Mark::End => false,
             Mark::Damage if !transaction || self.ahead.commands() > self.longest => false,

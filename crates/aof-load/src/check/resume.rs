@@ -20,7 +20,7 @@ const SCAN_BYTES: u64 = 256 * 1024;
 pub(super) const PROBE_BYTES: u64 = 66 * 1024;
 
 /// Work allowed for each byte of the file, beside [`FREE_WORK`].
-const WORK_PER_BYTE: u64 = 64;
+const WORK_PER_BYTE: u64 = 16;
 
 /// Work allowed in any case, in bytes: a fraction of a second.
 const FREE_WORK: u64 = 1 << 28;
@@ -55,13 +55,15 @@ pub(super) struct Resumer {
     scan: Items,
     probe: Items,
     end: u64,
+    /// An argument from which others lead to no item: each of them need not be followed again.
+    dead_end: Option<u64>,
 }
 
 impl Resumer {
     pub(super) fn new(file: &Arc<dyn File>, end: u64) -> Self {
         let work = FREE_WORK.saturating_add(end.saturating_mul(WORK_PER_BYTE));
         let scan = Items::new(Arc::clone(file), end, SCAN_BYTES, u64::MAX);
-        Self { scan, probe: Items::new(Arc::clone(file), end, PROBE_BYTES, work), end }
+        Self { scan, probe: Items::new(Arc::clone(file), end, PROBE_BYTES, work), end, dead_end: None }
     }
 
     /// Where whole commands resume behind `broken`, the item at `start`. `previous` is the whole command directly before it, if what
@@ -129,7 +131,7 @@ impl Resumer {
     fn next_byte(&mut self, byte: u8, range: Range<u64>) -> io::Result<Option<u64>> {
         let mut at = range.start;
         while at < range.end && !self.probe.is_exhausted() {
-            let bytes = self.scan.ahead(at)?;
+            let bytes = self.probe.ahead(at)?;
             if let Some(skip) = memchr::memchr(byte, bytes) {
                 return Ok(Some(at + skip as u64).filter(|&found| found < range.end));
             }
@@ -195,8 +197,14 @@ impl Resumer {
         Ok(None)
     }
 
-    /// The end of the arguments that follow each other from `first`, if an item or the end of the file is there.
+    /// The end of the arguments that follow each other from `first`, if an item or the end of the file is there; or a command across
+    /// the end of one of them.
     fn arguments(&mut self, first: u64) -> io::Result<Option<u64>> {
+        let Some(argument) = self.probe.argument_at(first)? else { return Ok(None) };
+        let second = argument.end + 2;
+        if self.dead_end.replace(second) == Some(first) {
+            return Ok(None);
+        }
         let mut at = first;
         while let Some(argument) = self.probe.argument_at(at)? {
             at = argument.end + 2;
@@ -207,7 +215,7 @@ impl Resumer {
                 return Ok(None);
             }
         }
-        Ok((at > first && self.starts_item(at)?).then_some(at))
+        Ok(self.starts_item(at)?.then_some(at))
     }
 
     fn starts_item(&mut self, at: u64) -> io::Result<bool> {

@@ -329,13 +329,13 @@ mod salvaging {
     #[test]
     fn of_a_log_damaged_in_three_places_no_whole_command_is_lost() {
         let mut unclear = 0;
-        for seed in 0..1000 {
+        for seed in 0..600 {
             match salvaged_from(seed) {
                 Ok(outcome) => unclear += u32::from(outcome == Outcome::Unclear),
                 Err(wrong) => panic!("seed {seed}: {wrong}"),
             }
         }
-        assert!(unclear <= 10, "{unclear}");
+        assert!(unclear <= 6, "{unclear}");
     }
 }
 
@@ -513,4 +513,11 @@ fn a_preamble_is_left_to_who_reads_it() {
     assert!(matches!(check(&file, size_bytes, None), Err(CheckError::Preamble)));
     let report = check(&file, size_bytes, Some(&Fixed(19))).unwrap();
     assert_eq!((report.commands_start, report.commands, report.ok_up_to), (19, 1, size_bytes - 1));
+}
+
+#[test]
+fn arguments_that_lead_nowhere_are_followed_once() {
+    let bytes = [log(&["SET a 1"]), b"$1\r\na\r\n".repeat(50_000), b"x".to_vec(), log(&["SET b 2"])].concat();
+    let report = report_of(&bytes);
+    assert_eq!((report.stretch_count, report.commands, report.stretches[0].undecided), (1, 1, false));
 }

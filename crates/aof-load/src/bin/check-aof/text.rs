@@ -50,10 +50,8 @@ fn stretch(out: &mut dyn Write, stretch: &Stretch, size_bytes: u64) -> io::Resul
     }
     if let Some(assumed) = &stretch.assumed {
         let (commands, database) = (assumed.commands, assumed.database);
-        writeln!(
-            out,
-            "  a SELECT may be lost: database {database} assumed for the {commands} commands up to the next one"
-        )?;
+        write!(out, "  a SELECT may be lost: database {database} assumed for the commands up to the next one, ")?;
+        writeln!(out, "{commands} in all")?;
     }
     Ok(())
 }

@@ -1,0 +1,312 @@
+//! The program `check-aof` as its users see it: output, exit status, files. Its lines are those that scripts look for in the output
+//! of redis-check-aof.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    missing_docs,
+    reason = "tests: they run the real program over real files"
+)]
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use vfs::Dir as _;
+
+const PING: &str = "*1\r\n$4\r\nPING\r\n";
+
+/// A directory with a log in it.
+struct Place {
+    home: tempfile::TempDir,
+}
+
+/// What the program did.
+struct Ran {
+    status: i32,
+    text: String,
+}
+
+impl Place {
+    fn with(log: &[u8]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("a.aof"), log).unwrap();
+        Self { home }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.home.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Runs the program here with `answer` on its standard input.
+    fn run_answering(&self, arguments: &[&str], answer: &str) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_check-aof"));
+        command.args(arguments).current_dir(self.home.path());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // It need not read it.
+        let _unread = child.stdin.take().unwrap().write_all(answer.as_bytes());
+        ran(&child.wait_with_output().unwrap())
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_answering(arguments, "")
+    }
+
+    fn check(&self, arguments: &[&str], status: i32, text: &str) {
+        let ran = self.run(arguments);
+        assert_eq!((ran.status, ran.text.as_str()), (status, text), "{arguments:?}");
+    }
+}
+
+fn ran(output: &Output) -> Ran {
+    Ran { status: output.status.code().unwrap(), text: String::from_utf8(output.stdout.clone()).unwrap() }
+}
+
+#[test]
+fn a_whole_file_is_valid_and_an_empty_one_empty() {
+    Place::with(PING.as_bytes()).check(
+        &["a.aof"],
+        0,
+        "Start checking Old-Style AOF\n\
+         AOF analyzed: filename=a.aof, size=14, ok_up_to=14, ok_up_to_line=4, diff=0\n\
+         AOF a.aof is valid\n",
+    );
+    Place::with(b"").check(&["a.aof"], 0, "Start checking Old-Style AOF\nAOF a.aof is empty\n");
+}
+
+#[test]
+fn damage_is_named_with_its_place_and_the_status_is_1() {
+    let log = format!("{PING}*1\r\n$x\r\nPING\r\n*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n*3");
+    Place::with(log.as_bytes()).check(
+        &["a.aof"],
+        1,
+        "Start checking Old-Style AOF\n\
+         0x              13: Expected a length from 0 to 4294967295 and CRLF, got: 'x' (in command 1 begun at byte 14)\n  \
+         damaged: bytes 14 to 28, 14 in all; whole commands resume at byte 28\n  \
+         a SELECT may be lost: database 0 assumed for the commands up to the next one, 1 in all\n\
+         0x              32: Expected a number of arguments from 1 to 2147483647 and CRLF, got: the end of the file (in command \
+         3 begun at byte 48)\n  \
+         damaged: bytes 48 to 50, 2 in all; no whole command follows\n\
+         AOF analyzed: filename=a.aof, size=50, ok_up_to=14, ok_up_to_line=5, diff=36\n\
+         AOF a.aof is not valid. Use the --fix option to try fixing it.\n",
+    );
+}
+
+#[test]
+fn what_cannot_be_checked_has_status_1_and_says_why() {
+    let place = Place::with(b"REDIS0011 and so on");
+    place.check(
+        &["a.aof"],
+        1,
+        "Start checking Old-Style AOF\na.aof: the file has an RDB preamble, which can't be checked yet\n",
+    );
+    place.check(&["none.aof"], 1, "Cannot open file none.aof: No such file or directory (os error 2)\n");
+    for arguments in [&[][..], &["--fix"], &["--yes", "a.aof"], &["--fix", "--salvage", "b.aof", "a.aof"], &["a", "b"]]
+    {
+        assert_eq!(place.run(arguments).status, 1, "{arguments:?}");
+    }
+    assert_eq!(place.run(&["--help"]).status, 0);
+    assert_eq!(place.names(), ["a.aof"]);
+}
+
+#[test]
+fn fix_asks_and_cuts_only_if_the_answer_is_yes() {
+    let log = format!("{PING}*1\r\n$4\r\nPI");
+    let place = Place::with(log.as_bytes());
+    for answer in ["", "n\n", "\n"] {
+        let ran = place.run_answering(&["--fix", "a.aof"], answer);
+        assert_eq!(ran.status, 1);
+        assert!(ran.text.ends_with(
+            "This will shrink the AOF a.aof from 24 bytes, with 10 bytes, to 14 bytes\nContinue? [y/N]: Aborting...\n"
+        ));
+        assert_eq!((place.names(), place.read("a.aof")), (vec!["a.aof".to_owned()], log.clone().into_bytes()));
+    }
+    let ran = place.run_answering(&["--fix", "a.aof"], "y\n");
+    assert_eq!(ran.status, 0);
+    assert!(ran.text.ends_with(
+        "Continue? [y/N]: The 10 bytes that were cut are in a.aof.torn-14\nSuccessfully truncated AOF a.aof\n"
+    ));
+    assert_eq!(place.names(), ["a.aof", "a.aof.torn-14"]);
+    assert_eq!([place.read("a.aof"), place.read("a.aof.torn-14")].concat(), log.as_bytes());
+}
+
+#[test]
+fn fix_says_what_whole_commands_it_would_cut_and_needs_no_answer_with_yes() {
+    let place = Place::with(format!("{PING}?{PING}").as_bytes());
+    let ran = place.run_answering(&["--fix", "a.aof"], "n");
+    assert!(
+        ran.text.contains(
+            "Whole commands follow the damage, from byte 15 on, and would be cut as well: --salvage keeps them"
+        )
+    );
+    assert_eq!(place.run(&["--fix", "--yes", "--without-side-file", "a.aof"]).status, 0);
+    assert_eq!((place.names(), place.read("a.aof")), (vec!["a.aof".to_owned()], PING.as_bytes().to_vec()));
+    place.check(
+        &["--fix", "a.aof"],
+        0,
+        "Start checking Old-Style AOF\n\
+         AOF analyzed: filename=a.aof, size=14, ok_up_to=14, ok_up_to_line=4, diff=0\n\
+         AOF a.aof is valid\n",
+    );
+}
+
+#[test]
+fn a_file_in_a_directory_that_a_server_uses_is_checked_but_not_cut() {
+    let place = Place::with(format!("{PING}?").as_bytes());
+    let dir = vfs::RealDir::open(place.home.path()).unwrap();
+    let _lock = dir.lock(aof_state::LOCK_NAME).unwrap();
+    assert!(place.run(&["a.aof"]).text.contains("is not valid"));
+    let text = format!(
+        "Start checking Old-Style AOF\na.aof: the directory is in use by a running server (process {}): stop it first\n",
+        std::process::id()
+    );
+    place.check(&["--fix", "--yes", "a.aof"], 1, &text);
+    place.check(&["--truncate-to-timestamp", "5", "a.aof"], 1, &text);
+}
+
+#[test]
+fn a_link_is_followed_and_the_side_file_stands_beside_what_it_names() {
+    let place = Place::with(format!("{PING}?").as_bytes());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link.aof");
+    std::os::unix::fs::symlink(place.path("a.aof"), &link).unwrap();
+    assert_eq!(place.run(&["--fix", "--yes", link.to_str().unwrap()]).status, 0);
+    assert_eq!(place.names(), ["a.aof", "a.aof.torn-14"]);
+}
+
+#[test]
+fn truncate_to_timestamp_cuts_before_the_first_later_annotation() {
+    let log = format!("{PING}#TS:100\r\n{PING}#TS:200\r\n{PING}");
+    let place = Place::with(log.as_bytes());
+    place.check(
+        &["--truncate-to-timestamp", "200", "a.aof"],
+        0,
+        "Start checking Old-Style AOF\nTruncate nothing in AOF a.aof to timestamp 200\nAOF a.aof is valid\n",
+    );
+    place.check(
+        &["--truncate-to-timestamp", "150", "a.aof"],
+        0,
+        "Start checking Old-Style AOF\nThe 23 bytes that were cut are in a.aof.torn-37\n\
+         Successfully truncated AOF a.aof to timestamp 150\n",
+    );
+    assert_eq!(place.read("a.aof"), &log.as_bytes()[..37]);
+    for bad in ["", "x", "0", "-1", "1x"] {
+        place.check(
+            &["--truncate-to-timestamp", bad, "a.aof"],
+            1,
+            "Start checking Old-Style AOF\nInvalid timestamp, aborting...\n",
+        );
+    }
+}
+
+#[test]
+fn truncate_to_timestamp_never_leaves_nothing_and_never_cuts_inside_of_a_transaction() {
+    let transaction = format!("{PING}*1\r\n$5\r\nMULTI\r\n#TS:100\r\n{PING}*1\r\n$4\r\nEXEC\r\n");
+    let place = Place::with(transaction.as_bytes());
+    assert_eq!(place.run(&["--truncate-to-timestamp", "50", "a.aof"]).status, 0);
+    assert_eq!(place.read("a.aof"), PING.as_bytes());
+    let place = Place::with(format!("#TS:100\r\n{PING}").as_bytes());
+    place.check(
+        &["--truncate-to-timestamp", "50", "a.aof"],
+        1,
+        "Start checking Old-Style AOF\nAOF a.aof has nothing before timestamp 50, aborting...\n",
+    );
+    let place = Place::with(format!("{PING}#TS:soon\r\n").as_bytes());
+    place.check(
+        &["--truncate-to-timestamp", "50", "a.aof"],
+        1,
+        "Start checking Old-Style AOF\nInvalid timestamp annotation at byte 14\n",
+    );
+    let place = Place::with(format!("{PING}?#TS:100\r\n").as_bytes());
+    let ran = place.run(&["--truncate-to-timestamp", "50", "a.aof"]);
+    assert!(ran.status == 1 && ran.text.contains("is not valid"), "{}", ran.text);
+}
+
+#[test]
+fn salvage_writes_a_new_file_and_never_over_one() {
+    let place = Place::with(format!("{PING}?{PING}").as_bytes());
+    let ran = place.run(&["--salvage", "new.aof", "a.aof"]);
+    assert_eq!(ran.status, 0);
+    assert!(ran.text.ends_with(
+        "Successfully salvaged AOF a.aof to new.aof: 2 whole commands, among them 0 transactions, in 28 bytes\n"
+    ));
+    assert_eq!(place.read("new.aof"), PING.repeat(2).as_bytes());
+    assert_eq!(place.names(), ["a.aof", "new.aof"]);
+    let ran = place.run(&["--salvage", "new.aof", "a.aof"]);
+    assert!(
+        ran.status == 1 && ran.text.ends_with("Failed to salvage AOF a.aof to new.aof: new.aof exists\n"),
+        "{}",
+        ran.text
+    );
+}
+
+#[test]
+fn json_is_one_object_with_the_documented_fields() {
+    let place = Place::with(format!("{PING}?{PING}").as_bytes());
+    let ran = place.run(&["--json", "a.aof"]);
+    let report: serde_json::Value = serde_json::from_str(&ran.text).unwrap();
+    let expected = serde_json::json!({
+        "file": "a.aof", "valid": false, "size": 29, "ok_up_to": 14, "ok_up_to_line": 4, "diff": 15, "commands_start": 0,
+        "commands": 2, "transactions": 0, "annotations": 0, "stretch_count": 1,
+        "stretches": [{
+            "start": 14, "resume": 15, "end": 15, "offset": 14, "found": 63, "expected": "'*' or '#'", "command_offset": 14,
+            "command_index": 1, "dropped_commands": 0, "transaction": false, "undecided": false, "ambiguity": null,
+            "assumed": {"database": 0, "commands": 1},
+        }],
+    });
+    assert_eq!((ran.status, &report), (1, &expected));
+    let value = |arguments: &[&str]| serde_json::from_str::<serde_json::Value>(&place.run(arguments).text).unwrap();
+    let salvaged = value(&["--json", "--salvage", "n\"w.aof", "a.aof"]);
+    let expected_file = serde_json::json!({"file": "n\"w.aof", "size": 28, "selects_added": 0});
+    assert_eq!((&salvaged["report"], &salvaged["salvaged"]), (&expected, &expected_file));
+    assert!(value(&["--json", "--fix", "a.aof"])["error"].as_str().unwrap().contains("--yes"));
+    let repaired = value(&["--json", "--fix", "--yes", "a.aof"]);
+    let expected_cut = serde_json::json!({"size": 14, "cut": 15, "side_file": "a.aof.torn-14", "state_file": null});
+    assert_eq!((&repaired["report"], &repaired["repaired"]), (&expected, &expected_cut));
+    assert_eq!(value(&["--json", "a.aof"])["valid"], true);
+    assert!(value(&["--json", "none"])["error"].as_str().unwrap().contains("No such file"));
+}
+
+/// How long the argument of the large log is.
+const HOLE_BYTES: u64 = 160 << 20;
+
+/// A log that takes no room on the disk: one argument is nearly all of it, and a hole.
+fn large_log(path: &Path, line_end: &[u8]) {
+    let mut file = fs::File::create(path).unwrap();
+    write!(file, "{PING}*2\r\n$3\r\nDEL\r\n${HOLE_BYTES}\r\n").unwrap();
+    let body = file.metadata().unwrap().len();
+    file.set_len(body + HOLE_BYTES).unwrap();
+    let mut end = fs::OpenOptions::new().append(true).open(path).unwrap();
+    end.write_all(line_end).unwrap();
+    end.write_all(PING.repeat(20_000).as_bytes()).unwrap();
+}
+
+#[test]
+fn a_file_larger_than_the_memory_there_is_is_checked_also_where_it_is_damaged() {
+    let place = Place::with(b"");
+    for (line_end, status) in [(&b"\r\n"[..], 0), (b"", 1)] {
+        large_log(&place.path("a.aof"), line_end);
+        // Address space of 64 MB in all: program, stack and heap.
+        let script = format!("ulimit -v 65536; exec '{}' a.aof", env!("CARGO_BIN_EXE_check-aof"));
+        let output = Command::new("sh").args(["-c", &script]).current_dir(place.home.path()).output().unwrap();
+        let ran = ran(&output);
+        assert_eq!(ran.status, status, "{}", ran.text);
+        let damaged = "*2\r\n$3\r\nDEL\r\n$167772160\r\n".len() as u64 + HOLE_BYTES;
+        let text =
+            if status == 0 { "diff=0\n".to_owned() } else { format!(" {damaged} in all; whole commands resume") };
+        assert!(ran.text.contains(&text), "{}", ran.text);
+    }
+}
