@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask tidy`, `test`, `prove`, `compat`, `test-crash`, `test-kill-points`,
+//! The project's own commands: `cargo xtask tidy`, `test`, `prove`, `compat`, `compat-check`, `test-crash`, `test-kill-points`,
 //! `test-faults`, `test-interop`, `test-clients`, `test-traces`, `bench`.
 //!
 //! Each command is a module; this one only reads the arguments. What a command did not do, it says.
@@ -12,6 +12,7 @@
 mod bench;
 mod clients;
 mod compat;
+mod compat_check;
 mod crash;
 mod faults;
 mod interop;
@@ -55,6 +56,8 @@ enum Task {
     TestFaults(faults::Options),
     /// Sends the same commands to our server and to redis-server, and compares.
     Compat(compat::Options),
+    /// Lets our checker of logs and redis-check-aof judge the same files, and compares.
+    CompatCheck(compat_check::Options),
     /// Lets redis-server read what we wrote, and compares.
     TestInterop(interop::Options),
     /// Lets the libraries and tools that people have drive the real server.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Task::TestKillPoints(options) => kill_points::run(&options),
         Task::TestFaults(options) => faults::run(&options),
         Task::Compat(options) => compat::run(&options),
+        Task::CompatCheck(options) => compat_check::run(&options),
         Task::TestInterop(options) => interop::run(&options),
         Task::TestClients(options) => clients::run(&options),
         Task::TestTraces(options) => traces::run(&options),

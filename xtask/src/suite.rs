@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
 
-use crate::{clients, compat, crash, faults, interop, kill_points, tidy, traces};
+use crate::{clients, compat, compat_check, crash, faults, interop, kill_points, tidy, traces};
 
 /// What is asked of the suite.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -27,6 +27,7 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("strace", "strace", "checks of system calls, and faults of a disk"),
     ("cargo-nextest", "cargo-nextest", "the tests' own runner"),
     ("redis-benchmark", "redis-tools", "tests with redis-cli and redis-benchmark"),
+    ("redis-check-aof", "redis-tools", "comparison of check-aof with it"),
     ("prometheus-redis-exporter", "prometheus-redis-exporter", "a test of what monitoring reads"),
     ("python3", "python3-venv", "tests with redis-py"),
     ("npm", "npm", "tests with ioredis and node-redis"),
@@ -128,6 +129,9 @@ fn all_parts() -> Vec<Part> {
         part("doc tests", || cargo(&["test", "--workspace", "--doc", "--locked"], &[])),
         part("benches", || cargo(&["test", "-p", "benches", "--benches", "--locked", "--quiet"], &[])),
         part("compat", || compat::run(&compat::Options { seed: Some(COMPARISON_SEED), ..Default::default() })),
+        part("compat-check", || {
+            compat_check::run(&compat_check::Options { seed: Some(COMPARISON_SEED), ..Default::default() })
+        }),
         part("interop", || interop::run(&interop::Options { seed: Some(COMPARISON_SEED), ..Default::default() })),
         part("clients", || clients::run(&clients::Options::default())),
         part("system calls", || traces::run(&traces::Options::default())),
@@ -149,6 +153,7 @@ fn not_run() -> Vec<&'static str> {
 fn why_only_with_all(part: &str) -> &'static str {
     match part {
         "compat" | "interop" => "needs redis-server; only with --all",
+        "compat-check" => "needs redis-check-aof; only with --all",
         "clients" => "needs Python, Node.js and the network; only with --all",
         "system calls" | "kill points" | "disk faults" => "needs strace; only with --all",
         "supply chain" => "needs cargo-deny and the network; only with --all",
