@@ -13,8 +13,8 @@ use crate::{OPTION_AMBIGUOUS_TAIL, OPTION_WITHOUT_SIDE_FILE, Refusal};
 
 /// The advice for a file that is damaged before its end. Redis's own, `redis-check-aof --fix`, cuts off everything behind the
 /// damage, whole and fsynced as it may be; so it is not given here.
-const RESTORE_A_COPY: &str = "restore the file from a copy, or make a backup of it and mend it by hand at this place; redis-check-aof \
-    shows it too, but its --fix would cut off everything behind it";
+const RESTORE_A_COPY: &str = "restore the file from a copy, or let check-aof --salvage copy what is whole in it to a new file; \
+    redis-check-aof --fix would cut off everything behind the damage";
 
 /// Why recovery ended. Every error names the file; one about its content also the byte and the command.
 #[derive(Debug, thiserror::Error)]

@@ -218,8 +218,8 @@ fn corruption_is_reported_with_offset_command_and_expectation() {
     let text = String::from_utf8_lossy(&sample.bytes).replacen("$3\r\nkey", "$x\r\nkey", 1);
     assert_eq!(
         check_refused(text.as_bytes(), INLINE, None).to_string(),
-        "Bad file format reading the append only file: restore the file from a copy, or make a backup of it and mend it by hand \
-         at this place; redis-check-aof shows it too, but its --fix would cut off everything behind it (/data/appendonly.aof: 'x' at byte 37, in command 1 begun at byte 23: expected a length from 0 to \
+        "Bad file format reading the append only file: restore the file from a copy, or let check-aof --salvage copy what is whole in \
+         it to a new file; redis-check-aof --fix would cut off everything behind the damage (/data/appendonly.aof: 'x' at byte 37, in command 1 begun at byte 23: expected a length from 0 to \
          4294967295 and CRLF; valid up to byte 23; a whole command follows at byte 56, so this is no torn tail)"
     );
 }
