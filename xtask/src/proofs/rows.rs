@@ -74,6 +74,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             "named-errors",
         ],
     },
+    Section { file: "checking.md", title: "Checking", ids: &["C1", "salvage"] },
     Section {
         file: "rewriting.md",
         title: "Rewriting",

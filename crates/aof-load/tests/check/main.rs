@@ -113,13 +113,25 @@ fn what_cannot_be_checked_has_status_1_and_says_why() {
         1,
         "Start checking Old-Style AOF\na.aof: the file has an RDB preamble, which can't be checked yet\n",
     );
+    fs::write(place.path("a.manifest"), "#x\nfile a.aof.1.base.aof seq 1 type b\n").unwrap();
+    let text = "a.manifest: this is the manifest of a multi-part AOF, which can't be checked yet: check \
+                its files one by one\n";
+    place.check(&["--fix", "--yes", "a.manifest"], 1, text);
     place.check(&["none.aof"], 1, "Cannot open file none.aof: No such file or directory (os error 2)\n");
     for arguments in [&[][..], &["--fix"], &["--yes", "a.aof"], &["--fix", "--salvage", "b.aof", "a.aof"], &["a", "b"]]
     {
         assert_eq!(place.run(arguments).status, 1, "{arguments:?}");
     }
     assert_eq!(place.run(&["--help"]).status, 0);
-    assert_eq!(place.names(), ["a.aof"]);
+    assert_eq!(place.names(), ["a.aof", "a.manifest"]);
+}
+
+#[test]
+fn what_may_be_no_log_at_all_is_not_cut_without_a_word() {
+    let place = Place::with(b"hello");
+    let ran = place.run_answering(&["--fix", "a.aof"], "n");
+    assert!(ran.text.contains("this may be no AOF at all\nThis will shrink"), "{}", ran.text);
+    assert_eq!(place.read("a.aof"), b"hello");
 }
 
 #[test]

@@ -26,6 +26,12 @@ struct Subject {
 /// Does what was asked. Whether the file is valid now.
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<bool> {
     let subject = Subject::open(arguments)?;
+    if subject.is_manifest()? {
+        bail!(
+            "{}: this is the manifest of a multi-part AOF, which can't be checked yet: check its files one by one",
+            subject.shown
+        );
+    }
     if !arguments.json {
         writeln!(out, "Start checking Old-Style AOF")?;
     }
@@ -49,6 +55,14 @@ impl Subject {
         let file = opened.with_context(|| format!("Cannot open file {shown}"))?;
         let size_bytes = file.metadata().with_context(|| format!("Cannot stat file: {shown}"))?.len;
         Ok(Self { place, shown, file, size_bytes })
+    }
+
+    /// Whether a line of its start is one of a manifest, and none before it says otherwise.
+    fn is_manifest(&self) -> Result<bool> {
+        let mut start = [0; 1024];
+        let read = self.file.read_at(&mut start, 0).with_context(|| format!("Cannot read file: {}", self.shown))?;
+        let mut lines = start[..read].split(|&byte| byte == b'\n').skip_while(|line| line.starts_with(b"#"));
+        Ok(lines.next().is_some_and(|line| line.starts_with(b"file ")))
     }
 
     fn report(&self) -> Result<Report> {

@@ -84,6 +84,9 @@ pub(crate) fn question(out: &mut dyn Write, file: &str, report: &Report) -> io::
             "Whole commands follow the damage, from byte {resume} on, and would be cut as well: --salvage keeps them"
         )?;
     }
+    if report.ok_up_to == 0 {
+        writeln!(out, "Nothing before the damage is a command: this may be no AOF at all")?;
+    }
     writeln!(out, "This will shrink the AOF {file} from {size_bytes} bytes, with {diff} bytes, to {ok_up_to} bytes")?;
     write!(out, "Continue? [y/N]: ")
 }
