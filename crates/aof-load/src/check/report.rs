@@ -56,20 +56,20 @@ pub struct Stretch {
     pub undecided: bool,
 }
 
-/// Whole commands inside of the announced length of a broken argument.
+/// Whole commands inside of the announced length of a broken argument, or of a value whose length is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ambiguity {
     /// The first of them.
     pub inside: u64,
     /// The end of the last that follows it without a gap.
     pub inside_end: u64,
-    /// Where whole commands resume behind the announced length; the size of the file if none do.
+    /// Where whole commands resume behind the argument; the size of the file if none do.
     pub outside: u64,
     /// Which reading was taken.
     pub taken: Reading,
 }
 
-/// What whole commands inside of an argument's announced length are.
+/// What such commands are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// The text of a value: the length is right, the value was cut short or its end is damaged.
@@ -163,9 +163,22 @@ impl Report {
         if self.stretch_count == 0 {
             (self.ok_up_to, self.ok_up_to_line) = (stretch.damage.cut_at, stretch.line);
         }
+        self.doubt_text_before(stretch);
         self.stretch_count += 1;
         if self.stretches.len() < MOST_STRETCHES {
             self.stretches.push(stretch.clone());
+        }
+    }
+
+    /// A line end alone between commands is what a value leaves that is the text of commands, and whose start is damaged: then the
+    /// commands between the damage and that line end are none.
+    fn doubt_text_before(&mut self, stretch: &Stretch) {
+        let Damage { offset, found, .. } = stretch.damage;
+        let line_end = found == Some(b'\r') && offset == stretch.start && stretch.resume == offset + 2;
+        let Some(last) = self.stretches.last_mut().filter(|last| line_end && last.ambiguity.is_none()) else { return };
+        if self.stretch_count <= MOST_STRETCHES as u64 && last.end < offset {
+            let (inside, outside) = (last.end, stretch.resume);
+            last.ambiguity = Some(Ambiguity { inside, inside_end: offset, outside, taken: Reading::Commands });
         }
     }
 

@@ -444,6 +444,20 @@ fn a_value_that_was_cut_short_is_text_up_to_the_end_and_the_other_reading_is_nam
 }
 
 #[test]
+fn commands_that_may_be_the_text_of_a_value_whose_start_is_lost_are_named() {
+    let head = log(&["SET a 1"]);
+    let text = log(&["FLUSHALL", "SET x y"]);
+    let mut bytes = [head.clone(), command(&[b"SET", b"backup", &text]), log(&["SET b 2"])].concat();
+    bytes[head.len() + 2..head.len() + 30].fill(0);
+    let report = report_of(&bytes);
+    let end = (head.len() + 30 + text.len()) as u64;
+    let inside = end - text.len() as u64;
+    let expected = Ambiguity { inside, inside_end: end, outside: end + 2, taken: Reading::Commands };
+    assert_eq!(report.stretches[0].ambiguity, Some(expected), "{report:#?}");
+    assert_eq!(report.stretch_count, 2);
+}
+
+#[test]
 fn a_wrong_length_does_not_swallow_the_commands_behind_it() {
     let whole = log(&["SET a 1", "SET key value", "SET b 2", "MULTI", "SET c 3", "EXEC"]);
     for wrong in

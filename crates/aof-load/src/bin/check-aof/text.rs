@@ -58,19 +58,15 @@ fn stretch(out: &mut dyn Write, stretch: &Stretch, size_bytes: u64) -> io::Resul
 
 fn ambiguity(out: &mut dyn Write, ambiguity: &Ambiguity, size_bytes: u64) -> io::Result<()> {
     let Ambiguity { inside, inside_end, outside, taken } = *ambiguity;
-    let (taken, other) = match taken {
-        Reading::Text => ("taken for the text of the value", "they are commands, if the length is wrong"),
-        Reading::Commands => ("taken for commands", "they are the text of the value, if the length is right"),
-    };
-    write!(
-        out,
-        "  ambiguous: whole commands at bytes {inside} to {inside_end}, inside of the announced length of an argument"
-    )?;
-    write!(out, ", are {taken}; {other}, and then ")?;
-    if outside == size_bytes {
-        writeln!(out, "nothing follows")
-    } else {
-        writeln!(out, "commands resume at byte {outside}")
+    write!(out, "  ambiguous: whole commands at bytes {inside} to {inside_end} are taken for ")?;
+    match taken {
+        Reading::Text => writeln!(out, "the text of a value; if they are commands, that value's length is wrong"),
+        Reading::Commands if outside == size_bytes => {
+            writeln!(out, "commands; if they are the text of a value, no command follows")
+        }
+        Reading::Commands => {
+            writeln!(out, "commands; if they are the text of a value, commands resume at byte {outside}")
+        }
     }
 }
 
