@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Prints one JSON object instead of text.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Does not keep what is cut in <file>.torn-<offset>.
+    /// Keeps no copy of what is cut; else it is put in a file beside it, whose name ends in torn and the offset.
     #[arg(long = "without-side-file", action = ArgAction::SetFalse)]
     pub(crate) side_file: bool,
     /// The file.
