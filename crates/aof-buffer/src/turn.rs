@@ -63,7 +63,7 @@ impl AofBuffer {
     pub fn turn(&mut self, turn: Turn, bio: &mut dyn Bio) {
         self.now_ms = turn.mono_ms;
         self.gather(turn);
-        let fsync_running = bio.pending(Kind::Fsync) > 0;
+        let fsync_running = bio.pending(Kind::Fsync) + bio.pending(Kind::BulkFsync) > 0;
         let plan = plan_write(WriteInput {
             unwritten: self.group_complete && self.write_due_ms().is_some_and(|due_ms| due_ms <= self.now_ms),
             writer: self.flight.as_ref().map(|flight| flight.busy),
@@ -160,7 +160,7 @@ impl AofBuffer {
             self.orphans.push(fsync.1.id);
             self.settle_fsync(fsync, None);
         }
-        self.write_in_loop(true, false);
+        self.write_in_loop(true, bio.pending(Kind::BulkFsync) > 0);
         self.forget_group();
         let ids: Vec<FileId> = self.files().map(LogFile::id).collect();
         for id in ids {

@@ -175,7 +175,7 @@ impl Rewriter {
         let Err(error) = &completion.outcome else { return };
         match completion.kind {
             Kind::Write => self.cleanup_failed(Call::Write, "writing to a file that was given up", error),
-            Kind::Fsync => self.cleanup_failed(Call::Fsync, "fsync of a file that was given up", error),
+            Kind::BulkFsync => self.cleanup_failed(Call::Fsync, "fsync of a file that was given up", error),
             Kind::Close => self.cleanup_failed(Call::Other, "removing a file that was given up", error),
             _ => self.cleanup_failed(Call::Other, "a step that was given up", error),
         }

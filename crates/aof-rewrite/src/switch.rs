@@ -121,8 +121,9 @@ impl Rewriter {
         };
         run.fsync_rounds += 1;
         let file = Arc::clone(&run.file);
-        // A full fsync: the log may have set a mark on the file, which fdatasync leaves behind.
-        self.submit(env, Kind::Fsync, covers, move || file.fsync().map(|()| 0));
+        // A full fsync: the log may have set a mark on the file, which fdatasync leaves behind. It may be of gigabytes: not of the
+        // kind whose results replies wait for.
+        self.submit(env, Kind::BulkFsync, covers, move || file.fsync().map(|()| 0));
     }
 
     pub(crate) fn rename(&mut self, env: &mut RewriteEnv<'_>) {
@@ -225,9 +226,10 @@ impl Rewriter {
         self.notices.push(Notice::SwitchFailed { step, errno });
     }
 
-    /// The new file is fsynced up to `covers`, unless an fsync that the log started beside ours took the error for both.
-    /// Results come in order of submission, so one such fsync at most is not known yet; `advance_switch` goes on, this turn
-    /// or when that one has ended.
+    /// The new file is fsynced up to `covers`, unless an fsync that the log started beside ours took the error for both. By the
+    /// description that ours is of, the log starts one only when it knows how the last one ended: so one at most is not known
+    /// yet, however the results of different kinds come, and the error of any other has failed the file already.
+    /// `advance_switch` goes on, this turn or when that one has ended.
     fn new_file_fsynced(&mut self, env: &mut RewriteEnv<'_>, covers: LogOffset) {
         let Some(run) = &mut self.run else { return };
         run.new_fsynced = run.new_fsynced.max(covers);

@@ -8,8 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub enum Kind {
     /// write(2) to a log: one at a time, in order of submission.
     Write,
-    /// fsync of a file: several may overlap; their results are reported in order of submission.
+    /// fsync of a file for which somebody waits: several may overlap; their results are reported in order of submission.
     Fsync,
+    /// fsync of a file that may have gigabytes to write back: one at a time. Of a kind of its own, since the result of an
+    /// [`Fsync`](Self::Fsync) submitted behind it would have to wait for it.
+    BulkFsync,
     /// Closing (and so possibly unlinking) a file: one at a time.
     Close,
     /// rename(2): one at a time, in order.
@@ -35,6 +38,7 @@ struct Row {
 const TABLE: [Row; Kind::COUNT] = [
     Row { kind: Kind::Write, thread_name: "bio_write", concurrency: 1 },
     Row { kind: Kind::Fsync, thread_name: "bio_fsync", concurrency: 4 },
+    Row { kind: Kind::BulkFsync, thread_name: "bio_bulk_fsync", concurrency: 1 },
     Row { kind: Kind::Close, thread_name: "bio_close", concurrency: 1 },
     Row { kind: Kind::Rename, thread_name: "bio_rename", concurrency: 1 },
     Row { kind: Kind::DirFsync, thread_name: "bio_dir_fsync", concurrency: 1 },
@@ -43,11 +47,11 @@ const TABLE: [Row; Kind::COUNT] = [
 
 impl Kind {
     /// How many kinds there are.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 7;
 
     /// Every kind.
     pub const ALL: [Self; Self::COUNT] =
-        [Self::Write, Self::Fsync, Self::Close, Self::Rename, Self::DirFsync, Self::LazyFree];
+        [Self::Write, Self::Fsync, Self::BulkFsync, Self::Close, Self::Rename, Self::DirFsync, Self::LazyFree];
 
     /// How many jobs of this kind may run at the same time.
     #[must_use]

@@ -1,4 +1,4 @@
-//! Background jobs that run when the schedule says so, and a record of when each fsync was asked for and ended.
+//! Background jobs that run when the schedule says so, and a record of when each fsync of a log was asked for and ended.
 //!
 //! The record is what the promise of `everysec` is measured by; nothing of the engine is asked for it.
 
@@ -32,7 +32,7 @@ impl SimBio {
         self.mono_ms.store(mono_ms, Ordering::Relaxed);
     }
 
-    /// Every fsync asked for so far, in order.
+    /// Every fsync of a log asked for so far, in order.
     pub fn fsyncs(&self) -> Vec<FsyncRun> {
         locked(&self.fsyncs).clone()
     }
@@ -102,6 +102,7 @@ fn locked(fsyncs: &Mutex<Vec<FsyncRun>>) -> MutexGuard<'_, Vec<FsyncRun>> {
 
 impl Bio for SimBio {
     fn submit(&mut self, kind: Kind, job: Job) -> JobId {
+        // A rewrite's own fsyncs, which are bulk, prove nothing of what has the log's name, and excuse no delay of what does.
         let job = match kind {
             Kind::Fsync => self.recorded(job),
             Kind::DirFsync => self.recorded_if_it_fails(job),

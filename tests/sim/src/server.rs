@@ -244,7 +244,7 @@ impl Server {
     /// Runs part of what happens beside the loop: a few background jobs, a few steps of a child. While `fsyncs_stall` none ends.
     pub fn run_background(&mut self, rng: &mut fastrand::Rng, fsyncs_stall: bool) {
         for _ in 0..rng.u8(0..5) {
-            self.bio.run_one(rng, |kind| !(fsyncs_stall && kind == Kind::Fsync));
+            self.bio.run_one(rng, |kind| !(fsyncs_stall && matches!(kind, Kind::Fsync | Kind::BulkFsync)));
         }
         for _ in 0..rng.u8(0..30) {
             self.children.step(self.now.mono_ms());

@@ -162,7 +162,7 @@ fn with_an_fsync_beside() -> (World, fastrand::Rng) {
     world.set_any(&mut rng);
     world.log.flush();
     world.log.fsync();
-    world.bio.drain(bio::Kind::Fsync);
+    world.bio.drain(bio::Kind::BulkFsync);
     world.take_completions();
     (world, rng)
 }

@@ -62,9 +62,9 @@ impl Engine {
         if p.is_fed() {
             p.aof.set_fsync_held(p.no_fsync_on_rewrite && self.growth_frozen);
             let mut turn = Turn::at(self.now.mono_ms());
-            // Not while a rewrite runs: its fsyncs may be of gigabytes, and the loop would wait behind them.
-            turn.alone =
-                p.aof.policy() == AppendFsync::Always && !p.rewriter.is_running() && p.lone.may_fsync(self.now.mono_us);
+            // Not while a rewrite runs, or what it left behind: its fsyncs may be of gigabytes, and the disk would let the loop wait.
+            let bulk_io = p.rewriter.is_running() || p.bio.pending(Kind::BulkFsync) > 0;
+            turn.alone = p.aof.policy() == AppendFsync::Always && !bulk_io && p.lone.may_fsync(self.now.mono_us);
             let started_ns = p.clock.filter(|_| turn.alone).map(|clock| (clock, clock()));
             p.aof.turn(turn, &mut *p.bio);
             if let Some((clock, started_ns)) = started_ns {

@@ -100,9 +100,9 @@ impl Scene {
                 return self;
             }
             match phase.as_str() {
-                "fsync" => self.rig.run(Kind::Fsync),
+                "fsync" => self.rig.run(Kind::BulkFsync),
                 "rename" => self.rig.run(Kind::Rename),
-                "residual" => self.rig.run(Kind::Write) || self.rig.run(Kind::Fsync),
+                "residual" => self.rig.run(Kind::Write) || self.rig.run(Kind::BulkFsync),
                 _ => self.rig.children.step(self.rig.mono_ms()),
             };
             if self.rig.log_count("Parent agreed to stop sending diffs") == 1 && wanted == "residual" {
@@ -246,7 +246,9 @@ fn in_flight(scene: &mut Scene) {
     let client = scene.rig.client();
     scene.rig.send(client, "SET waited 1\nWAITAOF 1 0 1");
     scene.rig.turn();
-    scene.rig.turn();
+    // Beside the fsync of a rewrite's file a thread writes.
+    scene.rig.run(Kind::Write);
+    scene.rig.turns(2);
     assert!(scene.rig.queued(Kind::Fsync) > 0);
     scene.collect();
 }
@@ -463,7 +465,7 @@ fn happen(scene: &mut Scene, rng: &mut fastrand::Rng, written: &mut u32) {
             _ => scene.rig.disk.heal(),
         },
         9..13 => {
-            let kinds = [Kind::Write, Kind::Fsync, Kind::Rename, Kind::DirFsync, Kind::Close];
+            let kinds = [Kind::Write, Kind::Fsync, Kind::BulkFsync, Kind::Rename, Kind::DirFsync, Kind::Close];
             scene.rig.run(kinds[rng.usize(..kinds.len())]);
         }
         13 | 14 => {

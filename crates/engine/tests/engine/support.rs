@@ -199,6 +199,12 @@ impl Rig {
         self.threads.0.borrow_mut().run_next(kind)
     }
 
+    /// Runs the job of a kind that began last, of those that threads would run at once.
+    pub(crate) fn run_newest(&mut self, kind: Kind) -> bool {
+        let mut jobs = self.threads.0.borrow_mut();
+        jobs.runnable(kind).checked_sub(1).is_some_and(|newest| jobs.run_nth(kind, newest))
+    }
+
     pub(crate) fn run_all(&mut self) {
         self.threads.0.borrow_mut().run_all();
     }

@@ -6,8 +6,9 @@ use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule};
 
 use crate::support::{BOOT, DIR, LOG, Rig, config};
 
-/// A server in the middle of a switch: its rewrite child is done, and the new file waits for its fsync.
-fn switching(policy: &str) -> Rig {
+/// A server whose rewrite child is done: the new file waits for its early fsync, so that the one of the switch finds little to
+/// do.
+fn before_switch(policy: &str) -> Rig {
     let mut rig = Rig::new(policy);
     let client = rig.client();
     rig.ask(client, "SET a 1");
@@ -15,17 +16,72 @@ fn switching(policy: &str) -> Rig {
     rig.turn();
     rig.ask(client, "BGREWRITEAOF");
     for _ in 0..1_000 {
-        if rig.logged("Residual parent diff successfully flushed") {
-            return rig;
-        }
         if rig.logged("Background AOF rewrite terminated with success") {
-            // Its early fsync, so that the one of the switch finds little to do.
-            rig.run(Kind::Fsync);
+            return rig;
         }
         rig.children.step(rig.mono_ms());
         rig.pass_ms(1);
     }
+    panic!("the rewrite's child did not end: {:#?}", rig.lines());
+}
+
+/// A server in the middle of a switch: both files get everything, and the new one waits for its fsync.
+fn switching(policy: &str) -> Rig {
+    let mut rig = before_switch(policy);
+    for _ in 0..10 {
+        if rig.logged("Residual parent diff successfully flushed") {
+            return rig;
+        }
+        rig.run(Kind::BulkFsync);
+        rig.turn();
+    }
     panic!("the rewrite did not come to its switch: {:#?}", rig.lines());
+}
+
+/// Sends a write, and runs what the log itself wants for it and nothing else, until the reply is there.
+fn acknowledged_by_the_log_alone(rig: &mut Rig, request: &str) -> String {
+    let client = rig.client();
+    rig.send(client, request);
+    for _ in 0..20 {
+        rig.turn();
+        if !rig.engine.sendable(client).is_empty() {
+            break;
+        }
+        rig.run(Kind::Write);
+        rig.run_newest(Kind::Fsync);
+    }
+    rig.take(client)
+}
+
+/// The early fsync of a rewrite's file, which may be of gigabytes, stood in one queue with the log's: what was written meanwhile
+/// was fsynced, and acknowledged only when that had ended.
+#[test]
+fn while_the_new_file_of_a_rewrite_is_fsynced_early_a_write_is_acknowledged() {
+    let mut rig = before_switch("always");
+    assert_eq!(rig.info("aof_rewrite_phase"), "residual");
+    for n in 0..3 {
+        assert_eq!(acknowledged_by_the_log_alone(&mut rig, &format!("SET b {n}")), "+OK|");
+    }
+    assert_eq!(rig.info("aof_rewrite_phase"), "residual", "the early fsync has not ended");
+    rig.settle();
+    assert_eq!(rig.info("aof_rewrites_succeeded"), "1");
+}
+
+#[test]
+fn in_a_switch_a_reply_waits_for_no_fsync_of_what_was_there_before() {
+    let mut rig = switching("always");
+    assert_eq!(acknowledged_by_the_log_alone(&mut rig, "SET b 2"), "+OK|");
+    assert_eq!(rig.info("aof_rewrite_phase"), "fsync", "the switch's own fsync has not ended");
+    // It fails: what was acknowledged stands in the log as it was.
+    rig.disk.inject(Rule::nth(Call::Fsync, 1, Fault::FSYNC_EIO));
+    rig.run(Kind::BulkFsync);
+    rig.turn();
+    assert_eq!((rig.info("aof_rewrite_phase"), rig.info("aof_last_bgrewrite_status")), ("idle".into(), "err".into()));
+    let mut rng = fastrand::Rng::with_seed(1);
+    let cut = rig.disk.crash(&mut rng, CrashMode::Strict, NameMode::OnlyDirFsync);
+    let mut next = Rig::on(&cut, config("always"), BOOT + 1).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET b"), "$1|2|");
 }
 
 #[test]
@@ -52,14 +108,34 @@ fn in_a_switch_a_reply_waits_for_both_files() {
 fn in_a_switch_the_fsync_of_the_old_file_alone_acknowledges_nothing() {
     let mut rig = switching("always");
     let client = rig.client();
-    // The switch's own fsync, so that those of the write are the only ones left.
-    rig.run(Kind::Fsync);
     rig.send(client, "SET b 2");
     rig.turn();
+    rig.run(Kind::Write);
+    rig.turns(2);
     assert_eq!(rig.queued(Kind::Fsync), 2, "one of each file");
     rig.run(Kind::Fsync);
     rig.turn();
     assert_eq!(rig.take(client), "", "a power cut after the rename would take the write");
+    rig.run(Kind::Fsync);
+    rig.turn();
+    assert_eq!(rig.take(client), "+OK|");
+}
+
+#[test]
+fn while_the_new_file_of_a_rewrite_given_up_is_fsynced_the_loop_fsyncs_nothing_itself() {
+    let mut rig = before_switch("always");
+    let client = rig.client();
+    rig.send(client, "DEBUG LOADAOF");
+    assert_eq!((rig.take(client), rig.info("aof_rewrite_phase")), ("+OK|".to_owned(), "idle".to_owned()));
+    rig.send(client, "GET a");
+    rig.take(client);
+    rig.pass_ms(101);
+    rig.send(client, "SET b 2");
+    for _ in 0..5 {
+        rig.turn();
+        rig.run(Kind::Write);
+    }
+    assert_eq!(rig.take(client), "", "the disk is busy, and the loop would wait for it");
     rig.run(Kind::Fsync);
     rig.turn();
     assert_eq!(rig.take(client), "+OK|");
@@ -106,7 +182,7 @@ fn a_new_name_that_is_not_durable_refuses_writes_with_the_systems_reason() {
 fn nothing_else_fsyncs_the_directory_before_the_switch_has() {
     let mut rig = switching("always");
     while rig.info("aof_rewrite_phase") != "rename" {
-        rig.run(Kind::Fsync);
+        rig.run(Kind::BulkFsync);
         rig.turn();
     }
     rig.pass_ms(1_500);
