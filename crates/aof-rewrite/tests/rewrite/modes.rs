@@ -51,6 +51,22 @@ fn a_first_rewrite_that_fails_is_tried_again_after_a_second() {
 }
 
 #[test]
+fn while_the_file_of_a_failed_first_rewrite_is_removed_nobody_is_woken_for_the_next() {
+    let mut world = with_data(World::without_log());
+    let pid = world.start(Mode::First).unwrap();
+    world.children.signal(pid, libc::SIGKILL);
+    world.turn();
+    assert!(!world.is_running());
+    assert_eq!(world.bio.pending(bio::Kind::Close), 1, "the job that removes it waits for the disk");
+    // The retry is long due, and cannot start: a time to wake at would lie in the past, turn after turn.
+    world.mono_ms += 10_000;
+    assert_eq!((world.rewriter.due(world.mono_ms), world.rewriter.next_wakeup_ms(world.mono_ms)), (None, None));
+    world.settle();
+    assert_eq!(world.rewriter.due(world.mono_ms), Some(Mode::First));
+    assert!(world.rewriter.next_wakeup_ms(world.mono_ms).is_some_and(|at| at <= world.mono_ms));
+}
+
+#[test]
 fn a_first_rewrite_whose_name_is_not_durable_is_not_tried_again_as_a_first() {
     // The file is the log by then: another first rewrite would move the log itself aside, and a crash before its end would
     // leave no file under the name.
