@@ -85,9 +85,9 @@ impl Copy {
         Self { from, to, at: start, end, buf: Vec::new() }
     }
 
-    /// The first byte not copied yet.
-    pub(crate) fn at(&self) -> u64 {
-        self.at
+    /// Bytes not copied yet.
+    pub(crate) fn left_bytes(&self) -> u64 {
+        self.end - self.at
     }
 
     /// Copies about `budget_bytes`, at least one piece. `true` if nothing is left; nothing is fsynced.

@@ -54,11 +54,6 @@ impl SideFile {
         &self.name
     }
 
-    /// The first byte of the log that is not copied yet.
-    pub(crate) fn at(&self) -> u64 {
-        self.copy.at()
-    }
-
     /// Copies on. `true` if the side file and its name are durable.
     pub(crate) fn step(&mut self, dir: &dyn Dir, budget_bytes: u64) -> Result<bool, Failed> {
         if !self.copy.step(budget_bytes)? {

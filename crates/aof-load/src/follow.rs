@@ -32,7 +32,6 @@ const FREE_WORK: u64 = 1 << 28;
 
 /// A search in progress.
 pub(crate) struct Search {
-    start: u64,
     at: u64,
     end: u64,
     argument: Range<u64>,
@@ -49,7 +48,6 @@ impl Search {
         // The damaged byte may itself be the first of a whole command, where a MULTI or an argument was expected.
         let start = damage.argument.as_ref().map_or(damage.offset, |a| a.start);
         Self {
-            start,
             at: start,
             end: size_bytes,
             argument,
@@ -58,11 +56,6 @@ impl Search {
             probe: Window::new(PROBE_BYTES),
             work_left: FREE_WORK + size_bytes.saturating_sub(start).saturating_mul(WORK_PER_BYTE),
         }
-    }
-
-    /// Bytes searched, and bytes to search.
-    pub(crate) fn progress(&self) -> (u64, u64) {
-        (self.at - self.start, self.end.saturating_sub(self.start))
     }
 
     /// Searches on with about `budget_bytes` of work. `None`: call again.

@@ -50,7 +50,7 @@ pub enum SourceKind {
 /// What recovery is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Units are applied. `done_bytes` of `total_bytes` of the file are loaded.
+    /// Units are applied.
     Replay,
     /// The bytes behind damage are searched for whole commands.
     Inspect,
@@ -64,14 +64,16 @@ pub enum Phase {
     Failed,
 }
 
-/// How far recovery has come, for INFO and the log.
+/// How far recovery has come, for INFO and the log: over everything that it goes over. That is the file once, to load it, and
+/// what has to be proven a second time. The total is known from the start and never changes, and what is done never goes back:
+/// damage that is found spares work and adds none to count, as the tail that is looked at and copied is short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// What it is doing.
     pub phase: Phase,
-    /// Bytes done in this phase.
+    /// Bytes done.
     pub done_bytes: u64,
-    /// Bytes there are in this phase.
+    /// Bytes to do in all, those that are done included.
     pub total_bytes: u64,
     /// Commands applied so far, those inside of transactions included.
     pub commands: u64,

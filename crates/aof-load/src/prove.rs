@@ -33,6 +33,17 @@ pub(crate) enum Plan {
     Copy,
 }
 
+impl Plan {
+    /// How many bytes of a file of `size_bytes` are written again.
+    pub(crate) fn work_bytes(self, size_bytes: u64) -> u64 {
+        match self {
+            Self::Nothing | Self::Fsync => 0,
+            Self::Rewrite { from } => size_bytes - from,
+            Self::Copy => size_bytes,
+        }
+    }
+}
+
 /// Plans the proof of the first `size_bytes` of a file, which are all that will be left of `found_bytes`.
 pub(crate) fn plan(proven: Option<Proven>, size_bytes: u64, found_bytes: u64) -> Plan {
     match proven {
@@ -53,7 +64,7 @@ pub(crate) type ProvenFile = (Arc<dyn File>, Proof);
 
 /// A proof in progress.
 pub(crate) struct Prover {
-    size_bytes: u64,
+    work_bytes: u64,
     work: Work,
 }
 
@@ -86,15 +97,19 @@ impl Prover {
                 Work::Copy { copy: Copy::new(log, Target::Append(Arc::clone(&new)), 0, size_bytes), new }
             }
         };
-        Ok(Self { size_bytes, work })
+        Ok(Self { work_bytes: plan.work_bytes(size_bytes), work })
     }
 
-    /// Bytes proven, and bytes to prove.
-    pub(crate) fn progress(&self) -> (u64, u64) {
+    /// Bytes that it writes again.
+    pub(crate) fn work_bytes(&self) -> u64 {
+        self.work_bytes
+    }
+
+    /// How many of them are left.
+    pub(crate) fn left_bytes(&self) -> u64 {
         match &self.work {
-            Work::Nothing { .. } | Work::Fsync { .. } => (0, 0),
-            Work::Rewrite { copy, from, .. } => (copy.at() - from, self.size_bytes - from),
-            Work::Copy { copy, .. } => (copy.at(), self.size_bytes),
+            Work::Nothing { .. } | Work::Fsync { .. } => 0,
+            Work::Rewrite { copy, .. } | Work::Copy { copy, .. } => copy.left_bytes(),
         }
     }
 

@@ -98,17 +98,19 @@ impl Recovery {
     /// How far it has come.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        let (phase, (done_bytes, total_bytes)) = match &self.stage {
-            Stage::Replay(replay) => (Phase::Replay, (replay.loaded_bytes(), self.log.size_bytes)),
-            Stage::Inspect { search, .. } => (Phase::Inspect, search.progress()),
-            Stage::CopyTail { damage, side_file } => {
-                (Phase::CopyTail, (side_file.at() - damage.cut_at, self.log.size_bytes - damage.cut_at))
-            }
-            Stage::Prove { prover, .. } => (Phase::Prove, prover.progress()),
-            Stage::Done(recovered) => (Phase::Done, (recovered.size_bytes, recovered.size_bytes)),
-            Stage::Failed => (Phase::Failed, (0, self.log.size_bytes)),
+        let size_bytes = self.log.size_bytes;
+        let to_prove_bytes = prove::plan(self.proven, size_bytes, size_bytes).work_bytes(size_bytes);
+        let total_bytes = size_bytes + to_prove_bytes;
+        let behind = |loaded_bytes| size_bytes - loaded_bytes + to_prove_bytes;
+        let (phase, left_bytes) = match &self.stage {
+            Stage::Replay(replay) => (Phase::Replay, behind(replay.loaded_bytes())),
+            Stage::Inspect { damage, .. } => (Phase::Inspect, behind(damage.cut_at)),
+            Stage::CopyTail { damage, .. } => (Phase::CopyTail, behind(damage.cut_at)),
+            Stage::Prove { prover, .. } => (Phase::Prove, prover.left_bytes()),
+            Stage::Done(_) => (Phase::Done, 0),
+            Stage::Failed => (Phase::Failed, total_bytes),
         };
-        Progress { phase, done_bytes, total_bytes, commands: self.commands }
+        Progress { phase, done_bytes: total_bytes - left_bytes, total_bytes, commands: self.commands }
     }
 
     /// Takes what is to be logged since the last call; also after an error.
@@ -282,7 +284,7 @@ impl Recovery {
             self.log.not_proven(failed)
         })?;
         let Some((file, proof)) = proven else { return Ok(Stage::Prove { prover, cut, size_bytes }) };
-        let (_, bytes) = prover.progress();
+        let bytes = prover.work_bytes();
         if bytes > 0 {
             self.notices.push(Notice::Proven { bytes });
         }

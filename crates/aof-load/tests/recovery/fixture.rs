@@ -122,12 +122,16 @@ pub(crate) fn recover_in(dir: Arc<dyn Dir>, options: LoadOptions, proven: Option
     let mut notices = Vec::new();
     let result = (|| {
         let mut recovery = Recovery::open(dir, AOF, options, proven)?.expect("the file is there");
+        let mut last = recovery.progress();
         loop {
             let step = recovery.step(&mut memory, 100);
             notices.append(&mut recovery.take_notices());
             let progress = step?;
-            assert!(progress.done_bytes <= progress.total_bytes, "{progress:?}");
+            let goes_on = last.done_bytes <= progress.done_bytes && progress.done_bytes <= progress.total_bytes;
+            assert!(goes_on && progress.total_bytes == last.total_bytes, "{progress:?} after {last:?}");
+            last = progress;
             if progress.is_done() {
+                assert_eq!(progress.done_bytes, progress.total_bytes);
                 return Ok(recovery.finish());
             }
         }

@@ -3,7 +3,7 @@
 //! Replayed commands are on behalf of nobody: no reply, no expiry, nothing fed back. A command that fails on replay did
 //! not come from a log that matches it, so recovery stops there rather than guess.
 
-use aof_load::{Recovered, Recovery, Refusal, Sink, Unit};
+use aof_load::{Progress, Recovered, Recovery, Refusal, Sink, Unit};
 use aof_state::Identity;
 use commands::{Command, CommandLimits, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
 use keyspace::{Keyspace, UnixMs};
@@ -15,7 +15,7 @@ use crate::clock::Now;
 use crate::config::replay_limits;
 use crate::engine::Engine;
 use crate::env::Exit;
-use crate::info::Lines;
+use crate::info::{Lines, percent};
 use crate::log::Level;
 
 /// Bytes of log replayed in one loop turn: a few milliseconds, so that clients are answered -LOADING meanwhile.
@@ -29,31 +29,27 @@ pub(crate) struct Loading {
     /// That state file was written since the machine started.
     same_boot: bool,
     started: Now,
-    done_bytes: u64,
-    total_bytes: u64,
     /// The database that the last SELECT of the log chose.
     db: u32,
 }
 
 impl Loading {
     pub(super) fn new(recovery: Recovery, identity: Option<Identity>, same_boot: bool, started: Now) -> Self {
-        Self { recovery, identity, same_boot, started, done_bytes: 0, total_bytes: 0, db: 0 }
+        Self { recovery, identity, same_boot, started, db: 0 }
     }
 
-    /// The fields of INFO that describe a load.
+    /// The fields of INFO that describe a load. What has to be proven is gone over twice, and counts twice.
     pub(super) fn info(&self, now: Now, out: &mut Lines<'_>) {
+        let Progress { done_bytes, total_bytes, .. } = self.recovery.progress();
         let elapsed_s = (now.mono_us - self.started.mono_us) / 1_000_000;
-        let left = self.total_bytes.saturating_sub(self.done_bytes);
+        let left_bytes = total_bytes - done_bytes;
         // Source: genRedisInfoString of Redis: a second as long as there is nothing to go by.
-        let eta_s = if elapsed_s == 0 { 1 } else { elapsed_s.saturating_mul(left) / (self.done_bytes + 1) };
+        let eta_s = if elapsed_s == 0 { 1 } else { elapsed_s.saturating_mul(left_bytes) / (done_bytes + 1) };
         out.put("loading_start_time", self.started.unix_s());
-        out.put("loading_total_bytes", self.total_bytes);
+        out.put("loading_total_bytes", total_bytes);
         out.put("loading_rdb_used_mem", 0);
-        out.put("loading_loaded_bytes", self.done_bytes);
-        #[expect(clippy::cast_precision_loss, reason = "a percentage with two digits")]
-        let percent =
-            if self.total_bytes == 0 { 0.0 } else { self.done_bytes as f64 * 100.0 / self.total_bytes as f64 };
-        out.put("loading_loaded_perc", format_args!("{percent:.2}"));
+        out.put("loading_loaded_bytes", done_bytes);
+        out.put("loading_loaded_perc", format_args!("{:.2}", percent(done_bytes, total_bytes)));
         out.put("loading_eta_seconds", eta_s);
     }
 }
@@ -79,10 +75,6 @@ impl Engine {
         }
         match step {
             Ok(progress) => {
-                // A log that needs no proof has nothing to tell of it: its load stays complete.
-                if progress.total_bytes > 0 {
-                    (loading.done_bytes, loading.total_bytes) = (progress.done_bytes, progress.total_bytes);
-                }
                 if progress.is_done() {
                     self.finish_loading();
                 }

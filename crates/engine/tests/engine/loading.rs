@@ -113,6 +113,27 @@ fn while_a_log_is_loaded_clients_are_told_so_and_how_far_it_is() {
     assert_eq!(rig.ask(client, "STRLEN k19"), format!(":{}|", 1 << 20));
 }
 
+/// Where nothing was known of the log, INFO said 100 % when it was loaded, and began again at 0 to copy it.
+#[test]
+fn how_far_a_load_is_never_goes_back_though_what_is_unproven_is_gone_over_twice() {
+    let log = ended_with_a_long_log().content(DIR, LOG).unwrap();
+    let (size_bytes, disk) = (log.len(), disk_with(&log));
+    let mut rig = Rig::loading(&disk, config("everysec"), BOOT).unwrap();
+    let mut percent = Vec::new();
+    for _ in 0..1_000 {
+        if rig.info("loading") == "0" {
+            break;
+        }
+        assert_eq!(rig.info("loading_total_bytes"), (2 * size_bytes).to_string());
+        percent.push(rig.info("loading_loaded_perc").parse::<f64>().unwrap());
+        rig.turn();
+    }
+    assert_eq!(rig.info("loading"), "0");
+    assert!(percent.is_sorted() && percent[0] == 0.0, "{percent:?}");
+    let (loading, copying) = percent.split_at(percent.partition_point(|p| *p < 50.0));
+    assert!(loading.len() > 3 && copying.len() > 3, "{percent:?}");
+}
+
 #[test]
 fn after_loading_the_log_goes_on_behind_its_last_byte_with_its_size_as_base() {
     let log = log_of("SELECT 3\nSET a 1");
