@@ -4,6 +4,7 @@
 mod debug;
 mod durations;
 mod failures;
+mod frozen;
 mod gate;
 mod healing;
 mod info;
