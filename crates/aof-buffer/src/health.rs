@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use aof_state::LogOffset;
+use vfs::strerror;
 
 /// A failed system call on a log file.
 #[derive(Clone, Debug)]
@@ -26,18 +27,6 @@ impl Failure {
     pub fn reason(&self) -> String {
         strerror(self.error())
     }
-}
-
-/// The text of an error as strerror(3) gives it, without Rust's ` (os error 28)`.
-pub fn strerror(error: &io::Error) -> String {
-    let mut text = error.to_string();
-    if let Some(code) = error.raw_os_error() {
-        let suffix = format!(" (os error {code})");
-        if text.ends_with(&suffix) {
-            text.truncate(text.len() - suffix.len());
-        }
-    }
-    text
 }
 
 /// The state of one log file. In every state but `Ok` the engine refuses write commands.

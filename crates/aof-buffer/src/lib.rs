@@ -23,7 +23,7 @@ mod tests;
 
 pub use buffer::{AofBuffer, Options, Stats};
 pub use diff::BLOCK_BYTES;
-pub use health::{AofError, FailedFlush, Failure, Health, strerror};
+pub use health::{AofError, FailedFlush, Failure, Health};
 pub use notice::{Level, Notice};
 pub use plan::{AppendFsync, DELAYED_AFTER_MS, FSYNC_EVERY_MS, RETRY_EVERY_MS, UnknownPolicy};
 pub use timed::Timed;

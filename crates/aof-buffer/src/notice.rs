@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::health::strerror;
+use vfs::strerror;
 
 /// The level of a log line, as Redis has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

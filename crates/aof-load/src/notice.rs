@@ -95,7 +95,11 @@ impl fmt::Display for Notice {
                 write!(f, "The torn tail of the AOF, {tail_bytes} bytes, was copied to {side_file}")
             }
             Self::SideFileSkipped { side_file, error } => {
-                write!(f, "The torn tail of the AOF is lost: the side file {side_file} could not be written: {error}")
+                write!(
+                    f,
+                    "The torn tail of the AOF is lost: the side file {side_file} could not be written: {}",
+                    vfs::strerror(error)
+                )
             }
             Self::Truncating { cut_at } => write!(f, "!!! Truncating the AOF at offset {cut_at} !!!"),
             Self::LoadedAnyway => f.write_str("AOF loaded anyway because aof-load-truncated is enabled"),

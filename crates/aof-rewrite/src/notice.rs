@@ -232,11 +232,7 @@ impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => write!(f, "no error number"),
-            errno => {
-                // std appends " (os error n)"; Redis's lines end with strerror's text.
-                let text = std::io::Error::from_raw_os_error(errno).to_string();
-                write!(f, "{}", text.split(" (os error").next().unwrap_or(&text))
-            }
+            errno => f.write_str(&vfs::strerror(&std::io::Error::from_raw_os_error(errno))),
         }
     }
 }

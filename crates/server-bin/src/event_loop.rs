@@ -13,7 +13,7 @@ use engine::{ClientId, Engine, Env, Exit, Level, Peer};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use vfs::Dir;
+use vfs::{Dir, error_chain};
 
 use crate::connections::{Connection, Connections, Interest, Stream};
 use crate::listen::Listener;
@@ -138,7 +138,7 @@ impl EventLoop {
         }
         // Only now: until the directory is locked, the pid file may be another server's.
         if let Err(error) = process::write_pid_file(&self.engine.config().pidfile) {
-            self.engine.log(Level::Warning, format_args!("{error:#}"));
+            self.engine.log(Level::Warning, format_args!("{}", error_chain(&*error)));
         }
         let mut events = vec![EpollEvent::empty(); EVENTS];
         let mut ready = Vec::new();
@@ -252,7 +252,7 @@ impl EventLoop {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) if e.kind() == ErrorKind::Interrupted || e.kind() == ErrorKind::ConnectionAborted => {}
                 Err(e) => {
-                    self.engine.log(Level::Warning, format_args!("Accepting client connection: {e}"));
+                    self.engine.log(Level::Warning, format_args!("Accepting client connection: {}", error_chain(&e)));
                     self.stop_accepting();
                     return;
                 }
@@ -273,7 +273,8 @@ impl EventLoop {
     fn accept_again(&mut self) {
         self.accept_again_us = None;
         if let Err(error) = self.watch_listeners() {
-            self.engine.log(Level::Warning, format_args!("Can't watch the listening sockets: {error:#}"));
+            self.engine
+                .log(Level::Warning, format_args!("Can't watch the listening sockets: {}", error_chain(&*error)));
             self.stop_accepting();
         }
     }
@@ -292,7 +293,10 @@ impl EventLoop {
                 let fd = stream.raw_fd();
                 let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::try_from(fd).expect("an open descriptor"));
                 if let Err(e) = self.epoll.add(stream.as_fd(), event) {
-                    self.engine.log(Level::Warning, format_args!("Error registering fd event for the new client: {e}"));
+                    self.engine.log(
+                        Level::Warning,
+                        format_args!("Error registering fd event for the new client: {}", error_chain(&e)),
+                    );
                     self.engine.disconnect(client);
                     return;
                 }
@@ -326,7 +330,7 @@ impl EventLoop {
             }
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(e) => {
-                self.engine.log(Level::Verbose, format_args!("Reading from client: {e}"));
+                self.engine.log(Level::Verbose, format_args!("Reading from client: {}", error_chain(&e)));
                 self.drop_connection(fd);
             }
         }
@@ -368,7 +372,7 @@ impl EventLoop {
                 Ok(n) => self.engine.sent(client, n),
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(e) => {
-                    self.engine.log(Level::Verbose, format_args!("Error writing to client: {e}"));
+                    self.engine.log(Level::Verbose, format_args!("Error writing to client: {}", error_chain(&e)));
                     return self.drop_connection(fd);
                 }
             }

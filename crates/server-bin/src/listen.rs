@@ -11,6 +11,7 @@ use engine::{Config, Level, Log as _};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket, sockopt,
 };
+use vfs::error_chain;
 
 use crate::logger::Logger;
 
@@ -38,7 +39,10 @@ pub(crate) fn open(config: &Config, log: &mut Logger) -> anyhow::Result<Vec<List
             match open_tcp(name, config) {
                 Ok(listener) => listeners.push(Listener::Tcp(listener)),
                 Err(error) if optional => {
-                    log.line(Level::Verbose, format_args!("Not listening on the optional address {name}: {error:#}"));
+                    log.line(
+                        Level::Verbose,
+                        format_args!("Not listening on the optional address {name}: {}", error_chain(&*error)),
+                    );
                 }
                 Err(error) => return Err(error),
             }

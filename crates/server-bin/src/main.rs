@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use arguments::Invocation;
 use engine::{Level, Log as _};
+use vfs::error_chain;
 
 #[global_allocator]
 static ALLOCATOR: alloc::ChildGuard = alloc::ChildGuard;
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         Invocation::Run(run) => match serve(&run) {
             Ok(status) => ExitCode::from(status),
             Err(error) => {
-                eprintln!("ledgerstone-server: {error:#}");
+                eprintln!("ledgerstone-server: {}", error_chain(&*error));
                 ExitCode::FAILURE
             }
         },
@@ -58,7 +59,7 @@ fn serve(run: &arguments::Run) -> anyhow::Result<u8> {
     if let Err(error) = &status
         && log.is_file()
     {
-        log.line(Level::Warning, format_args!("{error:#}"));
+        log.line(Level::Warning, format_args!("{}", error_chain(&**error)));
     }
     status
 }

@@ -6,9 +6,11 @@
 //! - `real`: [`RealDir`], over descriptors and nothing else.
 //! - [`sim`]: [`SimDisk`](sim::SimDisk), page cache and durable image in memory, faults, crashes.
 //! - `durable`: [`durable_rename`].
+//! - `errors`: [`strerror`] and [`error_chain`], the words for an error of the system.
 //! - `hooks` (feature `test-hooks`): a wrapper that makes fsync and the switch of files slow, and counts calls.
 
 mod durable;
+mod errors;
 #[cfg(feature = "test-hooks")]
 mod hooks;
 mod name;
@@ -17,6 +19,7 @@ pub mod sim;
 mod traits;
 
 pub use durable::{DurableRenameError, durable_rename};
+pub use errors::{error_chain, root_cause, strerror};
 #[cfg(feature = "test-hooks")]
 pub use hooks::{
     AT_CALLS_VARIABLE, CALLS_VARIABLE, Call, Calls, Delays, FSYNC_DELAY_VARIABLE, HookedDir, Object, Role,

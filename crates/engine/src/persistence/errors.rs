@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
 
-use aof_buffer::{Failure, strerror};
+use aof_buffer::Failure;
 use aof_rewrite::{Call, FileError};
+use vfs::{error_chain, root_cause, strerror};
 
 use super::Persistence;
-use super::shutdown::error_chain;
 use crate::engine::Engine;
 use crate::info::{Lines, safe};
 use crate::log::Level;
@@ -108,13 +108,4 @@ impl Engine {
 
 fn errno_text(errno: i32) -> String {
     strerror(&io::Error::from_raw_os_error(errno))
-}
-
-/// What the system said, without the steps around it.
-fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.downcast_ref::<io::Error>().map_or_else(|| cause.to_string(), strerror)
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use aof_rewrite::Mode;
 use bio::{Completion, JobId, Kind};
+use vfs::error_chain;
 
 use super::Persistence;
 use crate::engine::Engine;
@@ -111,7 +112,10 @@ impl Engine {
         if let (true, Err(error)) = (told, &completion.outcome) {
             self.log_line(
                 Level::Warning,
-                format_args!("The disk still fails ({error}): writes are refused until it takes an fsync again"),
+                format_args!(
+                    "The disk still fails ({}): writes are refused until it takes an fsync again",
+                    error_chain(error)
+                ),
             );
         }
         true

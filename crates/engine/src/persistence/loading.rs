@@ -8,9 +8,9 @@ use aof_state::Identity;
 use commands::{Command, CommandLimits, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
 use keyspace::{Keyspace, UnixMs};
 use resp_codec::{Args, Effects, Protocol, Reply};
+use vfs::{error_chain, strerror};
 
 use super::Phase;
-use super::shutdown::error_chain;
 use crate::clock::Now;
 use crate::config::replay_limits;
 use crate::engine::Engine;
@@ -105,7 +105,7 @@ impl Engine {
         match identity {
             Ok(identity) => self.serve_log(file, size_bytes, identity, stated),
             Err(error) => {
-                self.log_line(Level::Warning, format_args!("Can't mark the append only file: {error}"));
+                self.log_line(Level::Warning, format_args!("Can't mark the append only file: {}", strerror(&error)));
                 self.exit = Some(Exit { status: 1 });
                 return;
             }

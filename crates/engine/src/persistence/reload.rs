@@ -8,10 +8,9 @@ use aof_load::Reader;
 use aof_rewrite::Abort;
 use aof_state::Identity;
 use commands::Garbage;
-use vfs::Open;
+use vfs::{Open, error_chain, strerror};
 
 use super::loading::Replay;
-use super::shutdown::error_chain;
 use crate::engine::Engine;
 use crate::env::Exit;
 use crate::log::Level;
@@ -56,7 +55,7 @@ impl Engine {
     fn check_log(&self) -> Result<(), String> {
         let p = &self.persistence;
         let name = &p.log_name;
-        let file = p.dir.open(name, Open::Read).map_err(|error| format!("can't open {name}: {error}"))?;
+        let file = p.dir.open(name, Open::Read).map_err(|error| format!("can't open {name}: {}", strerror(&error)))?;
         let size_bytes = p.aof.stats().current_size_bytes;
         let is_whole = file.metadata().is_ok_and(|found| found.len == size_bytes);
         let is_ours = |identity: Identity| Identity::of(&*file).is_ok_and(|found| found == identity);

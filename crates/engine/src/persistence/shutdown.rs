@@ -4,6 +4,7 @@
 
 use aof_rewrite::{Shutdown, ShutdownRule};
 use aof_state::Durability;
+use vfs::error_chain;
 
 use super::Phase;
 use crate::engine::Engine;
@@ -130,15 +131,4 @@ impl Engine {
         p.keeper = None;
         p.phase = Phase::Off;
     }
-}
-
-/// An error with its causes, on one line.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -1,9 +1,9 @@
 //! Changes of persistence at run time: BGREWRITEAOF, `appendonly`, `appendfsync`.
 
 use aof_rewrite::{Abort, Mode, StartError};
+use vfs::error_chain;
 
 use super::Phase;
-use super::shutdown::error_chain;
 use crate::engine::Engine;
 use crate::log::Level;
 

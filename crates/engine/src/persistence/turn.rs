@@ -5,6 +5,7 @@ use aof_rewrite::{CHILD_DIFF_BYTES, ForkSource, Mode, RewriteConfig, RewriteEnv,
 use aof_state::{Identity, StateKeeper};
 use bio::Kind;
 use child::Spawner;
+use vfs::strerror;
 
 use super::live_log::Live;
 use super::{Persistence, Phase};
@@ -128,7 +129,10 @@ impl Engine {
                 p.errors.count_background("reading the identity of the log", &error);
                 self.log_line(
                     Level::Warning,
-                    format_args!("Can't tell the identity of the new append only file ({error}): the next start will prove all of it"),
+                    format_args!(
+                        "Can't tell the identity of the new append only file ({}): the next start will prove all of it",
+                        strerror(&error)
+                    ),
                 );
             }
         }

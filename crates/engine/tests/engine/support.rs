@@ -75,6 +75,17 @@ pub(crate) struct Rig {
     log: MemoryLog,
 }
 
+/// Rust's end of the text of an error, which neither clients nor operators shall read: Redis's texts are those of strerror(3).
+const RUSTS_ENDING: &str = "(os error";
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert!(!self.logged(RUSTS_ENDING), "{:#?}", self.lines());
+        }
+    }
+}
+
 /// The default configuration under a policy.
 pub(crate) fn config(policy: &str) -> Config {
     Config { appendfsync: policy.parse().unwrap(), ..Config::default() }
@@ -157,7 +168,9 @@ impl Rig {
     pub(crate) fn take(&mut self, client: ClientId) -> String {
         let bytes = self.engine.sendable(client).to_vec();
         self.engine.sent(client, bytes.len());
-        String::from_utf8_lossy(&bytes).replace("\r\n", "|")
+        let text = String::from_utf8_lossy(&bytes).replace("\r\n", "|");
+        assert!(!text.contains(RUSTS_ENDING), "{text}");
+        text
     }
 
     /// Ends the turn and begins the next at the same time.

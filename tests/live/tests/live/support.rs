@@ -120,6 +120,8 @@ pub(crate) fn refused(refusal: &Refusal, parts: &[&str]) -> Result<()> {
     ensure!(refusal.status.code().is_some_and(|code| code != 0), "ended with {}", refusal.status);
     let said = refusal.log.lines().any(|line| parts.iter().all(|part| line.contains(part)));
     ensure!(said, "no line holds {parts:?}:\n{}", refusal.log);
+    // Errors of the system are told in the words of strerror(3), as Redis tells them.
+    ensure!(!refusal.log.contains("(os error"), "{}", refusal.log);
     Ok(())
 }
 
