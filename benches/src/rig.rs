@@ -84,6 +84,7 @@ impl Rig {
             bio: Box::new(AtOnce::default()),
             spawner: Box::new(SimChildren::new().spawner()),
             log: Box::new(MemoryLog(Arc::clone(&log.0))),
+            config_file: None,
             process: Process { pid: 42, boot_id: [1; 16], ..Process::default() },
             seed: [9; 16],
         };

@@ -111,6 +111,7 @@ impl Server {
             bio: Box::new(bio::ThreadBio::new(Arc::new(|| {}))),
             spawner: Box::new(child::ForkSpawner::new(Box::new(|_| {}))),
             log: Box::new(lines.clone()),
+            config_file: None,
             process: Process { pid: std::process::id(), boot_id: [1; 16], threads: true, ..Process::default() },
             seed: [9; 16],
         };

@@ -13,7 +13,7 @@ use resp_codec::Effects;
 use crate::client::{Blocked, Client, ClientId, Clients, Closing, Peer, query};
 use crate::clock::Now;
 use crate::config::Config;
-use crate::env::{Env, Exit, Process};
+use crate::env::{ConfigFile, Env, Exit, Process};
 use crate::gate::LastWrites;
 use crate::latency::{LatencyMonitor, Sample};
 use crate::log::{Level, Log};
@@ -49,6 +49,8 @@ pub struct Engine {
     /// A command that takes so long is looked at for the slow log and the latency monitor, in nanoseconds.
     pub(crate) slow_after_ns: u64,
     pub(crate) log: Box<dyn Log>,
+    /// For CONFIG REWRITE.
+    pub(crate) config_file: Option<Box<dyn ConfigFile>>,
     pub(crate) process: Process,
     pub(crate) exit: Option<Exit>,
     pub(crate) next_cron_us: u64,
@@ -94,7 +96,7 @@ pub struct Engine {
 impl Engine {
     /// An engine that has touched no file yet; [`Engine::start`] does.
     pub fn new(config: Config, env: Env, now: Now) -> Self {
-        let Env { dir, bio, spawner, log, process, seed } = env;
+        let Env { dir, bio, spawner, log, config_file, process, seed } = env;
         let stopwatch = Stopwatch::new(process.nanos);
         let rng_seed = u64::from_le_bytes(*seed.first_chunk().expect("16 bytes hold 8"));
         let mut keyspace = Keyspace::new(config.databases, keyspace::HashSeed(seed));
@@ -119,6 +121,7 @@ impl Engine {
             latency: LatencyMonitor::default(),
             slow_after_ns: crate::config::slow_after_ns(&config),
             log,
+            config_file,
             process,
             exit: None,
             next_cron_us: now.mono_us,

@@ -1,11 +1,13 @@
 //! What the engine reaches the world through, and what its owner tells it of the process. Everything else is behind these.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use bio::Bio;
 use child::Spawner;
 use vfs::Dir;
 
+use crate::config::Config;
 use crate::log::Log;
 
 /// What the engine reaches the world through.
@@ -18,10 +20,22 @@ pub struct Env {
     pub spawner: Box<dyn Spawner>,
     /// Takes log lines.
     pub log: Box<dyn Log>,
+    /// The file that the server was started with, for CONFIG REWRITE. `None` if it was started without.
+    pub config_file: Option<Box<dyn ConfigFile>>,
     /// Facts about the process that INFO shows and the files need.
     pub process: Process,
     /// Seed of everything random here; 16 bytes from the system, or fixed in a simulation.
     pub seed: [u8; 16],
+}
+
+/// The file that the server was started with. What it has to say is decided in [`crate::config::rewrite`]; where it stands, and
+/// how it is replaced, its owner knows.
+pub trait ConfigFile {
+    /// Makes the file say what is in force, durably. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// Why not. The file is as it was then, unless nothing but the durability of its new name failed.
+    fn rewrite(&mut self, config: &Config) -> Result<(), Box<dyn Error>>;
 }
 
 /// Facts about the process.

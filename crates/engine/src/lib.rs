@@ -50,7 +50,7 @@ pub use client::{ClientId, Peer};
 pub use clock::Now;
 pub use config::Config;
 pub use engine::Engine;
-pub use env::{CpuTime, Env, Exit, Memory, Process, TestHooks};
+pub use env::{ConfigFile, CpuTime, Env, Exit, Memory, Process, TestHooks};
 pub use log::{Level, Log, MemoryLog};
 pub use ops::REDIS_VERSION;
 pub use persistence::{LOCK_NAME, StartError};

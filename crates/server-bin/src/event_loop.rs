@@ -9,7 +9,7 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use engine::{ClientId, Engine, Env, Exit, Level, Peer};
+use engine::{ClientId, ConfigFile, Engine, Env, Exit, Level, Peer};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -76,6 +76,7 @@ impl EventLoop {
         mut log: Logger,
         dir: Arc<dyn Dir>,
     ) -> anyhow::Result<Self> {
+        let (config_file, config_path) = (settings.config_file(), settings.config_path());
         let config = settings.config;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("epoll_create")?;
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC).context("eventfd")?);
@@ -94,7 +95,8 @@ impl EventLoop {
             bio: Box::new(bio),
             spawner: Box::new(child::ForkSpawner::new(Box::new(title::overwrite))),
             log: Box::new(log),
-            process: process::facts(settings.config_file),
+            config_file: config_file.map(|file| -> Box<dyn ConfigFile> { Box::new(file) }),
+            process: process::facts(config_path),
             seed: process::random_bytes()?,
         };
         let engine = Engine::new(config, env, clock::now());

@@ -6,6 +6,7 @@
 mod alloc;
 mod arguments;
 mod clock;
+mod config_file;
 mod connections;
 mod event_loop;
 mod hooks;

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the configuration is read before the engine and its directory exist")]
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use engine::config::ConfigError;
@@ -10,6 +10,7 @@ use engine::config::file::{self, Line, LineProblem};
 use engine::{Config, Level, Log as _};
 
 use crate::arguments::Run;
+use crate::config_file::StartedWith;
 use crate::logger::Logger;
 
 /// Includes nested deeper than this are taken for a cycle.
@@ -18,8 +19,10 @@ const MAX_INCLUDE_DEPTH: usize = 16;
 /// The configuration and where it came from.
 pub(crate) struct Settings {
     pub(crate) config: Config,
-    /// Absolute path of the file, empty for none.
-    pub(crate) config_file: String,
+    /// Absolute path of the file, no symbolic link.
+    path: Option<PathBuf>,
+    /// What relative names of included files are relative to: the directory the server was started in.
+    base: PathBuf,
     /// Directives that were given and have no effect here.
     inert: Vec<&'static str>,
     /// Directives whose last value so far is refused because it would have no effect: a later line may take it back.
@@ -28,13 +31,12 @@ pub(crate) struct Settings {
 
 /// Reads everything the command line names.
 pub(crate) fn load(run: &Run) -> anyhow::Result<Settings> {
-    let mut settings =
-        Settings { config: Config::default(), config_file: String::new(), inert: Vec::new(), refused: Vec::new() };
+    let mut settings = Settings::none(std::env::current_dir().unwrap_or_default());
     if let Some(path) = &run.config_file {
         let absolute =
             std::fs::canonicalize(path).with_context(|| format!("Fatal error, can't open config file '{path}'"))?;
-        settings.config_file = absolute.to_string_lossy().into_owned();
         settings.read_file(&absolute, 0)?;
+        settings.path = Some(absolute);
     }
     if run.stdin {
         let mut text = String::new();
@@ -48,18 +50,39 @@ pub(crate) fn load(run: &Run) -> anyhow::Result<Settings> {
     first.map_or(Ok(settings), |(_, error)| Err(error))
 }
 
+/// What the text of a configuration file says, together with the files that it includes; without what the command line said.
+pub(crate) fn say(text: &str, path: &Path, base: &Path) -> anyhow::Result<Config> {
+    let mut settings = Settings::none(base.to_owned());
+    settings.apply_text(text, &path.display().to_string(), 0)?;
+    Ok(settings.config)
+}
+
 fn fatal(origin: &str) -> String {
     format!("FATAL CONFIG FILE ERROR: {origin}")
 }
 
 impl Settings {
+    fn none(base: PathBuf) -> Self {
+        Self { config: Config::default(), path: None, base, inert: Vec::new(), refused: Vec::new() }
+    }
+
+    /// The file that the server was started with, if there is one.
+    pub(crate) fn config_file(&self) -> Option<StartedWith> {
+        Some(StartedWith { path: self.path.clone()?, base: self.base.clone() })
+    }
+
+    /// Its path as INFO shows it, empty for none.
+    pub(crate) fn config_path(&self) -> String {
+        self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+
     fn read_file(&mut self, path: &Path, depth: usize) -> anyhow::Result<()> {
         let shown = path.display().to_string();
         if depth > MAX_INCLUDE_DEPTH {
             bail!("{shown}: more than {MAX_INCLUDE_DEPTH} nested includes");
         }
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("Fatal error, can't open config file '{shown}'"))?;
+        let text = std::fs::read_to_string(self.base.join(path))
+            .with_context(|| format!("Fatal error, can't open config file '{shown}'"))?;
         self.apply_text(&text, &shown, depth)
     }
 
@@ -94,10 +117,10 @@ impl Settings {
     /// Says in the log what the configuration means, once the log is open.
     pub(crate) fn announce(&self, log: &mut Logger) {
         log.line(Level::Notice, format_args!("Ledgerstone is starting, version {}", env!("CARGO_PKG_VERSION")));
-        if self.config_file.is_empty() {
+        if self.path.is_none() {
             log.line(Level::Notice, format_args!("No config file given: the defaults, and what the command line says"));
         } else {
-            log.line(Level::Notice, format_args!("Configuration loaded from {}", self.config_file));
+            log.line(Level::Notice, format_args!("Configuration loaded from {}", self.config_path()));
         }
         let config = &self.config;
         log.line(

@@ -46,6 +46,7 @@ pub struct ServerBuilder {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     port: Option<u16>,
+    keeps_configuration: bool,
     start_bound: Duration,
 }
 
@@ -61,6 +62,7 @@ impl ServerBuilder {
             arguments: Vec::new(),
             environment: Vec::new(),
             port: None,
+            keeps_configuration: false,
             start_bound: START_BOUND,
         }
     }
@@ -99,6 +101,18 @@ impl ServerBuilder {
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
+    }
+
+    /// Starts from the configuration file as an earlier server left it: a fixed port is needed.
+    #[must_use]
+    pub fn keep_configuration(mut self) -> Self {
+        self.keeps_configuration = true;
+        self
+    }
+
+    /// The configuration file.
+    pub fn configuration_path(&self) -> PathBuf {
+        self.home.join("server.conf")
     }
 
     /// Bounds the time until the first PONG.
@@ -169,8 +183,10 @@ impl ServerBuilder {
             None => ports::free_port()?,
         };
         fs::create_dir_all(self.data_dir()).context("the data directory")?;
-        let configuration = self.home.join("server.conf");
-        fs::write(&configuration, self.configuration(port)).context("server.conf")?;
+        let configuration = self.configuration_path();
+        if !self.keeps_configuration {
+            fs::write(&configuration, self.configuration(port)).context("server.conf")?;
+        }
         let log = File::options().create(true).append(true).open(self.log_path()).context("server.log")?;
         let log_from = log.metadata()?.len();
         let mut line = self.wrapper.clone();

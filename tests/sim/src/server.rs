@@ -132,6 +132,7 @@ impl Server {
             bio: Box::new(bio.clone()),
             spawner: Box::new(children.spawner()),
             log: Box::new(lines.clone()),
+            config_file: None,
             process: Process { pid: spawn.pid, boot_id: [spawn.boot; 16], hooks: spawn.hooks, ..Process::default() },
             seed,
         };

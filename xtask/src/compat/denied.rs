@@ -13,7 +13,7 @@ pub(super) const DENIED: &[(&str, &str)] = &[
     ("client|pause", "makes requests wait for a time"),
     ("wait", "waits for replicas, of which there are none"),
     ("waitaof", "waits for an fsync, which one of the two may not have done yet"),
-    ("config|rewrite", "is not supported here, and answers that"),
+    ("config|rewrite", "writes the file that a server was started with: neither is"),
 ];
 
 /// Why a command is not drawn, if it is not.

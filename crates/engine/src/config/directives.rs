@@ -163,6 +163,18 @@ impl Directive {
         ) || self.is_statement()
     }
 
+    /// Whether it is a number of bytes, for which a file has units.
+    pub(super) fn is_memory(&self) -> bool {
+        matches!(
+            self.name,
+            "auto-aof-rewrite-min-size"
+                | "client-query-buffer-limit"
+                | "hash-max-listpack-value"
+                | "proto-max-bulk-len"
+                | "zset-max-listpack-value"
+        )
+    }
+
     /// Whether it is a statement of configuration files rather than a setting: CONFIG does not know it.
     pub fn is_statement(&self) -> bool {
         matches!(self.name, "rename-command" | "user" | "loadmodule")

@@ -1,11 +1,12 @@
 //! The configuration: typed values of every directive that has an effect here.
 //!
 //! `directives` knows every directive by name (one table), `file` reads redis.conf syntax and arguments; both end in this
-//! struct. Values are validated where they are set, so the rest of the engine reads plain fields.
+//! struct, from which `rewrite` makes a file again. Values are validated where they are set, so the rest of the engine reads plain fields.
 
 mod directives;
 pub mod file;
 mod inert;
+pub mod rewrite;
 mod table;
 mod values;
 

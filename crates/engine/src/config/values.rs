@@ -49,6 +49,13 @@ pub(super) fn memory(value: &str) -> Result<u64, ConfigError> {
     number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or(ConfigError::NotMemory)
 }
 
+/// Writes a number of bytes, with a unit where it is a whole number of it. Source: rewriteConfigFormatMemory of Redis.
+pub(super) fn show_memory(bytes: u64) -> String {
+    let units = [("gb", 1 << 30), ("mb", 1 << 20), ("kb", 1 << 10)];
+    let whole = units.into_iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
+    whole.map_or_else(|| bytes.to_string(), |(name, unit)| format!("{}{name}", bytes / unit))
+}
+
 pub(super) fn memory_between(value: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
     let n = memory(value)?;
     if (min..=max).contains(&n) { Ok(n) } else { Err(ConfigError::OutOfRange { min, max }) }

@@ -1,4 +1,4 @@
-//! CONFIG GET, SET and RESETSTAT: the table of directives at run time.
+//! CONFIG GET, SET, REWRITE and RESETSTAT: the table of directives at run time.
 
 use std::borrow::Cow;
 
@@ -9,6 +9,7 @@ use resp_codec::Args;
 use crate::client::Client;
 use crate::config::Directive;
 use crate::engine::Engine;
+use crate::log::Level;
 
 const HELP: &[&str] = &[
     "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -35,7 +36,7 @@ impl Engine {
                 self.persistence.reset_stats();
                 self.answer_ok(client);
             }
-            ("rewrite", 2) => self.answer_error(client, "ERR Rewriting config file: not supported by this version"),
+            ("rewrite", 2) => self.config_rewrite(client),
             ("help", 2) => self.help(client, HELP),
             _ => self.wrong_subcommand(client, args),
         }
@@ -112,6 +113,24 @@ impl Engine {
         }
     }
 
+    /// Makes the configuration file say what is in force. Source of the texts: configRewriteCommand of Redis 7.2.
+    fn config_rewrite(&mut self, client: &mut Client) {
+        let Some(file) = &mut self.config_file else {
+            return self.answer_error(client, "ERR The server is running without a config file");
+        };
+        match file.rewrite(&self.config) {
+            Ok(()) => {
+                self.log_line(Level::Notice, format_args!("CONFIG REWRITE executed with success."));
+                self.answer_ok(client);
+            }
+            Err(error) => {
+                let reason = vfs::error_chain(&*error);
+                self.log_line(Level::Warning, format_args!("CONFIG REWRITE failed: {reason}"));
+                self.answer_error(client, &format!("ERR Rewriting config file: {reason}"));
+            }
+        }
+    }
+
     /// How many clients the system allows, if it is fewer than wanted: the log and its rewrite need descriptors too.
     fn fewer_clients_allowed(&self, wanted: u32) -> Option<u32> {
         let allow = self.process.allow_clients.filter(|_| wanted > self.config.maxclients)?;
@@ -139,7 +158,7 @@ impl Engine {
             self.log_contradiction();
         }
         if password_changed {
-            self.log_line(crate::log::Level::Notice, format_args!("The password of the default user was changed"));
+            self.log_line(Level::Notice, format_args!("The password of the default user was changed"));
         }
         Ok(())
     }

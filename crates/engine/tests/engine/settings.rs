@@ -87,3 +87,46 @@ fn a_directive_is_answered_once_whatever_the_case() {
     let client = rig.client();
     assert_eq!(rig.ask(client, "CONFIG GET TIMEOUT timeout time*"), "*2|$7|TIMEOUT|$1|0|");
 }
+
+#[test]
+fn without_a_configuration_file_there_is_nothing_to_rewrite() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "CONFIG REWRITE"), "-ERR The server is running without a config file|");
+    assert!(rig.ask(client, "CONFIG REWRITE now").starts_with("-ERR wrong number of arguments"));
+}
+
+/// A file that takes what it is told, or none of it.
+struct Told {
+    appendfsync: std::rc::Rc<std::cell::RefCell<Option<String>>>,
+    fails: bool,
+}
+
+impl engine::ConfigFile for Told {
+    fn rewrite(&mut self, config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+        if self.fails {
+            return Err(std::io::Error::from_raw_os_error(30).into());
+        }
+        *self.appendfsync.borrow_mut() = Some(config.appendfsync.to_string());
+        Ok(())
+    }
+}
+
+#[test]
+fn the_configuration_file_is_told_what_is_in_force_and_its_failure_is_told_as_in_redis() {
+    for fails in [false, true] {
+        let appendfsync = std::rc::Rc::default();
+        let file = Told { appendfsync: std::rc::Rc::clone(&appendfsync), fails };
+        let mut rig = Rig::started_with(Box::new(file));
+        let client = rig.client();
+        rig.ask(client, "CONFIG SET appendfsync always");
+        let reply = rig.ask(client, "CONFIG REWRITE");
+        if fails {
+            assert_eq!(reply, "-ERR Rewriting config file: Read-only file system|");
+            assert!(rig.logged("CONFIG REWRITE failed: Read-only file system"));
+        } else {
+            assert_eq!((reply.as_str(), appendfsync.borrow().as_deref()), ("+OK|", Some("always")));
+            assert!(rig.logged("CONFIG REWRITE executed with success."));
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bio::{Bio, Completion, InlineBio, Job, JobId, Kind};
 use child::sim::SimChildren;
-use engine::{ClientId, Config, Engine, Env, MemoryLog, Now, Peer, Process, StartError};
+use engine::{ClientId, Config, ConfigFile, Engine, Env, MemoryLog, Now, Peer, Process, StartError};
 use resp_codec::encode_command;
 use vfs::sim::SimDisk;
 
@@ -109,8 +109,22 @@ impl Rig {
         Ok(rig)
     }
 
+    /// A server on an empty disk that was started with a configuration file.
+    pub(crate) fn started_with(file: Box<dyn ConfigFile>) -> Self {
+        Self::begin(&SimDisk::new(), config("no"), BOOT, Some(file)).unwrap()
+    }
+
     /// A server on a disk that has begun to load what is there.
     pub(crate) fn loading(disk: &SimDisk, config: Config, boot: u8) -> Result<Self, StartError> {
+        Self::begin(disk, config, boot, None)
+    }
+
+    fn begin(
+        disk: &SimDisk,
+        config: Config,
+        boot: u8,
+        config_file: Option<Box<dyn ConfigFile>>,
+    ) -> Result<Self, StartError> {
         let threads = Threads::default();
         let children = SimChildren::new();
         let now = Now { mono_us: 7_000_000, unix_us: 1_790_000_000_000_000 };
@@ -120,6 +134,7 @@ impl Rig {
             bio: Box::new(threads.clone()),
             spawner: Box::new(children.spawner()),
             log: Box::new(MemoryLog(Arc::clone(&log.0))),
+            config_file,
             process: Process {
                 pid: 42,
                 boot_id: [boot; 16],

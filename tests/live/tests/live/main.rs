@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "drives real processes and files")]
 
 mod config;
+mod config_rewrite;
 mod corpus;
 mod flood;
 mod half_requests;
