@@ -3,6 +3,7 @@
 //! # Map
 //!
 //! - `scan`: one command or annotation in bytes that arrive piece by piece. `assemble`: commands to units. Neither does I/O.
+//! - `manifest`: [`Manifest`], which files a log in several files has. No I/O either.
 //! - `unit`: [`Batch`], [`Unit`], [`Command`].
 //! - `source`: [`Reader`], in a thread (over `queue`) or inline.
 //! - `sink`: where units go. `replay`: applies them.
@@ -18,6 +19,7 @@ mod cut;
 mod damage;
 mod error;
 mod follow;
+mod manifest;
 mod notice;
 mod outcome;
 mod prove;
@@ -32,6 +34,7 @@ mod window;
 
 pub use damage::{Damage, Expected, Proven};
 pub use error::{CommandName, Evidence, LoadError, Operation};
+pub use manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestFlaw, Part};
 pub use notice::{Level, Notice};
 pub use outcome::{AmbiguousTail, LoadOptions, Phase, Progress, Proof, Recovered, SourceKind, TornTail};
 pub use recovery::Recovery;
