@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use vfs::FileKind;
 
 use crate::damage::Damage;
-use crate::{OPTION_AMBIGUOUS_TAIL, OPTION_WITHOUT_SIDE_FILE, Refusal};
+use crate::{ManifestError, OPTION_AMBIGUOUS_TAIL, OPTION_WITHOUT_SIDE_FILE, Refusal};
 
 /// The advice for a file that is damaged before its end. Redis's own, `redis-check-aof --fix`, cuts off everything behind the
 /// damage, whole and fsynced as it may be; so it is not given here.
@@ -40,12 +40,46 @@ pub enum LoadError {
         /// The system call's error.
         source: io::Error,
     },
-    /// The file starts with an RDB snapshot, which cannot be loaded.
-    #[error("{}: byte 0: the file starts with an RDB preamble, which is not supported: let a Redis server that loads it write it again with \
-         CONFIG SET aof-use-rdb-preamble no and BGREWRITEAOF", path.display())]
-    Preamble {
+    /// A snapshot in RDB format, alone or at the start of a file, cannot be loaded.
+    #[error("{}: byte {offset}: RDB base files, preambles and dumps are not supported yet{}: let a Redis server that loads it write it \
+        again with CONFIG SET aof-use-rdb-preamble no and BGREWRITEAOF", path.display(), of_version(*version))]
+    SnapshotUnsupported {
         /// The file.
         path: PathBuf,
+        /// Where the snapshot begins.
+        offset: u64,
+        /// The version of its format, where that can be read.
+        version: Option<u16>,
+    },
+    /// What should be a snapshot in RDB format is none.
+    #[error("{}: byte 0: expected 'REDIS', the start of an RDB file", path.display())]
+    NoSnapshot {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is a snapshot in RDB format goes on behind it.
+    #[error("{}: byte {offset}: the RDB file goes on behind its end", path.display())]
+    BehindSnapshot {
+        /// The file.
+        path: PathBuf,
+        /// The first byte behind the snapshot.
+        offset: u64,
+    },
+    /// The manifest of a log in several files cannot be followed.
+    #[error("can't read the manifest {}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// A file of a log in several files is not there.
+    #[error("{}, which {manifest} names, is missing: restore the whole directory from a copy", path.display())]
+    MissingFile {
+        /// The file.
+        path: PathBuf,
+        /// The name of the manifest.
+        manifest: String,
     },
     /// The end of the file is torn and `aof-load-truncated` is `no`.
     #[error(
@@ -210,6 +244,12 @@ pub enum Evidence {
     /// Nothing before it is a command: this was never an append-only file.
     #[error("nothing before it is a command, so this may be no append-only file")]
     NoCommandBefore,
+    /// Another file of the log follows: nothing was appended to this one when the server ended.
+    #[error("the file is not the last one of its log, so this is no torn tail")]
+    NotTheLastFile,
+    /// It is a file that gets its name when it is complete.
+    #[error("a base file gets its name when it is complete, so this is no torn tail")]
+    WrittenWhole,
     /// What follows looks so much like commands that telling whether one is whole would take too long.
     #[error("too much of what follows resembles commands to tell whether this is a torn tail")]
     Undecided,
@@ -247,6 +287,10 @@ fn refused(refusal: Refusal, name: &CommandName) -> String {
         Refusal::NotAllowedInLog => format!("'{name}' may not stand in an append only file"),
         Refusal::CannotApply(reason) => format!("Can't apply '{name}' of the append only file: {reason}"),
     }
+}
+
+fn of_version(version: Option<u16>) -> String {
+    version.map(|version| format!(" (this one is of version {version})")).unwrap_or_default()
 }
 
 fn kind_name(kind: FileKind) -> &'static str {

@@ -10,7 +10,9 @@
 //! - `damage`: torn or corrupt, as pure functions. `follow`: what stands behind damage.
 //! - [`check`]: a log looked at without loading it, over any damage.
 //! - `cut`, `prove`: what is done to the disk, over `copy`.
-//! - `recovery`: the driver. `outcome`, `notice`, `error`: what goes in and out.
+//! - `snapshot`: what stands before the commands in RDB format.
+//! - `recovery`: the driver. `import`: the one of files that stay as they are. `file`: what both read.
+//! - `outcome`, `notice`, `error`: what goes in and out.
 
 mod assemble;
 pub mod check;
@@ -18,7 +20,9 @@ mod copy;
 mod cut;
 mod damage;
 mod error;
+mod file;
 mod follow;
+mod import;
 mod manifest;
 mod notice;
 mod outcome;
@@ -28,14 +32,16 @@ mod recovery;
 mod replay;
 mod scan;
 mod sink;
+mod snapshot;
 mod source;
 mod unit;
 mod window;
 
 pub use damage::{Damage, Expected, Proven};
 pub use error::{CommandName, Evidence, LoadError, Operation};
+pub use import::{Import, Imported, LeftOut};
 pub use manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestFlaw, Part};
-pub use notice::{Level, Notice};
+pub use notice::{FileRole, Level, Notice};
 pub use outcome::{AmbiguousTail, LoadOptions, Phase, Progress, Proof, Recovered, SourceKind, TornTail};
 pub use recovery::Recovery;
 pub use sink::{Refusal, Sink};

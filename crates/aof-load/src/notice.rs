@@ -14,6 +14,30 @@ pub enum Level {
     Warning,
 }
 
+/// What an imported file is to the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileRole {
+    /// The base of a log in several files.
+    Base,
+    /// The base of one that Redis made of a log in one file, which it moved there as it was.
+    MovedLog,
+    /// What was logged since.
+    Incremental,
+    /// A snapshot and nothing else.
+    Dump,
+}
+
+impl fmt::Display for FileRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Base | Self::MovedLog => "base",
+            Self::Incremental => "incr",
+            Self::Dump => "RDB",
+        })
+    }
+}
+
 /// One line for the log. `Display` is the text; the caller adds time and level.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -38,6 +62,24 @@ pub enum Notice {
         side_file: String,
         /// Why not.
         error: io::Error,
+    },
+    /// The torn tail of a file that is imported is not read; it stays where it is.
+    LeftOut {
+        /// The file's name.
+        name: String,
+        /// Where it was read to.
+        offset: u64,
+        /// The size of what is left out.
+        tail_bytes: u64,
+    },
+    /// One of several files was read.
+    FileLoaded {
+        /// Its name.
+        name: String,
+        /// What it is.
+        kind: FileRole,
+        /// Its size.
+        size_bytes: u64,
     },
     /// The file is cut.
     Truncating {
@@ -77,7 +119,9 @@ impl Notice {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::ProvingTail { .. } | Self::CopyingFile { .. } | Self::Proven { .. } => Level::Notice,
+            Self::FileLoaded { .. } | Self::ProvingTail { .. } | Self::CopyingFile { .. } | Self::Proven { .. } => {
+                Level::Notice
+            }
             _ => Level::Warning,
         }
     }
@@ -100,6 +144,14 @@ impl fmt::Display for Notice {
                     "The torn tail of the AOF is lost: the side file {side_file} could not be written: {}",
                     vfs::strerror(error)
                 )
+            }
+            Self::LeftOut { name, offset, tail_bytes } => write!(
+                f,
+                "!!! The last {tail_bytes} bytes of {name}, from offset {offset} on, are left out of what is imported !!! The file \
+                 itself is not changed"
+            ),
+            Self::FileLoaded { name, kind, size_bytes } => {
+                write!(f, "DB loaded from {kind} file {name} ({size_bytes} bytes)")
             }
             Self::Truncating { cut_at } => write!(f, "!!! Truncating the AOF at offset {cut_at} !!!"),
             Self::LoadedAnyway => f.write_str("AOF loaded anyway because aof-load-truncated is enabled"),

@@ -2,31 +2,28 @@
 //!
 //! Invariant: nothing on disk changes before the whole file was read, every command accepted and the damage judged.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use vfs::{Dir, File, FileKind, Open};
+use vfs::{Dir, Open};
 
-use crate::copy::{Failed, read_exact};
+use crate::copy::Failed;
 use crate::cut::{SideFile, cut};
-use crate::damage::{ByProof, Damage, RefusedCommand, Verdict, by_proof, by_what_follows, is_hole};
-use crate::error::Evidence;
+use crate::damage::{ByProof, Damage, Verdict, by_proof, by_what_follows, is_hole};
+use crate::file::LogFile;
 use crate::follow::Search;
 use crate::prove::{self, Prover};
 use crate::replay::{End, Replay, check};
-use crate::source::{Reader, Source};
+use crate::snapshot::Snapshot;
 use crate::{
     AmbiguousTail, Batch, LoadError, LoadOptions, Notice, Operation, Phase, Progress, Proven, Recovered, Sink, TornTail,
 };
-
-/// The first bytes of a file that starts with an RDB snapshot.
-const PREAMBLE_MAGIC: &[u8] = b"REDIS";
 
 /// A recovery in progress: [`open`](Self::open), [`step`](Self::step) until it is done, [`finish`](Self::finish).
 ///
 /// The caller holds the lock of the directory; nobody else touches the file meanwhile.
 pub struct Recovery {
-    log: Log,
+    /// Opened for reading and appending.
+    log: LogFile,
     options: LoadOptions,
     proven: Option<Proven>,
     stage: Stage,
@@ -34,16 +31,8 @@ pub struct Recovery {
     notices: Vec<Notice>,
 }
 
-/// The file, opened for reading and appending.
-struct Log {
-    dir: Arc<dyn Dir>,
-    name: String,
-    path: PathBuf,
-    file: Arc<dyn File>,
-    size_bytes: u64,
-}
-
 enum Stage {
+    Preamble(Box<Snapshot>),
     Replay(Replay),
     Inspect { damage: Damage, search: Box<Search> },
     CopyTail { damage: Damage, side_file: SideFile },
@@ -58,20 +47,18 @@ impl Recovery {
     /// `proven` is what a state file that matches this very file says; see [`Proven`].
     ///
     /// # Errors
-    /// If something other than a regular file stands there, it cannot be opened for reading and appending, or it starts
-    /// with an RDB preamble.
+    /// If something other than a regular file stands there, or it cannot be opened for reading and appending.
     pub fn open(
         dir: Arc<dyn Dir>,
         name: &str,
         options: LoadOptions,
         proven: Option<Proven>,
     ) -> Result<Option<Self>, LoadError> {
-        let Some(log) = Log::open(dir, name)? else { return Ok(None) };
-        log.refuse_preamble()?;
-        let reader = Reader::new(Arc::clone(&log.file), 0, log.size_bytes);
-        let source = Source::start(options.source, reader)
-            .map_err(|source| log.io(Failed { operation: Operation::StartReader, offset: 0, error: source }))?;
-        let stage = Stage::Replay(Replay::new(source));
+        let Some(log) = LogFile::open(dir, name, Open::Append)? else { return Ok(None) };
+        let stage = match Snapshot::at_start_of(&log)? {
+            Some(preamble) => Stage::Preamble(Box::new(preamble)),
+            None => Stage::Replay(Replay::start(&log, options.source, 0)?),
+        };
         Ok(Some(Self { log, options, proven, stage, commands: 0, notices: Vec::new() }))
     }
 
@@ -85,6 +72,7 @@ impl Recovery {
     /// If an earlier step failed.
     pub fn step<S: Sink + ?Sized>(&mut self, sink: &mut S, budget_bytes: u64) -> Result<Progress, LoadError> {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Failed) {
+            Stage::Preamble(preamble) => self.preamble(preamble, sink, budget_bytes)?,
             Stage::Replay(replay) => self.replay(replay, sink, budget_bytes)?,
             Stage::Inspect { damage, search } => self.inspect(damage, search, budget_bytes)?,
             Stage::CopyTail { damage, side_file } => self.copy_tail(damage, side_file, budget_bytes)?,
@@ -103,6 +91,7 @@ impl Recovery {
         let total_bytes = size_bytes + to_prove_bytes;
         let behind = |loaded_bytes| size_bytes - loaded_bytes + to_prove_bytes;
         let (phase, left_bytes) = match &self.stage {
+            Stage::Preamble(preamble) => (Phase::Replay, behind(preamble.at())),
             Stage::Replay(replay) => (Phase::Replay, behind(replay.loaded_bytes())),
             Stage::Inspect { damage, .. } => (Phase::Inspect, behind(damage.cut_at)),
             Stage::CopyTail { damage, .. } => (Phase::CopyTail, behind(damage.cut_at)),
@@ -127,6 +116,18 @@ impl Recovery {
         match self.stage {
             Stage::Done(recovered) => recovered,
             _ => unreachable!("finish comes after a step that reported Phase::Done"),
+        }
+    }
+
+    fn preamble<S: Sink + ?Sized>(
+        &mut self,
+        mut preamble: Box<Snapshot>,
+        sink: &mut S,
+        budget_bytes: u64,
+    ) -> Result<Stage, LoadError> {
+        match preamble.step(sink, budget_bytes, &self.log)? {
+            None => Ok(Stage::Preamble(preamble)),
+            Some(end) => Ok(Stage::Replay(Replay::start(&self.log, self.options.source, end)?)),
         }
     }
 
@@ -196,7 +197,7 @@ impl Recovery {
         if damage.in_transaction {
             self.notices.push(Notice::IncompleteTransaction);
         }
-        let Log { dir, name, file, size_bytes, .. } = &self.log;
+        let LogFile { dir, name, file, size_bytes, .. } = &self.log;
         match SideFile::create(&**dir, name, Arc::clone(file), damage.cut_at, *size_bytes) {
             Ok(side_file) => Ok(Stage::CopyTail { damage, side_file }),
             Err((side_file, error)) => {
@@ -259,7 +260,7 @@ impl Recovery {
             prove::Plan::Copy => self.notices.push(Notice::CopyingFile { size_bytes }),
             prove::Plan::Nothing | prove::Plan::Fsync => (),
         }
-        let Log { dir, name, file, .. } = &self.log;
+        let LogFile { dir, name, file, .. } = &self.log;
         let prover = Prover::start(plan, &**dir, name, Arc::clone(file), size_bytes).map_err(|failed| {
             if plan == prove::Plan::Copy {
                 self.drop_spare_side_file(cut.as_ref());
@@ -300,55 +301,5 @@ impl Recovery {
         if let Some(side_file) = cut.and_then(|cut| cut.side_file.as_deref()) {
             let _still_there = self.log.dir.unlink(side_file);
         }
-    }
-}
-
-impl Log {
-    fn open(dir: Arc<dyn Dir>, name: &str) -> Result<Option<Self>, LoadError> {
-        let path = dir.path().join(name);
-        let failed = |operation| {
-            let path = path.clone();
-            move |source| LoadError::Io { path, operation, offset: 0, source }
-        };
-        match dir.stat(name).map_err(failed(Operation::Stat))? {
-            None => return Ok(None),
-            Some(metadata) if metadata.kind != FileKind::File => {
-                return Err(LoadError::NotAFile { path, kind: metadata.kind });
-            }
-            Some(_) => (),
-        }
-        let file = dir.open(name, Open::Append).map_err(failed(Operation::Open))?;
-        let size_bytes = file.metadata().map_err(failed(Operation::Stat))?.len;
-        Ok(Some(Self { dir, name: name.to_owned(), path, file, size_bytes }))
-    }
-
-    /// The place where a preamble will be loaded: the reader then starts behind it.
-    fn refuse_preamble(&self) -> Result<(), LoadError> {
-        let mut magic = [0; PREAMBLE_MAGIC.len()];
-        if self.size_bytes < magic.len() as u64 {
-            return Ok(());
-        }
-        read_exact(&*self.file, &mut magic, 0)
-            .map_err(|error| self.io(Failed { operation: Operation::Read, offset: 0, error }))?;
-        if magic == PREAMBLE_MAGIC {
-            return Err(LoadError::Preamble { path: self.path.clone() });
-        }
-        Ok(())
-    }
-
-    fn io(&self, Failed { operation, offset, error }: Failed) -> LoadError {
-        LoadError::Io { path: self.path.clone(), operation, offset, source: error }
-    }
-
-    fn refused(&self, RefusedCommand { name, offset, index, refusal, .. }: RefusedCommand) -> LoadError {
-        LoadError::Refused { path: self.path.clone(), name, offset, index, refusal }
-    }
-
-    fn bad_format(&self, damage: Damage, evidence: Evidence) -> LoadError {
-        LoadError::BadFormat { path: self.path.clone(), damage: Box::new(damage), evidence }
-    }
-
-    fn not_proven(&self, Failed { operation, offset, error }: Failed) -> LoadError {
-        LoadError::Prove { path: self.path.clone(), operation, offset, source: error }
     }
 }

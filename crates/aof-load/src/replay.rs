@@ -3,11 +3,14 @@
 //! Invariant: a unit reaches `apply` only if the sink accepted every command of it, and units reach it in file order.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::copy::Failed;
 use crate::damage::RefusedCommand;
 use crate::error::CommandName;
-use crate::source::{Delivery, ReadError, Source};
-use crate::{Batch, Command, Damage, LoadError, Operation, Refusal, Sink, Unit};
+use crate::file::LogFile;
+use crate::source::{Delivery, ReadError, Reader, Source};
+use crate::{Batch, Command, Damage, LoadError, Operation, Refusal, Sink, SourceKind, Unit};
 
 /// How a log ended.
 #[derive(Debug)]
@@ -28,9 +31,12 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// Replays what `source` gives.
-    pub(crate) fn new(source: Source) -> Self {
-        Self { source, current: None, loaded_bytes: 0 }
+    /// Replays the commands of `log` from `offset` on, where one starts.
+    pub(crate) fn start(log: &LogFile, kind: SourceKind, offset: u64) -> Result<Self, LoadError> {
+        let reader = Reader::new(Arc::clone(&log.file), offset, log.size_bytes);
+        let source = Source::start(kind, reader)
+            .map_err(|error| log.io(Failed { operation: Operation::StartReader, offset: 0, error }))?;
+        Ok(Self { source, current: None, loaded_bytes: offset })
     }
 
     /// The end of the last unit applied.

@@ -23,6 +23,10 @@ pub trait Sink {
     /// The reason why it cannot be applied. Loading ends with an error; or, if the unit is a single command with a hole in
     /// the unproven end of the file, with a cut before it. So a single command that is refused must have changed nothing.
     fn apply(&mut self, unit: &Unit<'_>) -> Result<(), Refusal>;
+
+    /// Another file of the log begins: its commands are those of a new client, for which database 0 is selected. Does nothing
+    /// unless implemented: a log in one file is one client's from its first byte.
+    fn begin_file(&mut self) {}
 }
 
 /// Why a sink refuses a command.

@@ -399,7 +399,7 @@ fn a_preamble_is_refused_by_name() {
     let error = check_refused(b"REDIS0009\xfa\tredis-ver", INLINE, None);
     assert_eq!(
         error.to_string(),
-        "/data/appendonly.aof: byte 0: the file starts with an RDB preamble, which is not supported: let a Redis server that \
-         loads it write it again with CONFIG SET aof-use-rdb-preamble no and BGREWRITEAOF"
+        "/data/appendonly.aof: byte 0: RDB base files, preambles and dumps are not supported yet (this one is of version 9): let a Redis \
+         server that loads it write it again with CONFIG SET aof-use-rdb-preamble no and BGREWRITEAOF"
     );
 }

@@ -71,9 +71,15 @@ pub(crate) fn sample() -> Sample {
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) units: Vec<Words>,
+    /// How many files began, where there are several.
+    pub(crate) files: usize,
 }
 
 impl Sink for Memory {
+    fn begin_file(&mut self) {
+        self.files += 1;
+    }
+
     fn check(&mut self, args: Args<'_>) -> Result<(), Refusal> {
         match args.name() {
             b"SELECT" if args.len() != 2 => Err(Refusal::WrongArity),

@@ -5,4 +5,5 @@ mod crashes;
 mod damage;
 mod files;
 mod fixture;
+mod import;
 mod proof;

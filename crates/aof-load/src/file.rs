@@ -1,0 +1,57 @@
+//! A file that is read, and the errors that name it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use vfs::{Dir, File, FileKind, Open};
+
+use crate::copy::Failed;
+use crate::damage::RefusedCommand;
+use crate::error::Evidence;
+use crate::{Damage, LoadError, Operation};
+
+/// An open file of a log, or a log.
+pub(crate) struct LogFile {
+    pub(crate) dir: Arc<dyn Dir>,
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) size_bytes: u64,
+}
+
+impl LogFile {
+    /// Opens `name` in `dir`. `None` if there is no such file.
+    pub(crate) fn open(dir: Arc<dyn Dir>, name: &str, how: Open) -> Result<Option<Self>, LoadError> {
+        let path = dir.path().join(name);
+        let failed = |operation| {
+            let path = path.clone();
+            move |source| LoadError::Io { path, operation, offset: 0, source }
+        };
+        match dir.stat(name).map_err(failed(Operation::Stat))? {
+            None => return Ok(None),
+            Some(metadata) if metadata.kind != FileKind::File => {
+                return Err(LoadError::NotAFile { path, kind: metadata.kind });
+            }
+            Some(_) => (),
+        }
+        let file = dir.open(name, how).map_err(failed(Operation::Open))?;
+        let size_bytes = file.metadata().map_err(failed(Operation::Stat))?.len;
+        Ok(Some(Self { dir, name: name.to_owned(), path, file, size_bytes }))
+    }
+
+    pub(crate) fn io(&self, Failed { operation, offset, error }: Failed) -> LoadError {
+        LoadError::Io { path: self.path.clone(), operation, offset, source: error }
+    }
+
+    pub(crate) fn refused(&self, RefusedCommand { name, offset, index, refusal, .. }: RefusedCommand) -> LoadError {
+        LoadError::Refused { path: self.path.clone(), name, offset, index, refusal }
+    }
+
+    pub(crate) fn bad_format(&self, damage: Damage, evidence: Evidence) -> LoadError {
+        LoadError::BadFormat { path: self.path.clone(), damage: Box::new(damage), evidence }
+    }
+
+    pub(crate) fn not_proven(&self, Failed { operation, offset, error }: Failed) -> LoadError {
+        LoadError::Prove { path: self.path.clone(), operation, offset, source: error }
+    }
+}
