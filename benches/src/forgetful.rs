@@ -27,6 +27,9 @@ impl Dir for ForgetfulDir {
         let inner = self.inner.open(name, how)?;
         Ok(Arc::new(ForgetfulFile { inner, forgets: Arc::clone(&self.forgets) }))
     }
+    fn open_dir(&self, name: &str) -> io::Result<Arc<dyn Dir>> {
+        self.inner.open_dir(name)
+    }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.inner.rename(from, to)
     }

@@ -142,6 +142,12 @@ pub trait Dir: Send + Sync {
     /// for the rest.
     fn open(&self, name: &str, how: Open) -> io::Result<Arc<dyn File>>;
 
+    /// Opens a directory in this one, to read what others keep there.
+    ///
+    /// # Errors
+    /// The system call's; ENOTDIR for anything but a directory, a symbolic link to one included.
+    fn open_dir(&self, name: &str) -> io::Result<Arc<dyn Dir>>;
+
     /// Renames within the directory, replacing the target. Allocates nothing (a forked child calls it). Atomic against a
     /// crash, durable only after [`fsync`](Self::fsync).
     ///

@@ -435,3 +435,32 @@ fn what_is_no_regular_file_is_refused_in_simulation_too() {
         assert_eq!(dir.stat("x").unwrap().unwrap().kind, kind);
     }
 }
+
+#[test]
+fn a_directory_in_a_directory_is_opened_and_nothing_else_is() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir(place.path().join("inner")).unwrap();
+    std::fs::write(place.path().join("inner/a"), b"of the inner one").unwrap();
+    std::fs::write(place.path().join("file"), b"").unwrap();
+    std::os::unix::fs::symlink("inner", place.path().join("link")).unwrap();
+    let real = RealDir::open(place.path()).unwrap();
+
+    let disk = SimDisk::new();
+    disk.put_special("/d", "inner", FileKind::Dir);
+    disk.put("/d/inner", "a", b"of the inner one");
+    disk.put("/d", "file", b"");
+    disk.put_special("/d", "link", FileKind::Symlink);
+    let sim = disk.dir("/d");
+
+    for dir in [&real as &dyn Dir, &*sim] {
+        let inner = dir.open_dir("inner").unwrap();
+        assert_eq!(inner.list().unwrap(), ["a"]);
+        assert_eq!(inner.path(), dir.path().join("inner"));
+        let mut bytes = [0; 32];
+        assert_eq!(inner.open("a", Open::Read).unwrap().read_at(&mut bytes, 0).unwrap(), 16);
+        let code = |name| dir.open_dir(name).err().and_then(|error| error.raw_os_error());
+        assert_eq!([code("file"), code("link")], [Some(libc::ENOTDIR); 2]);
+        assert_eq!(code("missing"), Some(libc::ENOENT));
+        assert_eq!([code(".."), code("inner/a"), code(".")], [Some(libc::EINVAL); 3]);
+    }
+}

@@ -82,6 +82,9 @@ impl Dir for HookedDir {
         let delay = self.delays.fsync.max(switch);
         Ok(Arc::new(HookedFile { inner, delay, syncing: Arc::default(), calls: self.calls, object }))
     }
+    fn open_dir(&self, name: &str) -> io::Result<Arc<dyn Dir>> {
+        self.inner.open_dir(name)
+    }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         if from.starts_with(TEMPORARY) && !to.starts_with(TEMPORARY) {
             pause(self.delays.switch);

@@ -78,6 +78,13 @@ impl Dir for RealDir {
         }
     }
 
+    fn open_dir(&self, name: &str) -> io::Result<Arc<dyn Dir>> {
+        check(name)?;
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let fd = openat(self.fd.as_fd(), name, flags, Mode::empty())?;
+        Ok(Arc::new(Self { fd, path: self.path.join(name) }))
+    }
+
     // nix copies names under 1024 bytes to the stack, and `check` admits 255: no allocation here or in `unlink`.
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         check(from)?;

@@ -132,6 +132,22 @@ impl Dir for SimDir {
         Ok(Arc::new(SimFile { shared, id, how, dir, name, reported: reported.into() }))
     }
 
+    fn open_dir(&self, name: &str) -> io::Result<Arc<dyn Dir>> {
+        check(name)?;
+        let key = format!("{}/{name}", self.key);
+        let open = |state: &mut State, _| {
+            let id = state.inode_named(&self.key, name).ok_or_else(|| errno(libc::ENOENT))?;
+            if state.inode(id).kind != FileKind::Dir {
+                return Err(errno(libc::ENOTDIR));
+            }
+            // Its own names are looked up by its path.
+            state.names(&key);
+            Ok(())
+        };
+        perform(&self.shared, attempt(Call::Open, &self.key, name), open, |()| 0)?;
+        Ok(Arc::new(Self::new(Arc::clone(&self.shared), key)))
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         check(from)?;
         check(to)?;

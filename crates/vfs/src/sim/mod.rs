@@ -71,7 +71,8 @@ impl SimDisk {
         Self { shared: Arc::new(Shared { state: Mutex::new(state) }) }
     }
 
-    /// Opens the directory `path`, made durably if it is not there. Directories are independent: no names lead between them.
+    /// Opens the directory `path`, made durably if it is not there. Directories are independent: no names lead between them, but
+    /// [`put_special`](Self::put_special) may give one a name in another, which [`open_dir`](crate::Dir::open_dir) then follows.
     #[must_use]
     pub fn dir(&self, path: &str) -> Arc<SimDir> {
         self.shared.state.lock().names(path);
