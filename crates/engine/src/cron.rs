@@ -51,7 +51,7 @@ impl Engine {
 
     /// Milliseconds until the engine must be given a turn even if nothing happens.
     pub fn sleep_ms(&self) -> u64 {
-        if self.exit.is_some() || self.turn_wanted || self.persistence.is_loading() {
+        if self.exit.is_some() || self.turn_wanted || self.persistence.is_reading() {
             return 0;
         }
         let expires = self.active_expire && self.pause.is_none();

@@ -144,7 +144,7 @@ impl Directive {
     /// If it can only be given at start.
     pub fn is_live(&self) -> Result<(), ConfigError> {
         match self.access {
-            Access::AtStart(..) if self.name == "dir" => Err(ConfigError::Protected),
+            Access::AtStart(..) if matches!(self.name, "dir" | "dbfilename") => Err(ConfigError::Protected),
             Access::AtStart(..) => Err(ConfigError::Immutable),
             Access::Live(..) | Access::Inert(_) => Ok(()),
         }

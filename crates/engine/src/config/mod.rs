@@ -85,6 +85,10 @@ pub struct Config {
     pub appendonly: bool,
     /// `appendfilename`.
     pub appendfilename: String,
+    /// `appenddirname`: where Redis 7 and Valkey keep a log in several files. Read, never written.
+    pub appenddirname: String,
+    /// `dbfilename`: a snapshot of a Redis. Read, never written.
+    pub dbfilename: String,
     /// `appendfsync`.
     pub appendfsync: AppendFsync,
     /// `no-appendfsync-on-rewrite`.
@@ -148,6 +152,8 @@ impl Default for Config {
             set_proc_title: true,
             appendonly: true,
             appendfilename: "appendonly.aof".to_owned(),
+            appenddirname: "appendonlydir".to_owned(),
+            dbfilename: "dump.rdb".to_owned(),
             appendfsync: AppendFsync::EverySec,
             no_appendfsync_on_rewrite: false,
             auto_aof_rewrite_percentage: 100,

@@ -3,7 +3,7 @@
 use super::MAX_STRING_BYTES;
 use super::directives::{ConfigError, Directive, aliased, at_start, live};
 use super::values::{
-    FSYNC_NAMES, debug_command, file_name, integer, integer_from, integer_u32, level, memory, memory_between,
+    FSYNC_NAMES, debug_command, integer, integer_from, integer_u32, level, memory, memory_between, name_in_dir,
     percentiles, set_output_limits, show_bool, show_debug_command, show_level, show_output_limits, show_percentiles,
     size, size_bytes, yes_no,
 };
@@ -11,6 +11,17 @@ use super::values::{
 macro_rules! yes_no_directive {
     ($kind:ident $name:literal $field:ident) => {
         $kind($name, |c| show_bool(c.$field), |c, v| yes_no(v).map(|v| c.$field = v))
+    };
+}
+
+/// A name in the directory of the persistence files.
+macro_rules! name_directive {
+    ($name:literal $field:ident $what:literal) => {
+        at_start(
+            $name,
+            |c| c.$field.clone(),
+            |c, v| name_in_dir(v, concat!($name, " can't be a path, just a ", $what)).map(|v| c.$field = v),
+        )
     };
 }
 
@@ -119,7 +130,9 @@ pub(super) static IN_EFFECT: &[Directive] = &[
     yes_no_directive!(at_start "set-proc-title" set_proc_title),
     // Append-only file.
     yes_no_directive!(live "appendonly" appendonly),
-    at_start("appendfilename", |c| c.appendfilename.clone(), |c, v| file_name(v).map(|v| c.appendfilename = v)),
+    name_directive!("appendfilename" appendfilename "filename"),
+    name_directive!("appenddirname" appenddirname "dirname"),
+    name_directive!("dbfilename" dbfilename "filename"),
     live(
         "appendfsync",
         |c| c.appendfsync.to_string(),

@@ -133,9 +133,10 @@ pub(super) fn show_debug_command(who: DebugCommand) -> String {
     .to_owned()
 }
 
-pub(super) fn file_name(value: &str) -> Result<String, ConfigError> {
+/// A name in the directory of the persistence files; `reason` says why a path is none.
+pub(super) fn name_in_dir(value: &str, reason: &'static str) -> Result<String, ConfigError> {
     if value.is_empty() || value.contains('/') || value == "." || value == ".." {
-        return Err(ConfigError::Malformed { reason: "appendfilename can't be a path, just a filename" });
+        return Err(ConfigError::Malformed { reason });
     }
     Ok(value.to_owned())
 }

@@ -3,7 +3,7 @@
 //! Replayed commands are on behalf of nobody: no reply, no expiry, nothing fed back. A command that fails on replay did
 //! not come from a log that matches it, so recovery stops there rather than guess.
 
-use aof_load::{Progress, Recovered, Recovery, Refusal, Sink, Unit};
+use aof_load::{Import, Recovered, Recovery, Refusal, Sink, Unit};
 use aof_state::Identity;
 use commands::{Command, CommandLimits, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
 use keyspace::{Keyspace, UnixMs};
@@ -11,6 +11,7 @@ use resp_codec::{Args, Effects, Protocol, Reply};
 use vfs::{error_chain, strerror};
 
 use super::Phase;
+use super::import::Writing;
 use crate::clock::Now;
 use crate::config::replay_limits;
 use crate::engine::Engine;
@@ -23,24 +24,64 @@ const STEP_BYTES: u64 = 4 << 20;
 
 /// A load in progress.
 pub(crate) struct Loading {
-    recovery: Recovery,
-    /// The log's identity, if a state file vouches for it.
-    identity: Option<Identity>,
-    /// That state file was written since the machine started.
-    same_boot: bool,
-    started: Now,
+    pub(super) work: Work,
+    pub(super) started: Now,
     /// The database that the last SELECT of the log chose.
     db: u32,
 }
 
+/// What is loaded.
+pub(super) enum Work {
+    /// Our own log.
+    Log {
+        recovery: Box<Recovery>,
+        /// The log's identity, if a state file vouches for it.
+        identity: Option<Identity>,
+        /// That state file was written since the machine started.
+        same_boot: bool,
+    },
+    /// What another server left, under this name.
+    Import { import: Box<Import>, name: String },
+    /// It was read, and a child writes it to our log.
+    Writing(Writing),
+}
+
 impl Loading {
     pub(super) fn new(recovery: Recovery, identity: Option<Identity>, same_boot: bool, started: Now) -> Self {
-        Self { recovery, identity, same_boot, started, db: 0 }
+        Self::of(Work::Log { recovery: Box::new(recovery), identity, same_boot }, started)
+    }
+
+    pub(super) fn import(import: Import, name: String, started: Now) -> Self {
+        Self::of(Work::Import { import: Box::new(import), name }, started)
+    }
+
+    fn of(work: Work, started: Now) -> Self {
+        Self { work, started, db: 0 }
+    }
+
+    /// Whether files are read, so that every turn has something to do.
+    pub(super) fn is_reading(&self) -> bool {
+        !matches!(self.work, Work::Writing(_))
+    }
+
+    /// `aof_state` of INFO.
+    pub(super) fn state(&self) -> &'static str {
+        if matches!(self.work, Work::Log { .. }) { "loading" } else { "importing" }
+    }
+
+    /// How many bytes were gone through, and how many there are to go through.
+    fn read_bytes(&self) -> (u64, u64) {
+        let progress = match &self.work {
+            Work::Log { recovery, .. } => recovery.progress(),
+            Work::Import { import, .. } => import.progress(),
+            Work::Writing(writing) => return (writing.imported.size_bytes, writing.imported.size_bytes),
+        };
+        (progress.done_bytes, progress.total_bytes)
     }
 
     /// The fields of INFO that describe a load. What has to be proven is gone over twice, and counts twice.
     pub(super) fn info(&self, now: Now, out: &mut Lines<'_>) {
-        let Progress { done_bytes, total_bytes, .. } = self.recovery.progress();
+        let (done_bytes, total_bytes) = self.read_bytes();
         let elapsed_s = (now.mono_us - self.started.mono_us) / 1_000_000;
         let left_bytes = total_bytes - done_bytes;
         // Source: genRedisInfoString of Redis: a second as long as there is nothing to go by.
@@ -69,8 +110,12 @@ impl Engine {
             db: &mut loading.db,
             scratch: Vec::new(),
         };
-        let step = loading.recovery.step(&mut replay, STEP_BYTES);
-        for notice in loading.recovery.take_notices() {
+        let (step, notices) = match &mut loading.work {
+            Work::Log { recovery, .. } => (recovery.step(&mut replay, STEP_BYTES), recovery.take_notices()),
+            Work::Import { import, .. } => (import.step(&mut replay, STEP_BYTES), import.take_notices()),
+            Work::Writing(_) => return,
+        };
+        for notice in notices {
             self.log.line(notice.level().into(), format_args!("{notice}"));
         }
         match step {
@@ -88,8 +133,21 @@ impl Engine {
     }
 
     fn finish_loading(&mut self) {
-        let Phase::Loading(loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
-        let Loading { recovery, identity, same_boot, started, .. } = *loading;
+        let Phase::Loading(mut loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
+        match loading.work {
+            Work::Log { recovery, identity, same_boot } => {
+                self.finish_log(*recovery, identity, same_boot, loading.started);
+            }
+            Work::Import { import, name } => {
+                loading.work = self.write_import(name, import.finish());
+                self.persistence.phase = Phase::Loading(loading);
+            }
+            Work::Writing(_) => unreachable!("nothing is read any more"),
+        }
+    }
+
+    /// Begins to serve on our own log.
+    fn finish_log(&mut self, recovery: Recovery, identity: Option<Identity>, same_boot: bool, started: Now) {
         let Recovered { file, size_bytes, commands, proof, cut } = recovery.finish();
         let elapsed_us = self.now.mono_us - started.mono_us;
         // After a cut the state file might state more than the file holds, and a copy is another file: a new generation ends
@@ -188,6 +246,10 @@ impl Replay<'_> {
 }
 
 impl Sink for Replay<'_> {
+    fn begin_file(&mut self) {
+        *self.db = 0;
+    }
+
     fn check(&mut self, args: Args<'_>) -> Result<(), Refusal> {
         Self::find(args).map(drop)
     }

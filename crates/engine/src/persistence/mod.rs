@@ -4,6 +4,7 @@
 
 mod errors;
 mod heal;
+mod import;
 mod live_log;
 mod loading;
 mod lone;
@@ -39,7 +40,7 @@ pub use start::StartError;
 pub(crate) enum Phase {
     /// `appendonly no`: nothing is promised.
     Off,
-    /// The dataset is being read from it.
+    /// The dataset is being read from it, or from what another server left.
     Loading(Box<Loading>),
     /// It was turned on, and the first rewrite is not done: nothing is promised yet.
     WaitRewrite,
@@ -143,9 +144,14 @@ impl Persistence {
         made
     }
 
-    /// Whether a dataset is being read.
+    /// Whether a dataset is being read, or what was imported is being written: nothing is served.
     pub(crate) fn is_loading(&self) -> bool {
         matches!(self.phase, Phase::Loading(_))
+    }
+
+    /// Whether files are being read, so that every turn goes on with them.
+    pub(crate) fn is_reading(&self) -> bool {
+        matches!(&self.phase, Phase::Loading(loading) if loading.is_reading())
     }
 
     /// Whether the log's promises hold.

@@ -127,9 +127,9 @@ impl Persistence {
         let marks = self.aof.marks();
         out.put(
             "aof_state",
-            match self.phase {
+            match &self.phase {
                 Phase::Off => "off",
-                Phase::Loading(_) => "loading",
+                Phase::Loading(loading) => loading.state(),
                 Phase::WaitRewrite => "wait_rewrite",
                 Phase::On => "on",
             },

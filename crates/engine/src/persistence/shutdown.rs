@@ -30,6 +30,7 @@ impl Engine {
         }
         if self.persistence.is_loading() {
             self.log_line(Level::Warning, format_args!("Received {name} during loading, exiting now."));
+            self.end_rewrite();
             self.persistence.phase = Phase::Off;
             // A copy in the making; what cannot be removed now is removed at the next start.
             let _left = aof_state::clean_temp_files(&*self.persistence.dir, &self.config.appendfilename);

@@ -14,12 +14,6 @@ use super::loading::Loading;
 use crate::engine::Engine;
 use crate::log::Level;
 
-/// Files and directories of Redis that hold a dataset this server does not read yet.
-const FOREIGN_DATA: [&str; 2] = ["dump.rdb", MULTI_PART_LOG];
-
-/// Where Redis 7 keeps the log that it writes in several files.
-const MULTI_PART_LOG: &str = "appendonlydir";
-
 /// Why the server cannot start on a directory. Nothing in it was changed, leftovers of a crash aside.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -119,7 +113,7 @@ impl Engine {
         self.clean_leftovers()?;
         self.probe_directory()?;
         self.log_contradiction();
-        if self.config.appendonly { self.open_log() } else { self.start_without_log() }
+        if self.config.appendonly { self.start_with_log() } else { self.start_without_log() }
     }
 
     fn lock_directory(&self) -> Result<DirLock, StartError> {
@@ -150,36 +144,22 @@ impl Engine {
             .map_err(|source| self.file_error("create files in the directory: probed with", &name, source))
     }
 
-    fn stat(&self, name: &str) -> Result<Option<vfs::Metadata>, StartError> {
+    pub(super) fn stat(&self, name: &str) -> Result<Option<vfs::Metadata>, StartError> {
         let error = |source| self.file_error("look at", name, source);
         self.persistence.dir.stat(name).map_err(error)
     }
 
-    fn file_error(&self, action: &'static str, name: &str, source: io::Error) -> StartError {
+    pub(super) fn file_error(&self, action: &'static str, name: &str, source: io::Error) -> StartError {
         StartError::File { action, dir: self.persistence.dir_name(), name: name.to_owned(), source }
     }
 
-    fn refuse_beside(&self, names: &[&str], advice: &'static str) -> Result<(), StartError> {
+    pub(super) fn refuse_beside(&self, names: &[&str], advice: &'static str) -> Result<(), StartError> {
         for name in names {
             let found = self.stat(name)?.is_some_and(|m| m.kind != FileKind::File || m.len > 0);
             if found {
                 let dir = self.persistence.dir_name();
                 return Err(StartError::BesideData { dir, found: (*name).to_owned(), advice });
             }
-        }
-        Ok(())
-    }
-
-    /// Redis 7 with such a directory would load that, and leave aside what is loaded here.
-    fn warn_of_multi_part_log(&mut self, name: &str) -> Result<(), StartError> {
-        if self.stat(MULTI_PART_LOG)?.is_some() {
-            self.log_line(
-                Level::Warning,
-                format_args!(
-                    "{MULTI_PART_LOG} stands beside {name}: {name} is loaded, what is in the other is left aside. A Redis that \
-                     starts here loads {MULTI_PART_LOG} instead: move away what is not wanted"
-                ),
-            );
         }
         Ok(())
     }
@@ -211,7 +191,7 @@ impl Engine {
     fn start_without_log(&mut self) -> Result<(), StartError> {
         let log = self.config.appendfilename.clone();
         self.refuse_beside(&[&log], "set 'appendonly yes' to load it, or move it away to start empty")?;
-        self.refuse_beside(&FOREIGN_DATA, "this version does not load it; move it away to start empty")?;
+        self.refuse_foreign("set 'appendonly yes' to import it, or move it away to start empty")?;
         self.persistence.phase = Phase::Off;
         self.log_line(
             Level::Warning,
@@ -224,34 +204,30 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn open_log(&mut self) -> Result<(), StartError> {
+    /// Loads the log; without one, imports what another server left, or begins an empty one.
+    fn start_with_log(&mut self) -> Result<(), StartError> {
         let name = self.config.appendfilename.clone();
         if self.stat(&name)?.is_none() {
-            self.refuse_beside(
-                &FOREIGN_DATA,
-                "this version does not load it, and there is no append only file beside it. Convert it: start a Redis server on a \
-                 copy, CONFIG SET aof-use-rdb-preamble no, CONFIG SET appendonly yes, BGREWRITEAOF, and put its base and \
-                 incremental files together as the append only file, in the order of its manifest. Or move it away to start empty",
-            )?;
             self.refuse_beside_old(&name)?;
             self.refuse_missing(&name)?;
-            return self.create_log(&name);
+            return match self.foreign_data()? {
+                Some(found) => self.begin_import(found),
+                None => self.create_log(&name),
+            };
         }
+        self.open_log()
+    }
+
+    /// Begins to load the log, which is there.
+    pub(super) fn open_log(&mut self) -> Result<(), StartError> {
+        let name = self.config.appendfilename.clone();
         let (proven, identity) = self.read_state(&name)?;
         if identity.is_none() && self.stat(&name)?.is_some_and(|m| m.len == 0) {
             // Nothing vouches for an empty log: it may stand where another one should.
-            self.refuse_beside(
-                &FOREIGN_DATA,
-                "and the append only file beside it is empty: remove the one that is not yours",
-            )?;
+            self.refuse_foreign("and the append only file beside it is empty: remove the one that is not yours")?;
         }
-        self.warn_of_multi_part_log(&name)?;
-        let options = LoadOptions {
-            truncated: self.config.aof_load_truncated,
-            ambiguous_tail: if self.config.aof_ambiguous_tail_cut { AmbiguousTail::Cut } else { AmbiguousTail::Refuse },
-            without_side_file: self.config.aof_load_without_side_file,
-            source: if self.process.threads { SourceKind::Threaded } else { SourceKind::Inline },
-        };
+        self.tell_of_foreign_data(&name)?;
+        let options = self.load_options();
         let dir = std::sync::Arc::clone(&self.persistence.dir);
         let same_boot = proven.is_some_and(|p| p.same_boot);
         match Recovery::open(dir, &name, options, proven)? {
@@ -261,6 +237,17 @@ impl Engine {
                 Ok(())
             }
             None => Err(self.file_error("open", &name, io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    /// The settings that loading obeys.
+    pub(super) fn load_options(&self) -> LoadOptions {
+        let cut = self.config.aof_ambiguous_tail_cut;
+        LoadOptions {
+            truncated: self.config.aof_load_truncated,
+            ambiguous_tail: if cut { AmbiguousTail::Cut } else { AmbiguousTail::Refuse },
+            without_side_file: self.config.aof_load_without_side_file,
+            source: if self.process.threads { SourceKind::Threaded } else { SourceKind::Inline },
         }
     }
 

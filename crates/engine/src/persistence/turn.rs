@@ -20,9 +20,6 @@ impl Engine {
         }
         let loading = self.persistence.is_loading();
         self.load_step();
-        if loading && !self.persistence.is_loading() && self.exit.is_none() {
-            self.announce_ready();
-        }
         self.take_completions();
         self.flush();
         self.heal();
@@ -30,6 +27,10 @@ impl Engine {
         self.settle_failures();
         self.settle_errors();
         self.log_persistence_notices();
+        self.watch_import();
+        if loading && !self.persistence.is_loading() && self.exit.is_none() {
+            self.announce_ready();
+        }
         self.note_events();
     }
 

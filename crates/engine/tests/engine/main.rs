@@ -7,6 +7,7 @@ mod failures;
 mod frozen;
 mod gate;
 mod healing;
+mod importing;
 mod info;
 mod loading;
 mod pause;

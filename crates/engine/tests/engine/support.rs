@@ -244,15 +244,20 @@ impl Rig {
     /// Runs everything, children too, until nothing more happens.
     pub(crate) fn settle(&mut self) {
         for _ in 0..2_000 {
-            self.run_all();
-            let stepped = self.children.step(self.now.mono_us / 1_000);
-            self.pass_ms(u64::from(!stepped));
+            self.work();
             if self.children.running().is_empty() && self.info("aof_rewrite_in_progress") == "0" {
                 break;
             }
         }
         self.run_all();
         self.turn();
+    }
+
+    /// Lets everything go on by a step: jobs, children, the loop.
+    pub(crate) fn work(&mut self) {
+        self.run_all();
+        let stepped = self.children.step(self.now.mono_us / 1_000);
+        self.pass_ms(u64::from(!stepped));
     }
 
     /// One field of INFO.

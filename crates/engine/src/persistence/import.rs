@@ -1,0 +1,197 @@
+//! What other servers left in the directory: found where there is no log of ours, read, written as our log, and only then served.
+//!
+//! Invariant: nothing is ever written to what was found, and the log appears whole and durable, by the rename of a finished rewrite.
+//! So a start that ends at any moment leaves either what was there before, to be imported again, or the finished log.
+
+use std::io;
+use std::sync::Arc;
+
+use aof_load::{Import, Imported};
+use aof_rewrite::Mode;
+use aof_state::{Identity, clean_temp_files};
+use vfs::{Dir, File, FileKind, Open};
+
+use super::loading::{Loading, Work};
+use super::{Phase, StartError};
+use crate::engine::Engine;
+use crate::env::Exit;
+use crate::log::Level;
+use vfs::error_chain;
+
+/// Data of another server.
+pub(super) struct Foreign {
+    /// Where it stands, from the directory of the persistence files.
+    pub(super) name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    /// A log in several files: their directory, and the manifest in it.
+    Parts { dir: Arc<dyn Dir>, manifest: String },
+    /// A snapshot.
+    Dump,
+}
+
+/// An import that was read and is being written.
+pub(super) struct Writing {
+    /// What was found.
+    name: String,
+    pub(super) imported: Imported,
+    /// How many rewrites had succeeded before this one.
+    succeeded_before: u64,
+}
+
+impl Engine {
+    /// Looks for what another server left. A log in several files comes before a snapshot, as in Redis.
+    pub(super) fn foreign_data(&self) -> Result<Option<Foreign>, StartError> {
+        if let Some(parts) = self.foreign_parts()? {
+            return Ok(Some(parts));
+        }
+        let name = &self.config.dbfilename;
+        let holds_data = self.stat(name)?.is_some_and(|found| found.kind != FileKind::File || found.len > 0);
+        Ok(holds_data.then(|| Foreign { name: name.clone(), kind: Kind::Dump }))
+    }
+
+    fn foreign_parts(&self) -> Result<Option<Foreign>, StartError> {
+        let name = &self.config.appenddirname;
+        match self.stat(name)? {
+            None => return Ok(None),
+            Some(found) if found.kind == FileKind::Dir => {}
+            Some(_) => return Err(self.beside_data(name, "it is no directory, and a link to one is not followed")),
+        }
+        let failed = |source| self.file_error("look into", name, source);
+        let dir = self.persistence.dir.open_dir(name).map_err(failed)?;
+        let manifest = format!("{}.manifest", self.config.appendfilename);
+        if dir.stat(&manifest).map_err(failed)?.is_some() {
+            return Ok(Some(Foreign { name: name.clone(), kind: Kind::Parts { dir, manifest } }));
+        }
+        if dir.list().map_err(failed)?.is_empty() {
+            return Ok(None);
+        }
+        let advice = "it holds no manifest that belongs to 'appendfilename': set that to what it was, restore the manifest, or move \
+                      the directory away to start empty";
+        Err(self.beside_data(name, advice))
+    }
+
+    fn beside_data(&self, found: &str, advice: &'static str) -> StartError {
+        StartError::BesideData { dir: self.persistence.dir_name(), found: found.to_owned(), advice }
+    }
+
+    /// Refuses to start beside data of another server that would be left aside.
+    pub(super) fn refuse_foreign(&self, advice: &'static str) -> Result<(), StartError> {
+        match self.foreign_data()? {
+            Some(found) => Err(self.beside_data(&found.name, advice)),
+            None => Ok(()),
+        }
+    }
+
+    /// Says what is left aside because `log` is loaded. Redis would load some of it instead.
+    pub(super) fn tell_of_foreign_data(&mut self, log: &str) -> Result<(), StartError> {
+        let (parts, dump) = (self.config.appenddirname.clone(), self.config.dbfilename.clone());
+        if self.stat(&parts)?.is_some() {
+            self.log_line(
+                Level::Warning,
+                format_args!(
+                    "{parts} stands beside {log}: {log} is loaded, what is in the other is left aside. A Redis that starts here loads \
+                     {parts} instead: move away what is not wanted"
+                ),
+            );
+        }
+        if self.stat(&dump)?.is_some_and(|found| found.len > 0) {
+            self.log_line(
+                Level::Notice,
+                format_args!("{dump} stands beside {log}: {log} is loaded, the other is left aside"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Begins to read what another server left.
+    pub(super) fn begin_import(&mut self, found: Foreign) -> Result<(), StartError> {
+        let options = self.load_options();
+        let log = &self.config.appendfilename;
+        let import = match &found.kind {
+            Kind::Parts { dir, manifest } => Import::of_manifest(dir, manifest, log, options)?,
+            Kind::Dump => Import::of_dump(&self.persistence.dir, &found.name, options)?
+                .ok_or_else(|| self.file_error("open", &found.name, io::ErrorKind::NotFound.into()))?,
+        };
+        let (files, total_bytes) = (import.files(), import.progress().total_bytes);
+        let dir = self.persistence.dir_name();
+        let text = format!(
+            "There is no {log} in {dir}, but {name}, which another server left ({files} files, {total_bytes} bytes): importing it. It is \
+             left as it is, and clients are served once {log} holds all of it",
+            name = found.name
+        );
+        self.log_line(Level::Warning, format_args!("{text}"));
+        self.persistence.phase = Phase::Loading(Box::new(Loading::import(import, found.name, self.now)));
+        Ok(())
+    }
+
+    /// Everything was read: a child writes it to our log.
+    pub(super) fn write_import(&mut self, name: String, imported: Imported) -> Work {
+        let succeeded_before = self.persistence.rewriter.status(self.now.mono_ms()).succeeded;
+        if let Err(error) = self.fork_rewrite(Mode::Once) {
+            self.fail_import(&error_chain(&error));
+        }
+        Work::Writing(Writing { name, imported, succeeded_before })
+    }
+
+    /// Begins to serve once the rewrite of what was imported has ended, or ends the server if it failed.
+    pub(super) fn watch_import(&mut self) {
+        let Phase::Loading(loading) = &self.persistence.phase else { return };
+        let Work::Writing(writing) = &loading.work else { return };
+        let rewriter = &self.persistence.rewriter;
+        if self.exit.is_some() || rewriter.is_running() {
+            return;
+        }
+        if rewriter.status(self.now.mono_ms()).succeeded == writing.succeeded_before {
+            return self.fail_import("the rewrite failed");
+        }
+        let mark = self.random_mark();
+        match self.open_import(mark) {
+            Ok((file, size_bytes, identity)) => self.serve_import(file, size_bytes, identity),
+            Err(error) => self.fail_import(&format!("the new file can't be opened and fsynced: {error}")),
+        }
+    }
+
+    /// The finished log, with a mark of its own that is durable before a state file speaks of it.
+    fn open_import(&self, mark: [u8; 16]) -> io::Result<(Arc<dyn File>, u64, Identity)> {
+        let file = self.persistence.dir.open(&self.config.appendfilename, Open::Append)?;
+        let size_bytes = file.metadata()?.len;
+        let identity = Identity::brand(&*file, mark)?;
+        file.fsync()?;
+        Ok((file, size_bytes, identity))
+    }
+
+    fn serve_import(&mut self, file: Arc<dyn File>, size_bytes: u64, identity: Identity) {
+        let Phase::Loading(loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
+        let Work::Writing(Writing { name, imported, .. }) = loading.work else { return };
+        let elapsed_us = self.now.mono_us - loading.started.mono_us;
+        self.serve_log(file, size_bytes, identity, false);
+        let log = self.config.appendfilename.clone();
+        let Imported { commands, size_bytes: read_bytes, .. } = imported;
+        self.log_line(
+            Level::Warning,
+            format_args!(
+                "DB imported from {name}: {}.{:03} seconds ({commands} commands, {read_bytes} bytes). {log} holds it now ({size_bytes} \
+                 bytes); {name} is not read any more and can be moved away",
+                elapsed_us / 1_000_000,
+                elapsed_us % 1_000_000 / 1000
+            ),
+        );
+    }
+
+    fn fail_import(&mut self, reason: &str) {
+        let log = self.config.appendfilename.clone();
+        self.log_line(
+            Level::Warning,
+            format_args!(
+                "Can't write what was imported to {log}: {reason}. What was found is as it was; the next start tries again"
+            ),
+        );
+        // What the rewrite left is removed by a job; what cannot be removed now is removed at the next start.
+        self.persistence.bio.drain(bio::Kind::Close);
+        let _left = clean_temp_files(&*self.persistence.dir, &log);
+        self.exit = Some(Exit { status: 1 });
+    }
+}
