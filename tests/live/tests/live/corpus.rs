@@ -9,7 +9,7 @@ use testkit::{Dataset, compare, dump_dataset};
 
 use crate::support::Home;
 
-fn corpus(server: &str, kind: &str) -> PathBuf {
+pub(crate) fn corpus(server: &str, kind: &str) -> PathBuf {
     testkit::binary::workspace_root().join("tests/corpus").join(server).join(kind)
 }
 
@@ -84,14 +84,14 @@ fn refused_by_name(server: &str) -> Result<()> {
 }
 
 /// The byte offset that a line of the log names, as in `at byte 123` or `offset 123`.
-fn named_offset(line: &str) -> Option<(usize, &str)> {
+pub(crate) fn named_offset(line: &str) -> Option<(usize, &str)> {
     let rest = ["byte ", "offset "].iter().find_map(|word| line.split_once(word))?.1;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     Some((digits.parse().ok()?, line))
 }
 
 /// The name of the command that starts at `offset`.
-fn command_at(log: &[u8], offset: usize) -> Option<String> {
+pub(crate) fn command_at(log: &[u8], offset: usize) -> Option<String> {
     let text = String::from_utf8_lossy(log.get(offset..)?);
     let mut lines = text.split("\r\n");
     lines.next()?.strip_prefix('*')?;

@@ -8,6 +8,7 @@ mod config_rewrite;
 mod corpus;
 mod flood;
 mod half_requests;
+mod imports;
 mod protocol;
 mod recovery;
 mod sessions;
