@@ -81,6 +81,16 @@ pub enum LoadError {
         /// The name of the manifest.
         manifest: String,
     },
+    /// A file that was imported has another size than when that began: somebody writes to it.
+    #[error("{} had {read_bytes} bytes when it was opened and has {size_bytes} now: end the server that writes to it first", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its size when it was opened.
+        read_bytes: u64,
+        /// Its size now.
+        size_bytes: u64,
+    },
     /// The end of the file is torn and `aof-load-truncated` is `no`.
     #[error(
         "{}You can: 1) Make a backup of your AOF file, then use ./redis-check-aof --fix <filename>. 2) Alternatively you \

@@ -39,6 +39,17 @@ impl LogFile {
         Ok(Some(Self { dir, name: name.to_owned(), path, file, size_bytes }))
     }
 
+    /// Sees that the file is as long as it was when it was opened.
+    pub(crate) fn unchanged(&self) -> Result<(), LoadError> {
+        let metadata = self.file.metadata();
+        let size_bytes =
+            metadata.map_err(|error| self.io(Failed { operation: Operation::Stat, offset: 0, error }))?.len;
+        if size_bytes == self.size_bytes {
+            return Ok(());
+        }
+        Err(LoadError::Changed { path: self.path.clone(), read_bytes: self.size_bytes, size_bytes })
+    }
+
     pub(crate) fn io(&self, Failed { operation, offset, error }: Failed) -> LoadError {
         LoadError::Io { path: self.path.clone(), operation, offset, source: error }
     }

@@ -207,7 +207,7 @@ impl Import {
             (Some(end), FileRole::Dump) if end < log.size_bytes => {
                 Err(LoadError::BehindSnapshot { path: log.path.clone(), offset: end })
             }
-            (Some(_), FileRole::Dump) => Ok(self.end_file()),
+            (Some(_), FileRole::Dump) => self.end_file(),
             (Some(end), _) => self.commands_from(end),
         }
     }
@@ -221,19 +221,23 @@ impl Import {
         let log = &self.files[self.at].log;
         match replay.step(sink, budget_bytes, &log.path, &mut self.commands)? {
             None => Ok(Stage::Replay(replay)),
-            Some(End::Whole) => Ok(self.end_file()),
+            Some(End::Whole) => self.end_file(),
             Some(End::Damaged { damage, open }) => self.judge(damage, &open, sink),
             Some(End::Refused(refused)) => Err(log.refused(refused)),
         }
     }
 
     /// The file was read whole, or up to its torn tail.
-    fn end_file(&mut self) -> Stage {
+    fn end_file(&mut self) -> Result<Stage, LoadError> {
         let Input { log, kind } = &self.files[self.at];
         self.notices.push(Notice::FileLoaded { name: log.name.clone(), kind: *kind, size_bytes: log.size_bytes });
         self.before_bytes += log.size_bytes;
         self.at += 1;
-        if self.at == self.files.len() { Stage::Done } else { Stage::Begin }
+        if self.at < self.files.len() {
+            return Ok(Stage::Begin);
+        }
+        // What a server still writes to would be imported in part, and its acknowledged rest be lost.
+        self.files.iter().try_for_each(|input| input.log.unchanged()).map(|()| Stage::Done)
     }
 
     fn judge<S: Sink + ?Sized>(&mut self, damage: Damage, open: &Batch, sink: &mut S) -> Result<Stage, LoadError> {
@@ -281,7 +285,7 @@ impl Import {
             self.notices.push(Notice::IncompleteTransaction);
         }
         self.notices.push(Notice::LeftOut { name: log.name.clone(), offset, tail_bytes });
-        Ok(self.end_file())
+        self.end_file()
     }
 }
 

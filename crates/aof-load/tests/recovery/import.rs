@@ -332,6 +332,18 @@ fn a_failed_call_ends_the_import_with_the_file_it_concerns() {
     }
 }
 
+#[test]
+fn a_file_that_a_server_still_writes_to_is_not_imported() {
+    for name in [BASE, LAST] {
+        let disk = parts().disk();
+        let dir: Arc<dyn Dir> = disk.dir(DIR);
+        let import = Import::of_manifest(&dir, MANIFEST, AOF, INLINE).unwrap();
+        disk.tamper(DIR, name, |bytes| bytes.extend_from_slice(b"*1\r\n$4\r\nPING\r\n"));
+        let error = run(import, &mut Memory::default(), drop).unwrap_err();
+        assert!(matches!(&error, LoadError::Changed { path, .. } if path.ends_with(name)), "{error}");
+    }
+}
+
 /// Takes every command.
 #[derive(Default)]
 struct Counter {

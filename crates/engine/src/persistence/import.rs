@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use aof_load::{Import, Imported};
+use aof_load::{Import, Imported, LeftOut};
 use aof_rewrite::Mode;
 use aof_state::{Identity, clean_temp_files};
 use vfs::{Dir, File, FileKind, Open};
@@ -169,11 +169,14 @@ impl Engine {
         let elapsed_us = self.now.mono_us - loading.started.mono_us;
         self.serve_log(file, size_bytes, identity, false);
         let log = self.config.appendfilename.clone();
-        let Imported { commands, size_bytes: read_bytes, .. } = imported;
+        let Imported { commands, size_bytes: read_bytes, left_out } = imported;
+        let without = left_out.map_or_else(String::new, |LeftOut { path, tail_bytes, .. }| {
+            format!(" without the torn last {tail_bytes} bytes of {}", path.display())
+        });
         self.log_line(
             Level::Warning,
             format_args!(
-                "DB imported from {name}: {}.{:03} seconds ({commands} commands, {read_bytes} bytes). {log} holds it now ({size_bytes} \
+                "DB imported from {name}{without}: {}.{:03} seconds ({commands} commands, {read_bytes} bytes). {log} holds it now ({size_bytes} \
                  bytes); {name} is not read any more and can be moved away",
                 elapsed_us / 1_000_000,
                 elapsed_us % 1_000_000 / 1000

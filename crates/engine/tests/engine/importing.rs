@@ -247,6 +247,8 @@ fn a_torn_tail_of_the_last_file_is_left_out_and_stays_in_its_file() {
     disk.put(PARTS, LAST, &torn);
     let mut rig = started(&disk, config("everysec"), BOOT).unwrap();
     assert!(rig.logged(&format!("of {LAST}, from offset")), "{:#?}", rig.lines());
+    let whole = format!("DB imported from appendonlydir without the torn last 15 bytes of /data/appendonlydir/{LAST}");
+    assert!(rig.logged(&whole), "{:#?}", rig.lines());
     let client = rig.client();
     assert_eq!(rig.ask(client, "GET torn"), "$1|1|");
     assert_eq!(rig.ask(client, "EXISTS a b"), ":2|");
