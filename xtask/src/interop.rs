@@ -1,10 +1,15 @@
-//! `cargo xtask test-interop`: what we write, redis-server reads, and holds exactly the same data.
+//! `cargo xtask test-interop`: what we write, redis-server reads, and what it leaves, we import: both hold exactly the same data.
 //!
 //! A mixed workload with a BGREWRITEAOF in its middle runs against our server, which is then killed; redis-server starts
 //! from a copy of the files. Both datasets are read through clients and compared, deadlines to the millisecond. The
 //! reference also loads the corpus it wrote itself, which proves the reading and comparing. RDB files have their own module,
 //! `interop_rdb.rs`.
+//!
+//! The other way round the workload runs against redis-server, which is killed, and the last of its files is cut somewhere near its
+//! end, as a power cut may do. Then redis-server and ours each start from a copy, and ours must have left its copy as it was.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,6 +25,8 @@ use crate::suite::{require_program, server_under_test};
 
 /// The server that reads our files and that ours is compared with. Debian's, so that everyone has the same one.
 pub(crate) const REFERENCE: &str = "redis-server";
+/// Where redis-server keeps its log.
+const PARTS: &str = "appendonlydir";
 /// How many requests one workload makes.
 const REQUESTS: usize = 30_000;
 
@@ -63,6 +70,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             })?;
             println!("interop: seed {seed}, {policy}: {keys} keys equal in {REFERENCE}");
         }
+        let keys = import_round(&server, &reference, seed)
+            .with_context(|| format!("import; repeat: cargo xtask test-interop --rounds 1 --seed {seed}"))?;
+        println!("interop: seed {seed}: {keys} keys of {REFERENCE} imported");
     }
     Ok(())
 }
@@ -88,6 +98,54 @@ fn round(server: &Path, reference: &Path, seed: u64, policy: &str) -> Result<usi
     let found = dump_dataset(&mut reader.client()?)?;
     report(&compare(&expected, &found, 0))?;
     Ok(expected.entries.len())
+}
+
+/// One workload the other way round; returns the number of keys compared.
+fn import_round(server: &Path, reference: &Path, seed: u64) -> Result<usize> {
+    let home = tempfile::tempdir()?;
+    let theirs = |name: &str| {
+        let builder = ServerBuilder::new(reference, home.path().join(name)).directive("appendonly", "yes");
+        builder.directive("aof-use-rdb-preamble", "no")
+    };
+    let mut running = theirs("left").start()?;
+    let mut client = running.client()?;
+    let mut mixed = Mixed::new(seed);
+    load(&mut client, &mut mixed, REQUESTS / 3)?;
+    client.expect(&["BGREWRITEAOF"])?;
+    load(&mut client, &mut mixed, REQUESTS / 3)?;
+    wait_rewritten(&mut client)?;
+    load(&mut client, &mut mixed, REQUESTS / 3)?;
+    running.kill_9()?;
+    let left = home.path().join("left/data");
+    let mut keys = 0;
+    for (name, cut_bytes) in [("whole", 0), ("cut", fastrand::Rng::with_seed(seed).u64(1..2_000))] {
+        cut_last_file(&left, cut_bytes)?;
+        let copies = [name.to_owned(), format!("{name}-ours")].map(|copy| home.path().join(copy).join("data"));
+        copies.iter().try_for_each(|copy| copy_tree(&left, copy))?;
+        let expected = settled_dump(&mut theirs(name).start()?.client()?)?;
+        let builder = ServerBuilder::new(server, home.path().join(format!("{name}-ours")));
+        let ours = builder.directive("appendonly", "yes").start()?;
+        let found = settled_dump(&mut ours.client()?)?;
+        report(&compare(&expected, &found, 0)).with_context(|| format!("{cut_bytes} bytes cut"))?;
+        ensure!(tree(&left.join(PARTS))? == tree(&copies[1].join(PARTS))?, "{PARTS} was changed");
+        keys += expected.entries.len();
+    }
+    Ok(keys)
+}
+
+/// Cuts bytes off the file that the manifest names last.
+fn cut_last_file(data_dir: &Path, cut_bytes: u64) -> Result<()> {
+    let manifest = fs::read_to_string(data_dir.join(PARTS).join("appendonly.aof.manifest"))
+        .with_context(|| format!("{REFERENCE} keeps its log in one file: it must be of version 7"))?;
+    let last = manifest.lines().last().and_then(|line| line.split(' ').nth(1)).context("the manifest is empty")?;
+    let file = fs::File::options().write(true).open(data_dir.join(PARTS).join(last))?;
+    file.set_len(file.metadata()?.len().saturating_sub(cut_bytes)).context("cut the last file")
+}
+
+/// The names and bytes of a directory of files.
+fn tree(directory: &Path) -> Result<BTreeMap<OsString, Vec<u8>>> {
+    let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
+    entries.map(|entry| entry.map_err(Into::into).and_then(|e| Ok((e.file_name(), fs::read(e.path())?)))).collect()
 }
 
 /// Sends about `requests` requests. Errors of the mix are part of it, but every command must be known.
