@@ -61,7 +61,7 @@ fn parts(disk: &SimDisk) -> Vec<(String, Option<Vec<u8>>)> {
 /// Runs a start until it serves or has ended.
 fn run(rig: &mut Rig) {
     for _ in 0..500 {
-        if rig.info("loading") == "0" || rig.status().is_some() {
+        if rig.logged("Ready to accept connections") || rig.status().is_some() {
             return;
         }
         rig.work();
