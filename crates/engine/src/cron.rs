@@ -54,7 +54,7 @@ impl Engine {
         if self.exit.is_some() || self.turn_wanted || self.persistence.is_reading() {
             return 0;
         }
-        let expires = self.active_expire && self.pause.is_none();
+        let expires = self.active_expire && self.pause.is_none() && !self.persistence.is_loading();
         let expire_us = if expires { self.next_expire_us } else { u64::MAX };
         let pause_us = self.pause.map_or(u64::MAX, |pause| pause.until_us);
         let wait_us = self.waiters.next_deadline_us().unwrap_or(u64::MAX);

@@ -115,10 +115,14 @@ impl Engine {
             Kind::Dump => Import::of_dump(&self.persistence.dir, &found.name, options)?
                 .ok_or_else(|| self.file_error("open", &found.name, io::ErrorKind::NotFound.into()))?,
         };
-        let (files, total_bytes) = (import.files(), import.progress().total_bytes);
+        let total_bytes = import.progress().total_bytes;
+        let files = match import.files() {
+            1 => "1 file".to_owned(),
+            count => format!("{count} files"),
+        };
         let dir = self.persistence.dir_name();
         let text = format!(
-            "There is no {log} in {dir}, but {name}, which another server left ({files} files, {total_bytes} bytes): importing it. It is \
+            "There is no {log} in {dir}, but {name}, which another server left ({files}, {total_bytes} bytes): importing it. It is \
              left as it is, and clients are served once {log} holds all of it",
             name = found.name
         );

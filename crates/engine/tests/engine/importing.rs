@@ -124,6 +124,18 @@ fn nothing_is_served_before_the_log_is_durable() {
     check_dataset(&mut rig, "served");
 }
 
+/// The active expiry, which rests while nothing is served, was overdue all the time: the loop spun beside the child.
+#[test]
+fn while_a_child_writes_what_was_imported_the_loop_sleeps() {
+    let mut rig = Rig::loading(&disk_with_parts(), config("everysec"), BOOT).unwrap();
+    while rig.info("aof_rewrite_in_progress") == "0" {
+        assert_eq!(rig.engine.sleep_ms(), 0, "there is something to read");
+        rig.turn();
+    }
+    rig.pass_ms(500);
+    assert!(rig.engine.sleep_ms() >= 10, "{} ms", rig.engine.sleep_ms());
+}
+
 /// The calls of an import that nothing disturbs, up to the moment it serves.
 fn calls_of_an_import() -> u64 {
     let disk = disk_with_parts();
