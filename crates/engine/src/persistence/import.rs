@@ -16,7 +16,7 @@ use super::{Phase, StartError};
 use crate::engine::Engine;
 use crate::env::Exit;
 use crate::log::Level;
-use vfs::error_chain;
+use vfs::{error_chain, strerror};
 
 /// Data of another server.
 pub(super) struct Foreign {
@@ -154,7 +154,7 @@ impl Engine {
         let mark = self.random_mark();
         match self.open_import(mark) {
             Ok((file, size_bytes, identity)) => self.serve_import(file, size_bytes, identity),
-            Err(error) => self.fail_import(&format!("the new file can't be opened and fsynced: {error}")),
+            Err(error) => self.fail_import(&format!("the new file can't be opened and fsynced: {}", strerror(&error))),
         }
     }
 
