@@ -23,7 +23,7 @@ const CLIENTS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long the effect of a fault may take to show. A state file is written once a second, and so is everysec's fsync.
 /// After a slow fsync the loop leaves the next ones to a thread for a thousand times as long.
-const SHOW_BOUND: Duration = Duration::from_secs(20);
+const SHOW_BOUND: Duration = Duration::from_secs(90);
 /// How long a fault goes on after it has shown, so that the server tries again while it lasts.
 const HOLD: Duration = Duration::from_millis(1_300);
 /// How long writes are waited for after the end of a fault.
