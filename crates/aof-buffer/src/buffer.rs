@@ -293,13 +293,16 @@ impl AofBuffer {
     /// How far the log has come; with two files, the lesser of both. Without a file nothing is promised, and all marks
     /// stand at the end of the stream.
     pub fn marks(&self) -> Marks {
-        let appended = self.pending.end();
-        let least = |mark: fn(&LogFile) -> LogOffset| self.files().map(mark).min().unwrap_or(appended);
-        let mut fsynced = least(LogFile::fsynced);
-        if self.name_in_doubt {
-            fsynced = fsynced.min(self.durable_before_switch.unwrap_or_default());
-        }
-        Marks { appended, written: least(LogFile::written), fsynced }
+        Marks { appended: self.pending.end(), written: self.written(), fsynced: self.fsynced() }
+    }
+
+    fn written(&self) -> LogOffset {
+        self.files().map(LogFile::written).min().unwrap_or(self.pending.end())
+    }
+
+    fn fsynced(&self) -> LogOffset {
+        let fsynced = self.files().map(LogFile::fsynced).min().unwrap_or(self.pending.end());
+        if self.name_in_doubt { fsynced.min(self.durable_before_switch.unwrap_or_default()) } else { fsynced }
     }
 
     /// Up to where a power cut takes nothing, whatever the policy. `None` where there is nothing that it would surely leave: no
@@ -309,16 +312,15 @@ impl AofBuffer {
         if self.name_in_doubt {
             self.durable_before_switch?;
         }
-        Some(self.marks().fsynced)
+        Some(self.fsynced())
     }
 
     /// The offset up to which replies may leave: `fsynced` under `always`, else `written`. It stands still while the log
     /// has a failed fsync.
     pub fn reply_mark(&self) -> LogOffset {
-        let marks = self.marks();
         let mark = match self.effective_policy() {
-            AppendFsync::Always => marks.fsynced,
-            AppendFsync::EverySec | AppendFsync::No => marks.written,
+            AppendFsync::Always => self.fsynced(),
+            AppendFsync::EverySec | AppendFsync::No => self.written(),
         };
         self.files().filter_map(LogFile::ack_limit).fold(mark, LogOffset::min)
     }
@@ -362,8 +364,7 @@ impl AofBuffer {
 
     /// Bytes fed and not yet written to every file. Beyond 256 MB the engine stops reading clients that write.
     pub fn backlog_bytes(&self) -> u64 {
-        let marks = self.marks();
-        marks.appended.0 - marks.written.0
+        self.pending.end().0 - self.written().0
     }
 
     /// How much of the log file is proven durable, in bytes from its beginning: for the state file.

@@ -5,6 +5,8 @@
 //!
 //! Invariant: within a turn no reply to a write is sendable before `end_turn` has flushed the log.
 
+use std::collections::VecDeque;
+
 use aof_state::LogOffset;
 use commands::{CommandLimits, Garbage, KeyLog};
 use keyspace::Keyspace;
@@ -80,10 +82,10 @@ pub struct Engine {
     /// The database that the active expiry looks at first.
     pub(crate) expire_db: u32,
     pub(crate) shared_query: Vec<u8>,
-    /// Clients that have something to send, or are to be closed.
+    /// Clients that have something to send, or are to be closed, and are not in `released`.
     pub(crate) ready: Vec<ClientId>,
-    /// Those of them whose replies the gate has just released.
-    released: Vec<ClientId>,
+    /// Clients whose replies the gate has released and that were not handed out yet; each once, however often it was.
+    released: VecDeque<ClientId>,
     pub(crate) holders: Vec<ClientId>,
     /// The reply mark when the holders were last looked at.
     pub(crate) released_upto: LogOffset,
@@ -140,7 +142,7 @@ impl Engine {
             expire_db: 0,
             shared_query: vec![0; query::READ_BYTES * 4],
             ready: Vec::new(),
-            released: Vec::new(),
+            released: VecDeque::new(),
             holders: Vec::new(),
             released_upto: LogOffset(0),
             holders_changed: false,
@@ -246,7 +248,7 @@ impl Engine {
         self.released_upto = mark;
         let answered = std::mem::take(&mut self.ready);
         self.look_at_holders(mark);
-        self.released.append(&mut self.ready);
+        self.released.extend(self.ready.drain(..));
         self.ready = answered;
     }
 
@@ -288,21 +290,37 @@ impl Engine {
         }
     }
 
-    /// Moves the clients that have something to send, or are to be closed, into `out`. Returns how many of them were answered
-    /// at once: the others waited for the log, so that some more microseconds count less for them.
-    pub fn take_ready(&mut self, out: &mut Vec<ClientId>) -> usize {
-        let before = out.len();
-        let mut answered = 0;
-        for (ids, count) in [(&mut self.ready, &mut answered), (&mut self.released, &mut 0)] {
-            for id in ids.drain(..) {
-                if let Some(client) = self.clients.find(id) {
-                    client.in_ready = false;
-                    out.push(id);
-                }
+    /// Moves all clients that have something to send, or are to be closed, into `out`: first those of
+    /// [`take_answered`](Self::take_answered), then those of [`next_released`](Self::next_released).
+    pub fn take_ready(&mut self, out: &mut Vec<ClientId>) {
+        self.take_answered(out);
+        out.extend(std::iter::from_fn(|| self.next_released()));
+    }
+
+    /// Moves the clients into `out` that have something to send, or are to be closed, and did not wait for the log.
+    pub fn take_answered(&mut self, out: &mut Vec<ClientId>) {
+        for id in self.ready.drain(..) {
+            if let Some(client) = self.clients.find(id) {
+                client.in_ready = false;
+                out.push(id);
             }
-            *count = out.len() - before;
         }
-        answered
+    }
+
+    /// The next client whose replies waited for the log and may be sent: some microseconds more count less for it.
+    pub fn next_released(&mut self) -> Option<ClientId> {
+        while let Some(id) = self.released.pop_front() {
+            if let Some(client) = self.clients.find(id) {
+                client.in_ready = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Whether [`next_released`](Self::next_released) may have one.
+    pub fn has_released(&self) -> bool {
+        !self.released.is_empty()
     }
 
     /// What may be written to the client's socket now.

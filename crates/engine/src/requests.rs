@@ -119,7 +119,7 @@ impl Engine {
         client.paused = held >= HELD_REPLIES_LIMIT
             || client.out.held_bytes() > HELD_BYTES_LIMIT && held > 0
             || client.out.unsent_bytes() > UNSENT_BYTES_LIMIT
-            || (held > 0 || self.waits_unheld(client)) && self.persistence.aof.backlog_bytes() > BACKLOG_LIMIT_BYTES;
+            || self.persistence.aof.backlog_bytes() > BACKLOG_LIMIT_BYTES && (held > 0 || self.waits_unheld(client));
         client.paused
     }
 

@@ -7,8 +7,9 @@
 
 use std::error::Error;
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -51,14 +52,23 @@ impl StartedWith {
     }
 }
 
-/// Gives `new` the owner and the mode of `old`. Whoever may not give a file away stays its owner.
+/// Gives `new` the owner, the group and the mode of `old`. Whoever may not give a file away stays its owner; a group that could
+/// not be kept leaves nothing to the one that took its place: there may be a password in the file.
 fn take_after(old: &Path, new: &Path) -> io::Result<()> {
     let found = match std::fs::metadata(old) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         found => found?,
     };
-    let _not_ours_to_give = chown(new, Some(found.uid()), Some(found.gid()));
-    std::fs::set_permissions(new, found.permissions())
+    if chown(new, Some(found.uid()), Some(found.gid())).is_err() {
+        let _not_ours_to_give = chown(new, None, Some(found.gid()));
+    }
+    let same_group = std::fs::metadata(new)?.gid() == found.gid();
+    std::fs::set_permissions(new, Permissions::from_mode(mode_after(found.mode(), same_group)))
+}
+
+/// The mode of the new file.
+fn mode_after(mode: u32, same_group: bool) -> u32 {
+    mode & if same_group { 0o7777 } else { 0o7707 }
 }
 
 /// Puts `bytes` in place of the file `name`, durably. `prepare` is told the name of the new file, which nobody else can read
@@ -116,6 +126,11 @@ mod tests {
 
     fn replaced(disk: &SimDisk) -> anyhow::Result<()> {
         replace(&*disk.dir(PLACE), NAME, b"new", |_| Ok(()))
+    }
+
+    #[test]
+    fn a_group_that_could_not_be_kept_leaves_nothing_to_another() {
+        assert_eq!((mode_after(0o100_640, true), mode_after(0o100_664, false)), (0o640, 0o604));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! A turn: wait, read what is readable and run it, end the engine's turn (the log is flushed there), write what the gate
 //! released. `epoll_wait` may return EINTR; so may everything else here.
 
-use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -62,8 +61,6 @@ pub(crate) struct EventLoop {
     stops_asked: u32,
     /// The connection that comes first in the next turn, and where it stood, if this one ended before it.
     resume: Option<(u64, usize)>,
-    /// Clients whose replies the log has released and that were not yet written to.
-    released: VecDeque<ClientId>,
     /// The listeners are not watched until then, monotonic microseconds.
     accept_again_us: Option<u64>,
 }
@@ -110,7 +107,6 @@ impl EventLoop {
             unix_socket,
             stops_asked: 0,
             resume: None,
-            released: VecDeque::new(),
             accept_again_us: None,
         };
         new.watch_sources()?;
@@ -149,7 +145,7 @@ impl EventLoop {
                 // After a failed write nothing that depends on it leaves.
                 if status == 0 {
                     self.flush_replies(&mut ready);
-                    while let Some(client) = self.released.pop_front() {
+                    while let Some(client) = self.engine.next_released() {
                         self.write_to(client);
                     }
                 }
@@ -160,7 +156,7 @@ impl EventLoop {
     }
 
     fn turn(&mut self, events: &mut [EpollEvent], ready: &mut Vec<ClientId>) -> anyhow::Result<()> {
-        let sleep_ms = if self.released.is_empty() { self.engine.sleep_ms().min(1000) } else { 0 };
+        let sleep_ms = if self.engine.has_released() { 0 } else { self.engine.sleep_ms().min(1000) };
         let sleep_ms = i32::try_from(sleep_ms).expect("at most 1000");
         let timeout = EpollTimeout::try_from(sleep_ms).expect("not negative");
         let n = match self.epoll.wait(events, timeout) {
@@ -341,17 +337,16 @@ impl EventLoop {
     /// Writes what the gate released, to every client that has something.
     /// Sends what may leave: first what was answered in this turn, then what the log has released, as far as the time goes.
     fn flush_replies(&mut self, ready: &mut Vec<ClientId>) {
-        let answered = self.engine.take_ready(ready);
-        self.released.extend(ready.drain(answered..));
+        self.engine.take_answered(ready);
         for client in ready.drain(..) {
             self.write_to(client);
         }
-        if self.released.is_empty() {
+        if !self.engine.has_released() {
             return;
         }
         let until_ns = clock::mono_ns() + RELEASED_NS;
         for sent in 1.. {
-            let Some(client) = self.released.pop_front() else { return };
+            let Some(client) = self.engine.next_released() else { return };
             self.write_to(client);
             if sent % REPLIES_BETWEEN_LOOKS == 0 && clock::mono_ns() >= until_ns {
                 return;

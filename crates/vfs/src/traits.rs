@@ -167,7 +167,8 @@ pub trait Dir: Send + Sync {
     /// The system call's. Which names are durable is then unknown.
     fn fsync(&self) -> io::Result<()>;
 
-    /// The names in it, in no order, without `.` and `..`; names that are not UTF-8 are left out.
+    /// The names in it, in no order, without `.` and `..`; in one that is not UTF-8 U+FFFD stands for what
+    /// is not, so that the directory is never taken for empty; nothing can be opened by such a name.
     ///
     /// # Errors
     /// The system calls'.

@@ -51,7 +51,6 @@ pub(crate) enum Phase {
 /// Everything between the commands and the files.
 pub(crate) struct Persistence {
     pub(crate) dir: Arc<dyn Dir>,
-    pub(super) lock: Option<DirLock>,
     pub(crate) aof: AofBuffer,
     rewriter: Rewriter,
     bio: Box<dyn Bio>,
@@ -94,6 +93,8 @@ pub(crate) struct Persistence {
     completions: Vec<Completion>,
     /// A transaction is being fed.
     unit_open: bool,
+    /// Last, as fields are dropped in their order: jobs that are queued in `bio` run before another server may have the directory.
+    pub(super) lock: Option<DirLock>,
 }
 
 impl Persistence {

@@ -107,9 +107,9 @@ impl Dir for RealDir {
         let mut dir = NixDir::openat(self.fd.as_fd(), ".", flags, Mode::empty())?;
         let mut names = Vec::new();
         for entry in dir.iter() {
-            match entry?.file_name().to_str() {
-                Ok("." | "..") | Err(_) => {}
-                Ok(name) => names.push(name.to_owned()),
+            match entry?.file_name().to_string_lossy() {
+                name if name == "." || name == ".." => {}
+                name => names.push(name.into_owned()),
             }
         }
         Ok(names)

@@ -4,6 +4,7 @@
 use super::*;
 use crate::durable_rename;
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::process::{Command, Stdio};
 
@@ -25,6 +26,13 @@ fn new_files_are_readable_by_their_owner_only_and_closed_on_exec() {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.descriptor().unwrap())).unwrap();
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
     assert_ne!(i32::from_str_radix(flags.trim(), 8).unwrap() & libc::O_CLOEXEC, 0, "{info}");
+}
+
+#[test]
+fn a_directory_is_not_empty_because_nobody_can_read_the_name_in_it() {
+    let (place, dir) = place();
+    std::fs::write(place.path().join(std::ffi::OsStr::from_bytes(b"\xff.manifest")), b"").unwrap();
+    assert_eq!(dir.list().unwrap(), ["\u{fffd}.manifest"]);
 }
 
 #[test]
