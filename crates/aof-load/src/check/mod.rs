@@ -10,6 +10,8 @@ mod ahead;
 mod analysis;
 mod item;
 mod json;
+#[cfg(test)]
+mod meddling;
 mod repair;
 mod report;
 mod resume;

@@ -1,13 +1,14 @@
 //! Cuts a checked file off, after what is cut was copied to a side file as a recovery does it: repair deletes nothing.
 //!
 //! Order: the side file, durable; the state file set aside, durable, since it says of bytes that they are there which then are not;
-//! only then the cut. A crash in between leaves the whole file, or the cut one with everything beside it.
+//! only then the cut, of the file that was checked and has not grown since. A crash in between leaves the whole file, or the cut
+//! one with everything beside it.
 
 use std::io;
 use std::sync::Arc;
 
 use aof_state::{LOCK_NAME, state_name};
-use vfs::{Dir, DirLock, File, LockOutcome, Open};
+use vfs::{Dir, DirLock, File, LockOutcome, Metadata, Open};
 
 use crate::Operation;
 use crate::copy::Failed;
@@ -39,8 +40,8 @@ pub enum RepairError {
     /// The lock of the directory could not be taken.
     #[error("can't take the lock file {LOCK_NAME}")]
     Lock(#[source] io::Error),
-    /// The file is not the one that was checked.
-    #[error("the file was changed while it was checked: is a server writing to it?")]
+    /// The file is not the one that was checked, or not as long; nothing was cut.
+    #[error("the file was changed since it was checked, so nothing was cut: is a server writing to it?")]
     Changed,
     /// The copy of what is to be cut could not be written; nothing was cut.
     #[error("can't {operation} the side file {side_file}, so nothing was cut")]
@@ -97,21 +98,50 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Cuts the file `name`, which was found to have `checked_bytes` bytes, to `cut_at` bytes. With `side_file`, what is cut is
-    /// copied to `<name>.torn-<cut_at>` first. Durable on return.
+    /// Cuts the file `name` to `cut_at` bytes, if it still is the file open as `checked`, with the `checked_bytes` bytes that were
+    /// found in it. With `side_file`, what is cut is copied to `<name>.torn-<cut_at>` first. Durable on return.
     ///
     /// # Errors
     /// Any [`RepairError`]. The file is whole then, unless the cut itself failed.
-    pub fn cut(&self, name: &str, checked_bytes: u64, cut_at: u64, side_file: bool) -> Result<Repaired, RepairError> {
+    pub fn cut(
+        &self,
+        name: &str,
+        checked: &dyn File,
+        checked_bytes: u64,
+        cut_at: u64,
+        side_file: bool,
+    ) -> Result<Repaired, RepairError> {
         let file = self.dir.open(name, Open::Append).map_err(Failed::at(Operation::Open, 0))?;
-        let size_bytes = file.metadata().map_err(Failed::at(Operation::Stat, 0))?.len;
-        if size_bytes != checked_bytes {
-            return Err(RepairError::Changed);
-        }
-        let side_file = if side_file { Some(self.side_file(name, &file, cut_at, size_bytes)?) } else { None };
+        let checked = checked.metadata().map_err(Failed::at(Operation::Stat, 0))?;
+        let checked = Metadata { len: checked_bytes, ..checked };
+        self.expect(name, &*file, checked)?;
+        let side_file = if side_file { Some(self.side_file(name, &file, cut_at, checked_bytes)?) } else { None };
         let state_file = self.set_state_aside(name, cut_at)?;
+        // Whoever took no lock may have appended while the tail was copied: those bytes are in no side file.
+        if let Err(error) = self.expect(name, &*file, checked) {
+            self.undo(name, side_file.as_deref(), state_file.as_deref());
+            return Err(error);
+        }
         cut(&*file, cut_at)?;
-        Ok(Repaired { size_bytes: cut_at, tail_bytes: size_bytes - cut_at, side_file, state_file })
+        Ok(Repaired { size_bytes: cut_at, tail_bytes: checked_bytes - cut_at, side_file, state_file })
+    }
+
+    /// Fails unless `file`, and what is called `name`, are the file that was checked, as long as it was then.
+    fn expect(&self, name: &str, file: &dyn File, checked: Metadata) -> Result<(), RepairError> {
+        let opened = file.metadata().map_err(Failed::at(Operation::Stat, 0))?;
+        let named = self.dir.stat(name).map_err(Failed::at(Operation::Stat, 0))?;
+        if opened == checked && named == Some(checked) { Ok(()) } else { Err(RepairError::Changed) }
+    }
+
+    /// Takes back what was done before the cut. It is no loss if that fails: the file is whole.
+    fn undo(&self, name: &str, side_file: Option<&str>, state_file: Option<&str>) {
+        if let Some(side_file) = side_file {
+            let _still_there = self.dir.unlink(side_file);
+        }
+        let state_name = state_name(name);
+        if let (Some(aside), Ok(None)) = (state_file, self.dir.stat(&state_name)) {
+            let _still_aside = self.dir.rename(aside, &state_name);
+        }
     }
 
     fn side_file(&self, name: &str, file: &Arc<dyn File>, cut_at: u64, size_bytes: u64) -> Result<String, RepairError> {
@@ -161,8 +191,11 @@ impl Drop for Held<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use vfs::sim::SimDisk;
 
+    use super::super::meddling::MeddledDir;
     use super::*;
 
     const LOG: &[u8] = b"*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPI";
@@ -178,7 +211,8 @@ mod tests {
         let disk = disk();
         disk.put("/d", "log.state", b"state");
         let dir = disk.dir("/d");
-        let repaired = Held::take(&*dir).unwrap().cut("log", LOG.len() as u64, 14, true).unwrap();
+        let checked = dir.open("log", Open::Read).unwrap();
+        let repaired = Held::take(&*dir).unwrap().cut("log", &*checked, LOG.len() as u64, 14, true).unwrap();
         let expected = Repaired {
             size_bytes: 14,
             tail_bytes: 10,
@@ -198,9 +232,67 @@ mod tests {
     fn without_a_side_file_only_the_file_is_touched() {
         let disk = disk();
         let dir = disk.dir("/d");
-        let repaired = Held::take(&*dir).unwrap().cut("log", LOG.len() as u64, 14, false).unwrap();
+        let checked = dir.open("log", Open::Read).unwrap();
+        let repaired = Held::take(&*dir).unwrap().cut("log", &*checked, LOG.len() as u64, 14, false).unwrap();
         assert_eq!((repaired.side_file, repaired.state_file), (None, None));
         assert_eq!(dir.list().unwrap(), ["log"]);
+    }
+
+    /// Cuts while `before` is told of the calls on the directory. What is there then: the result, the log, all names.
+    fn cut_meddled(
+        before: impl Fn(&SimDisk, &str, usize) + Send + Sync + 'static,
+    ) -> (RepairError, SimDisk, Vec<String>) {
+        let disk = disk();
+        disk.put("/d", "log.state", b"state");
+        let (other, calls) = (disk.clone(), AtomicUsize::new(0));
+        let before = move |call: &str| before(&other, call, calls.fetch_add(1, Ordering::Relaxed));
+        let dir = MeddledDir { inner: disk.dir("/d"), before: Box::new(before) };
+        let checked = dir.open("log", Open::Read).unwrap();
+        let held = Held::take(&dir).unwrap();
+        let refused = held.cut("log", &*checked, LOG.len() as u64, 14, true).unwrap_err();
+        drop(held);
+        let mut names = disk.dir("/d").list().unwrap();
+        names.sort();
+        (refused, disk, names)
+    }
+
+    #[test]
+    fn a_file_that_grows_while_its_tail_is_copied_is_not_cut() {
+        // Before the side file's name is durable; while the state file is set aside; when that is durable.
+        for at in 0..3 {
+            let (refused, disk, names) = cut_meddled(move |disk, _, call| {
+                if call == at {
+                    disk.dir("/d").open("log", Open::Append).unwrap().append(b"NG\r\n").unwrap();
+                }
+            });
+            assert!(matches!(refused, RepairError::Changed), "{at} {refused:?}");
+            assert_eq!(disk.content("/d", "log").unwrap(), [LOG, b"NG\r\n"].concat(), "{at}");
+            assert_eq!(names, ["log", "log.state"], "{at}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_takes_the_name_of_the_one_that_was_checked_is_not_cut() {
+        for at in 0..3 {
+            let (refused, disk, names) = cut_meddled(move |disk, _, call| {
+                if call == at {
+                    disk.put("/d", "temp", &[b'x'; LOG.len()]);
+                    disk.dir("/d").rename("temp", "log").unwrap();
+                }
+            });
+            assert!(matches!(refused, RepairError::Changed), "{at} {refused:?}");
+            assert_eq!(disk.content("/d", "log").unwrap(), [b'x'; LOG.len()], "{at}");
+            assert_eq!(names, ["log", "log.state"], "{at}");
+        }
+        let disk = disk();
+        let dir = disk.dir("/d");
+        let checked = dir.open("log", Open::Read).unwrap();
+        disk.put("/d", "temp", &[b'x'; LOG.len()]);
+        dir.rename("temp", "log").unwrap();
+        let refused = Held::take(&*dir).unwrap().cut("log", &*checked, LOG.len() as u64, 14, true).unwrap_err();
+        assert!(matches!(refused, RepairError::Changed), "{refused:?}");
+        assert_eq!(dir.list().unwrap(), ["log"]);
+        assert_eq!(disk.content("/d", "log").unwrap(), [b'x'; LOG.len()]);
     }
 
     #[test]
@@ -209,7 +301,8 @@ mod tests {
         let dir = disk.dir("/d");
         let held = Held::take(&*dir).unwrap();
         assert!(matches!(Held::take(&*dir), Err(RepairError::InUse { .. })));
-        assert!(matches!(held.cut("log", LOG.len() as u64 - 1, 14, true), Err(RepairError::Changed)));
+        let checked = dir.open("log", Open::Read).unwrap();
+        assert!(matches!(held.cut("log", &*checked, LOG.len() as u64 - 1, 14, true), Err(RepairError::Changed)));
         assert_eq!(disk.content("/d", "log").unwrap(), LOG);
     }
 }

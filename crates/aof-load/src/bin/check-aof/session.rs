@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, Write};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use aof_load::check::{Held, Later, Preamble, Repaired, Report, Text, check, later_than, salvage};
+use aof_load::check::{Held, Later, Preamble, RepairError, Repaired, Report, Text, check, later_than, salvage};
 use vfs::{Dir as _, File, Open};
 
 use crate::arguments::Arguments;
@@ -97,10 +97,14 @@ impl Subject {
         if !arguments.yes && !self.ask(arguments, out, &report)? {
             bail!("Aborting...");
         }
-        let done = held.cut(&self.place.name, self.size_bytes, report.ok_up_to, arguments.side_file);
+        let done = self.cut(&held, report.ok_up_to, arguments);
         let repaired = done.with_context(|| format!("Failed to truncate AOF {}", self.shown))?;
         self.say(arguments, out, &report, Some(&repaired), &format!("Successfully truncated AOF {}", self.shown))?;
         Ok(true)
+    }
+
+    fn cut(&self, held: &Held<'_>, cut_at: u64, arguments: &Arguments) -> Result<Repaired, RepairError> {
+        held.cut(&self.place.name, &*self.file, self.size_bytes, cut_at, arguments.side_file)
     }
 
     /// Asks whether to cut. With --json nothing but the object goes out, so that needs --yes.
@@ -133,7 +137,7 @@ impl Subject {
             Later::Invalid(offset) => bail!("Invalid timestamp annotation at byte {offset}"),
         };
         let report = self.report()?;
-        let done = held.cut(&self.place.name, self.size_bytes, cut_at, arguments.side_file);
+        let done = self.cut(&held, cut_at, arguments);
         let repaired = done.with_context(|| format!("Failed to truncate AOF {} to timestamp {seconds}", self.shown))?;
         let line = format!("Successfully truncated AOF {} to timestamp {seconds}", self.shown);
         self.say(arguments, out, &report, Some(&repaired), &line)?;
