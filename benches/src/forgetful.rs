@@ -33,6 +33,9 @@ impl Dir for ForgetfulDir {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.inner.rename(from, to)
     }
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename_new(from, to)
+    }
     fn unlink(&self, name: &str) -> io::Result<()> {
         self.inner.unlink(name)
     }

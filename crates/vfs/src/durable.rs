@@ -32,3 +32,13 @@ pub fn durable_rename(dir: &dyn Dir, file: &dyn File, from: &str, to: &str) -> R
     dir.rename(from, to).map_err(DurableRenameError::Rename)?;
     dir.fsync().map_err(DurableRenameError::FsyncDir)
 }
+
+/// As [`durable_rename`], but to a name that nothing has: whatever appeared there meanwhile is not replaced.
+///
+/// # Errors
+/// As [`durable_rename`]; [`DurableRenameError::Rename`] with EEXIST if something has the name.
+pub fn durable_rename_new(dir: &dyn Dir, file: &dyn File, from: &str, to: &str) -> Result<(), DurableRenameError> {
+    file.fsync().map_err(DurableRenameError::FsyncFile)?;
+    dir.rename_new(from, to).map_err(DurableRenameError::Rename)?;
+    dir.fsync().map_err(DurableRenameError::FsyncDir)
+}

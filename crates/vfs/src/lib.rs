@@ -5,7 +5,7 @@
 //! - `traits`: [`File`], [`Dir`] and what goes with them; the crash contract.
 //! - `real`: [`RealDir`], over descriptors and nothing else.
 //! - [`sim`]: [`SimDisk`](sim::SimDisk), page cache and durable image in memory, faults, crashes.
-//! - `durable`: [`durable_rename`].
+//! - `durable`: [`durable_rename`], [`durable_rename_new`].
 //! - `errors`: [`strerror`] and [`error_chain`], the words for an error of the system.
 //! - `hooks` (feature `test-hooks`): a wrapper that makes fsync and the switch of files slow, and counts calls.
 
@@ -18,7 +18,7 @@ mod real;
 pub mod sim;
 mod traits;
 
-pub use durable::{DurableRenameError, durable_rename};
+pub use durable::{DurableRenameError, durable_rename, durable_rename_new};
 pub use errors::{error_chain, root_cause, strerror};
 #[cfg(feature = "test-hooks")]
 pub use hooks::{

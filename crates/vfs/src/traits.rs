@@ -155,6 +155,13 @@ pub trait Dir: Send + Sync {
     /// The system call's; the names are then as they were.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
+    /// Renames a file within the directory, to a name that nothing has. Durable only after [`fsync`](Self::fsync). Where the
+    /// file system can do no better, both names are there for a moment, and may be after a crash.
+    ///
+    /// # Errors
+    /// The system call's, EEXIST if something has the name; the names are then as they were.
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
+
     /// Removes a name; never a directory. Allocates nothing (a forked child calls it).
     ///
     /// # Errors

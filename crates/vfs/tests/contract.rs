@@ -29,6 +29,7 @@ enum Op {
     Describe { handle: usize },
     SetMark { handle: usize, mark: u8 },
     Rename { from: usize, to: usize },
+    RenameNew { from: usize, to: usize },
     Unlink { name: usize },
     Stat { name: usize },
     List,
@@ -50,6 +51,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => handle.clone().prop_map(|handle| Op::Describe { handle }),
         1 => (handle, any::<u8>()).prop_map(|(handle, mark)| Op::SetMark { handle, mark }),
         2 => (name.clone(), name.clone()).prop_map(|(from, to)| Op::Rename { from, to }),
+        1 => (name.clone(), name.clone()).prop_map(|(from, to)| Op::RenameNew { from, to }),
         1 => name.clone().prop_map(|name| Op::Unlink { name }),
         1 => name.prop_map(|name| Op::Stat { name }),
         1 => Just(Op::List),
@@ -103,6 +105,7 @@ impl Subject {
         }
         match op {
             Op::Rename { from, to } => told(dir.rename(NAMES[*from], NAMES[*to])),
+            Op::RenameNew { from, to } => told(dir.rename_new(NAMES[*from], NAMES[*to])),
             Op::Unlink { name } => told(dir.unlink(NAMES[*name])),
             Op::Stat { name } => told(dir.stat(NAMES[*name]).map(|found| found.map(|found| (found.kind, found.len)))),
             Op::List => told(dir.list().map(|mut names| {

@@ -23,6 +23,10 @@ impl Dir for MeddledDir {
         (self.before)("rename");
         self.inner.rename(from, to)
     }
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        (self.before)("rename");
+        self.inner.rename_new(from, to)
+    }
     fn unlink(&self, name: &str) -> io::Result<()> {
         (self.before)("unlink");
         self.inner.unlink(name)

@@ -1,5 +1,7 @@
 //! Copies what is whole in a damaged log to a new file: commands outside of transactions, and whole transactions.
 //!
+//! The new file gets its name last, under the lock of its directory, and only if nothing has that name then.
+//!
 //! Invariant: what is copied runs in the database that it would have run in, as far as the file still tells. A `SELECT` is written where
 //! the last one that was read did not get into the new file. Where one may have been lost in damage, the last that was read
 //! counts, and the report says so.
@@ -10,10 +12,10 @@ use std::sync::Arc;
 
 use aof_state::TempFile;
 use resp_codec::encode_command;
-use vfs::{Dir, DurableRenameError, File, Open, durable_rename};
+use vfs::{Dir, DurableRenameError, File, Open, durable_rename_new};
 
 use super::analysis::{Analysis, Event};
-use super::{CheckError, Preamble, Report, commands_start};
+use super::{CheckError, Held, Preamble, RepairError, Report, commands_start};
 use crate::Operation;
 use crate::copy::{Copy, Failed, Target, write_all};
 
@@ -36,6 +38,9 @@ pub enum SalvageError {
     /// The damaged file could not be read.
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// The new file's directory could not be taken from a running server.
+    #[error("can't write to the new file's directory")]
+    Lock(#[source] RepairError),
     /// Something has the new file's name.
     #[error("{name} exists")]
     Exists {
@@ -52,7 +57,17 @@ pub enum SalvageError {
     },
     /// The new file is written, but could not be given its name for good.
     #[error("can't make the new file durable")]
-    Durable(#[from] DurableRenameError),
+    Durable(#[source] DurableRenameError),
+}
+
+/// Why the new file, which is written, did not get its name.
+fn not_named(error: DurableRenameError, name: &str) -> SalvageError {
+    match error {
+        DurableRenameError::Rename(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            SalvageError::Exists { name: name.to_owned() }
+        }
+        error => SalvageError::Durable(error),
+    }
 }
 
 impl From<Failed> for SalvageError {
@@ -65,7 +80,7 @@ impl From<Failed> for SalvageError {
 }
 
 /// Copies what is whole in the first `size_bytes` bytes of `file` to the new file `name` in `dir`. The new file and its name are
-/// durable on return. The damaged file is not changed.
+/// durable on return. The damaged file is not changed, and nothing that stands in `dir` is replaced. Holds the lock of `dir`.
 ///
 /// # Errors
 /// Any [`SalvageError`]; what was written is removed.
@@ -76,6 +91,7 @@ pub fn salvage(
     dir: &dyn Dir,
     name: &str,
 ) -> Result<Salvaged, SalvageError> {
+    let _held = Held::take(dir).map_err(SalvageError::Lock)?;
     let start = commands_start(&**file, size_bytes, preamble)?;
     if dir.stat(name).map_err(Failed::at(Operation::Stat, 0))?.is_some() {
         return Err(SalvageError::Exists { name: name.to_owned() });
@@ -84,7 +100,7 @@ pub fn salvage(
     let to = dir.open(&temp, Open::CreateNew).map_err(Failed::at(Operation::Create, 0))?;
     let writer = Writer::new(Arc::clone(file), Arc::clone(&to), start);
     let done = copy_whole(file, start, size_bytes, writer).and_then(|salvaged| {
-        durable_rename(dir, &*to, &temp, name)?;
+        durable_rename_new(dir, &*to, &temp, name).map_err(|error| not_named(error, name))?;
         Ok(salvaged)
     });
     if done.is_err() {
@@ -166,5 +182,56 @@ impl Writer {
         Copy::new(Arc::clone(&self.from), target, start, end).step(u64::MAX)?;
         self.written_bytes += end - start;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vfs::sim::SimDisk;
+
+    use super::super::meddling::MeddledDir;
+    use super::super::{Held, RepairError};
+    use super::*;
+
+    const LOG: &[u8] = b"*1\r\n$4\r\nPING\r\n?";
+
+    fn log_in(disk: &SimDisk) -> Arc<dyn File> {
+        disk.put("/d", "log", LOG);
+        disk.dir("/d").open("log", Open::Read).unwrap()
+    }
+
+    fn names(dir: &dyn Dir) -> Vec<String> {
+        let mut names = dir.list().unwrap();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_that_appears_under_the_new_name_meanwhile_is_not_replaced() {
+        let disk = SimDisk::new();
+        let (log, other) = (log_in(&disk), disk.clone());
+        let before = move |call: &str| {
+            if call == "rename" {
+                other.put("/d", "new", b"precious");
+            }
+        };
+        let dir = MeddledDir { inner: disk.dir("/d"), before: Box::new(before) };
+        let refused = salvage(&log, LOG.len() as u64, None, &dir, "new").unwrap_err();
+        assert!(matches!(&refused, SalvageError::Exists { name } if name == "new"), "{refused:?}");
+        assert_eq!(disk.content("/d", "new").unwrap(), b"precious");
+        assert_eq!(names(&dir), ["log", "new"]);
+    }
+
+    #[test]
+    fn nothing_is_written_to_a_directory_that_a_server_uses() {
+        let disk = SimDisk::new();
+        let (log, dir) = (log_in(&disk), disk.dir("/d"));
+        let held = Held::take(&*dir).unwrap();
+        let refused = salvage(&log, LOG.len() as u64, None, &*dir, "new").unwrap_err();
+        assert!(matches!(refused, SalvageError::Lock(RepairError::InUse { .. })), "{refused:?}");
+        drop(held);
+        assert_eq!(names(&*dir), ["log"]);
+        salvage(&log, LOG.len() as u64, None, &*dir, "new").unwrap();
+        assert_eq!(names(&*dir), ["log", "new"], "a lock file that was not there goes again");
     }
 }

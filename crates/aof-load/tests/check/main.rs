@@ -187,6 +187,12 @@ fn a_file_in_a_directory_that_a_server_uses_is_checked_but_not_cut() {
     );
     place.check(&["--fix", "--yes", "a.aof"], 1, &text);
     place.check(&["--truncate-to-timestamp", "5", "a.aof"], 1, &text);
+    let text = format!(
+        "Start checking Old-Style AOF\nFailed to salvage AOF a.aof to new.aof: can't write to the new file's directory: the directory \
+         is in use by a running server (process {}): stop it first\n",
+        std::process::id()
+    );
+    place.check(&["--salvage", "new.aof", "a.aof"], 1, &text);
 }
 
 #[test]

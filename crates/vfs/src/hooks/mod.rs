@@ -91,6 +91,9 @@ impl Dir for HookedDir {
         }
         make(self.calls, Call::Rename, Object::of(from), || self.inner.rename(from, to))
     }
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        make(self.calls, Call::Rename, Object::of(from), || self.inner.rename_new(from, to))
+    }
     fn unlink(&self, name: &str) -> io::Result<()> {
         make(self.calls, Call::Unlink, Object::of(name), || self.inner.unlink(name))
     }

@@ -13,12 +13,12 @@ use crate::name::{check, errno};
 use crate::{Dir, File, FileKind, LockOutcome, Metadata, Open};
 use nix::dir::Dir as NixDir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat, renameat};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, open, openat, renameat, renameat2};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use std::fs::File as StdFile;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +66,16 @@ fn flags(how: Open) -> OFlag {
         }
 }
 
+/// Renames by a second name and the end of the first: link(2) never replaces anything.
+fn link_and_unlink(dir: BorrowedFd<'_>, from: &str, to: &str) -> io::Result<()> {
+    linkat(dir, from, dir, to, AtFlags::empty())?;
+    unlinkat(dir, from, UnlinkatFlags::NoRemoveDir).map_err(|error| {
+        // Ours: nothing had the name.
+        let _still_there = unlinkat(dir, to, UnlinkatFlags::NoRemoveDir);
+        error.into()
+    })
+}
+
 impl Dir for RealDir {
     fn open(&self, name: &str, how: Open) -> io::Result<Arc<dyn File>> {
         check(name)?;
@@ -90,6 +100,17 @@ impl Dir for RealDir {
         check(from)?;
         check(to)?;
         Ok(renameat(self.fd.as_fd(), from, self.fd.as_fd(), to)?)
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        check(from)?;
+        check(to)?;
+        let dir = self.fd.as_fd();
+        match renameat2(dir, from, dir, to, RenameFlags::RENAME_NOREPLACE) {
+            // Some file systems know no such flag, NFS among them.
+            Err(Errno::EINVAL | Errno::ENOSYS) => link_and_unlink(dir, from, to),
+            done => Ok(done?),
+        }
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {

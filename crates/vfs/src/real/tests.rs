@@ -98,6 +98,26 @@ fn a_mark_belongs_to_the_inode_and_follows_a_rename() {
 }
 
 #[test]
+fn a_rename_to_a_new_name_replaces_nothing_by_whichever_call() {
+    let by_flag: fn(&RealDir, &str, &str) -> io::Result<()> = |dir, from, to| dir.rename_new(from, to);
+    let by_link = |dir: &RealDir, from: &str, to: &str| link_and_unlink(dir.fd.as_fd(), from, to);
+    for rename_new in [by_flag, by_link] {
+        let (place, dir) = place();
+        std::fs::write(place.path().join("a"), b"new").unwrap();
+        std::fs::write(place.path().join("b"), b"precious").unwrap();
+        symlink("nowhere", place.path().join("dangling")).unwrap();
+        for taken in ["a", "b", "dangling"] {
+            assert_eq!(code(rename_new(&dir, "a", taken)), Some(libc::EEXIST), "{taken}");
+        }
+        assert_eq!(code(rename_new(&dir, "none", "c")), Some(libc::ENOENT));
+        assert_eq!(std::fs::read(place.path().join("b")).unwrap(), b"precious");
+        rename_new(&dir, "a", "c").unwrap();
+        assert_eq!(std::fs::read(place.path().join("c")).unwrap(), b"new");
+        assert_eq!(dir.stat("a").unwrap(), None);
+    }
+}
+
+#[test]
 fn a_second_handle_is_refused_and_told_who_holds_the_lock() {
     let (place, dir) = place();
     let other = RealDir::open(place.path()).unwrap();

@@ -3,7 +3,8 @@
 use super::content::LostPages;
 use std::fmt;
 
-/// The kinds of calls, one for each method of [`Dir`](crate::Dir) and [`File`](crate::File) that reaches the disk.
+/// The kinds of calls, one for each method of [`Dir`](crate::Dir) and [`File`](crate::File) that reaches the disk; one for both
+/// renames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "named after the methods of File and Dir")]
 pub enum Call {

@@ -96,6 +96,13 @@ impl SimDir {
         Ok(())
     }
 
+    fn rename_new_in(&self, state: &mut State, from: &str, to: &str) -> io::Result<()> {
+        if state.inode_named(&self.key, from).is_some() && state.inode_named(&self.key, to).is_some() {
+            return Err(errno(libc::EEXIST));
+        }
+        self.rename_in(state, from, to)
+    }
+
     fn unlink_in(&self, state: &mut State, name: &str) -> io::Result<()> {
         let Some(id) = state.inode_named(&self.key, name) else { return Err(errno(libc::ENOENT)) };
         if state.inode(id).kind == FileKind::Dir {
@@ -153,6 +160,13 @@ impl Dir for SimDir {
         check(to)?;
         let attempt = Attempt { to, ..attempt(Call::Rename, &self.key, from) };
         perform(&self.shared, attempt, |state, _| self.rename_in(state, from, to), |()| 0)
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        check(from)?;
+        check(to)?;
+        let attempt = Attempt { to, ..attempt(Call::Rename, &self.key, from) };
+        perform(&self.shared, attempt, |state, _| self.rename_new_in(state, from, to), |()| 0)
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
