@@ -47,6 +47,20 @@ pub enum SalvageError {
         /// The name.
         name: String,
     },
+    /// What an earlier salvage left when it was killed could not be removed.
+    #[error("can't remove {name}, which an earlier salvage left")]
+    Leftover {
+        /// Its name.
+        name: String,
+        /// The system call's error.
+        source: io::Error,
+    },
+    /// The damaged file has the name that the new one has until it is whole.
+    #[error("the file is {name}, the new file's temporary name: choose another name for the new file")]
+    ReadsTemporary {
+        /// That name.
+        name: String,
+    },
     /// A system call on the new file failed.
     #[error("can't {operation} the new file")]
     File {
@@ -97,6 +111,7 @@ pub fn salvage(
         return Err(SalvageError::Exists { name: name.to_owned() });
     }
     let temp = TempFile::Copy.name(name);
+    remove_leftover(dir, &temp, &**file)?;
     let to = dir.open(&temp, Open::CreateNew).map_err(Failed::at(Operation::Create, 0))?;
     let writer = Writer::new(Arc::clone(file), Arc::clone(&to), start);
     let done = copy_whole(file, start, size_bytes, writer).and_then(|salvaged| {
@@ -108,6 +123,16 @@ pub fn salvage(
         let _still_there = dir.unlink(&temp);
     }
     done
+}
+
+/// Removes the temporary file of a salvage that was killed: under the lock it is nobody's.
+fn remove_leftover(dir: &dyn Dir, temp: &str, damaged: &dyn File) -> Result<(), SalvageError> {
+    let Some(leftover) = dir.stat(temp).map_err(Failed::at(Operation::Stat, 0))? else { return Ok(()) };
+    let read = damaged.metadata().map_err(CheckError::Read)?;
+    if (leftover.inode, leftover.birth_ns) == (read.inode, read.birth_ns) {
+        return Err(SalvageError::ReadsTemporary { name: temp.to_owned() });
+    }
+    dir.unlink(temp).map_err(|source| SalvageError::Leftover { name: temp.to_owned(), source })
 }
 
 fn copy_whole(file: &Arc<dyn File>, start: u64, size_bytes: u64, mut writer: Writer) -> Result<Salvaged, SalvageError> {
@@ -187,7 +212,7 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use vfs::sim::SimDisk;
+    use vfs::sim::{Call, Fault, Rule, SimDisk};
 
     use super::super::meddling::MeddledDir;
     use super::super::{Held, RepairError};
@@ -233,5 +258,30 @@ mod tests {
         assert_eq!(names(&*dir), ["log"]);
         salvage(&log, LOG.len() as u64, None, &*dir, "new").unwrap();
         assert_eq!(names(&*dir), ["log", "new"], "a lock file that was not there goes again");
+    }
+
+    #[test]
+    fn what_a_salvage_that_was_killed_left_does_not_stop_the_next_one() {
+        let disk = SimDisk::new();
+        let (log, dir) = (log_in(&disk), disk.dir("/d"));
+        disk.put("/d", "temp-new.copy", b"*1\r\n");
+        salvage(&log, LOG.len() as u64, None, &*dir, "new").unwrap();
+        assert_eq!(disk.content("/d", "new").unwrap(), &LOG[..14]);
+        assert_eq!(names(&*dir), ["log", "new"]);
+    }
+
+    #[test]
+    fn a_leftover_that_cannot_be_removed_or_is_to_be_salvaged_itself_is_named() {
+        let disk = SimDisk::new();
+        let (log, dir) = (log_in(&disk), disk.dir("/d"));
+        disk.put("/d", "temp-new.copy", LOG);
+        let leftover = dir.open("temp-new.copy", Open::Read).unwrap();
+        let refused = salvage(&leftover, LOG.len() as u64, None, &*dir, "new").unwrap_err();
+        assert!(refused.to_string().contains("temp-new.copy"), "{refused}");
+        assert_eq!(disk.content("/d", "temp-new.copy").unwrap(), LOG);
+        disk.inject(Rule::nth(Call::Unlink, 1, Fault::EIO));
+        let refused = salvage(&log, LOG.len() as u64, None, &*dir, "new").unwrap_err();
+        assert!(refused.to_string().contains("temp-new.copy"), "{refused}");
+        assert_eq!(names(&*dir), ["log", "temp-new.copy"]);
     }
 }
