@@ -6,6 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use rdb::RdbError;
 use vfs::FileKind;
 
 use crate::damage::Damage;
@@ -40,16 +41,46 @@ pub enum LoadError {
         /// The system call's error.
         source: io::Error,
     },
-    /// A snapshot in RDB format, alone or at the start of a file, cannot be loaded.
-    #[error("{}: byte {offset}: RDB base files, preambles and dumps are not supported yet{}: let a Redis server that loads it write it \
-        again with CONFIG SET aof-use-rdb-preamble no and BGREWRITEAOF", path.display(), of_version(*version))]
-    SnapshotUnsupported {
+    /// A snapshot in RDB format, alone or at the start of a file, is damaged or holds what is not there here. It is never torn: it
+    /// gets its name when it is complete.
+    #[error("{}: byte {offset}: the RDB data can't be loaded, and the file was not touched", path.display())]
+    Snapshot {
         /// The file.
         path: PathBuf,
-        /// Where the snapshot begins.
+        /// Where in the file.
         offset: u64,
-        /// The version of its format, where that can be read.
-        version: Option<u16>,
+        /// What is wrong.
+        source: Box<RdbError>,
+    },
+    /// A snapshot holds a library of functions, which would be lost.
+    #[error(
+        "{}: byte {offset}: the RDB data hold the function library '{library}', and functions are not supported: let the server that \
+         wrote it save again after FUNCTION FLUSH (the file was not touched)", path.display()
+    )]
+    SnapshotFunction {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        offset: u64,
+        /// The library's name.
+        library: CommandName,
+    },
+    /// The sink refused a key of a snapshot.
+    #[error(
+        "{}: byte {offset}: can't load key '{key}' of database {db} from the RDB data: {refusal} (the file was not touched)",
+        path.display()
+    )]
+    SnapshotKey {
+        /// The file.
+        path: PathBuf,
+        /// Where the key begins.
+        offset: u64,
+        /// The number of its database.
+        db: u32,
+        /// Its name.
+        key: CommandName,
+        /// Why.
+        refusal: Refusal,
     },
     /// What should be a snapshot in RDB format is none.
     #[error("{}: byte 0: expected 'REDIS', the start of an RDB file", path.display())]
@@ -265,7 +296,7 @@ pub enum Evidence {
     Undecided,
 }
 
-/// A command's name for messages: at most 64 bytes of it, escaped.
+/// A command's name for messages, or a key's: at most 64 bytes of it, escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandName(Box<[u8]>);
 
@@ -297,10 +328,6 @@ fn refused(refusal: Refusal, name: &CommandName) -> String {
         Refusal::NotAllowedInLog => format!("'{name}' may not stand in an append only file"),
         Refusal::CannotApply(reason) => format!("Can't apply '{name}' of the append only file: {reason}"),
     }
-}
-
-fn of_version(version: Option<u16>) -> String {
-    version.map(|version| format!(" (this one is of version {version})")).unwrap_or_default()
 }
 
 fn kind_name(kind: FileKind) -> &'static str {

@@ -182,7 +182,7 @@ impl Import {
     fn begin<S: Sink + ?Sized>(&mut self, sink: &mut S) -> Result<Stage, LoadError> {
         let Some(Input { log, kind }) = self.files.get(self.at) else { return Ok(Stage::Done) };
         sink.begin_file();
-        match (Snapshot::at_start_of(log)?, kind) {
+        match (Snapshot::at_start_of(log, self.options)?, kind) {
             (Some(snapshot), FileRole::Base | FileRole::MovedLog | FileRole::Dump) => {
                 Ok(Stage::Snapshot(Box::new(snapshot)))
             }
@@ -202,7 +202,7 @@ impl Import {
         budget_bytes: u64,
     ) -> Result<Stage, LoadError> {
         let Input { log, kind } = &self.files[self.at];
-        match (snapshot.step(sink, budget_bytes, log)?, kind) {
+        match (snapshot.step(sink, budget_bytes, log, &mut self.notices)?, kind) {
             (None, _) => Ok(Stage::Snapshot(snapshot)),
             (Some(end), FileRole::Dump) if end < log.size_bytes => {
                 Err(LoadError::BehindSnapshot { path: log.path.clone(), offset: end })

@@ -81,6 +81,15 @@ pub enum Notice {
         /// Its size.
         size_bytes: u64,
     },
+    /// A snapshot was read to its end.
+    SnapshotLoaded {
+        /// Keys in it.
+        keys: u64,
+        /// Keys without elements, which servers with bugs have saved, and which were passed over.
+        empty_keys: u64,
+    },
+    /// The server that wrote a snapshot computed no checksum for it.
+    NoChecksum,
     /// The file is cut.
     Truncating {
         /// Its size from now on.
@@ -119,9 +128,12 @@ impl Notice {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::FileLoaded { .. } | Self::ProvingTail { .. } | Self::CopyingFile { .. } | Self::Proven { .. } => {
-                Level::Notice
-            }
+            Self::FileLoaded { .. }
+            | Self::SnapshotLoaded { .. }
+            | Self::NoChecksum
+            | Self::ProvingTail { .. }
+            | Self::CopyingFile { .. }
+            | Self::Proven { .. } => Level::Notice,
             _ => Level::Warning,
         }
     }
@@ -153,6 +165,10 @@ impl fmt::Display for Notice {
             Self::FileLoaded { name, kind, size_bytes } => {
                 write!(f, "DB loaded from {kind} file {name} ({size_bytes} bytes)")
             }
+            Self::SnapshotLoaded { keys, empty_keys } => {
+                write!(f, "Done loading RDB, keys loaded: {keys}, keys expired: 0, empty keys skipped: {empty_keys}.")
+            }
+            Self::NoChecksum => f.write_str("RDB file was saved with checksum disabled: no check performed."),
             Self::Truncating { cut_at } => write!(f, "!!! Truncating the AOF at offset {cut_at} !!!"),
             Self::LoadedAnyway => f.write_str("AOF loaded anyway because aof-load-truncated is enabled"),
             Self::ShorterThanFsynced { size_bytes, fsynced_offset_bytes } => write!(

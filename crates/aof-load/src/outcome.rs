@@ -14,6 +14,8 @@ pub struct LoadOptions {
     pub ambiguous_tail: AmbiguousTail,
     /// Whether a torn tail may be cut even if it cannot be copied to a side file first. Default false.
     pub without_side_file: bool,
+    /// `rdbchecksum`: whether the checksum of a snapshot in RDB format is compared, if it has one. Default true.
+    pub verify_checksum: bool,
     /// Where reading and parsing happen.
     pub source: SourceKind,
 }
@@ -24,6 +26,7 @@ impl Default for LoadOptions {
             truncated: true,
             ambiguous_tail: AmbiguousTail::Refuse,
             without_side_file: false,
+            verify_checksum: true,
             source: SourceKind::Threaded,
         }
     }

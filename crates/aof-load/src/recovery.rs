@@ -55,7 +55,7 @@ impl Recovery {
         proven: Option<Proven>,
     ) -> Result<Option<Self>, LoadError> {
         let Some(log) = LogFile::open(dir, name, Open::Append)? else { return Ok(None) };
-        let stage = match Snapshot::at_start_of(&log)? {
+        let stage = match Snapshot::at_start_of(&log, options)? {
             Some(preamble) => Stage::Preamble(Box::new(preamble)),
             None => Stage::Replay(Replay::start(&log, options.source, 0)?),
         };
@@ -125,7 +125,7 @@ impl Recovery {
         sink: &mut S,
         budget_bytes: u64,
     ) -> Result<Stage, LoadError> {
-        match preamble.step(sink, budget_bytes, &self.log)? {
+        match preamble.step(sink, budget_bytes, &self.log, &mut self.notices)? {
             None => Ok(Stage::Preamble(preamble)),
             Some(end) => Ok(Stage::Replay(Replay::start(&self.log, self.options.source, end)?)),
         }

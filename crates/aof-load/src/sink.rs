@@ -1,5 +1,6 @@
 //! Where recovered commands go, and why it may refuse one.
 
+use keyspace::{Thresholds, UnixMs, Value};
 use resp_codec::Args;
 
 use crate::Unit;
@@ -23,6 +24,18 @@ pub trait Sink {
     /// The reason why it cannot be applied. Loading ends with an error; or, if the unit is a single command with a hole in
     /// the unproven end of the file, with a cut before it. So a single command that is refused must have changed nothing.
     fn apply(&mut self, unit: &Unit<'_>) -> Result<(), Refusal>;
+
+    /// Takes a key of a snapshot, which stands before all commands and does not select a database for them. The deadline may be
+    /// over; it is kept all the same.
+    ///
+    /// # Errors
+    /// The reason why not. Loading ends with an error that names the key and its offset.
+    fn put(&mut self, db: u32, key: &[u8], value: Value, deadline: Option<UnixMs>) -> Result<(), Refusal>;
+
+    /// Up to where the collections of a snapshot take their compact forms. The defaults unless implemented.
+    fn thresholds(&self) -> Thresholds {
+        Thresholds::default()
+    }
 
     /// Another file of the log begins: its commands are those of a new client, for which database 0 is selected. Does nothing
     /// unless implemented: a log in one file is one client's from its first byte.

@@ -1,31 +1,45 @@
 //! A snapshot in RDB format: at the start of a log (its preamble), as the base of a log in several files, or as a file of its own.
 //!
-//! The one place where such a snapshot is read, whoever asks. What comes behind it is its caller's.
+//! The one place where such a snapshot is loaded, whoever asks. What comes behind it is its caller's.
+//!
+//! Invariant: a snapshot is never torn. It gets its name, or is followed by commands, when it is complete; so whatever is wrong with
+//! it is an error, and so is whatever would be lost by passing over it.
 
-use rio::{FileInput, Source};
+use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use rdb::{Checksum, Content, Entry, KeyEntry, Options, RdbError, Reader};
+use rio::{Input, Source, SourceError};
+use vfs::File;
 
 use crate::copy::{Failed, read_exact};
+use crate::error::CommandName;
 use crate::file::LogFile;
-use crate::{LoadError, Operation, Sink};
+use crate::{LoadError, LoadOptions, Notice, Operation, Sink};
 
 /// The first bytes of every snapshot; four digits follow, the version of the format.
 const MAGIC: &[u8] = b"REDIS";
 
-/// The bytes of magic and version.
-const HEADER_BYTES: usize = 9;
-
 /// Bytes read at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 
+type FileBytes = UpTo<Arc<dyn File>>;
+
 /// A snapshot that is being read.
 pub(crate) struct Snapshot {
-    /// Stands at the first byte of the snapshot that was not applied yet.
-    source: Source<FileInput>,
+    input: FileBytes,
+    /// There is one once the first step has begun.
+    reader: Option<Reader<FileBytes>>,
+    verify_checksum: bool,
+    keys: u64,
+    /// Keys without elements, which were passed over.
+    empty_keys: u64,
 }
 
 impl Snapshot {
-    /// Whether `log` starts with a snapshot; it is opened then, and nothing of it applied yet.
-    pub(crate) fn at_start_of(log: &LogFile) -> Result<Option<Self>, LoadError> {
+    /// Whether `log` starts with a snapshot; nothing of it is applied yet.
+    pub(crate) fn at_start_of(log: &LogFile, options: LoadOptions) -> Result<Option<Self>, LoadError> {
         let mut magic = [0; MAGIC.len()];
         if log.size_bytes < magic.len() as u64 {
             return Ok(None);
@@ -35,30 +49,127 @@ impl Snapshot {
         if magic != MAGIC {
             return Ok(None);
         }
-        let input = FileInput::new(log.file.clone(), 0);
-        Ok(Some(Self { source: Source::with_buffer(input, Vec::with_capacity(BUFFER_BYTES)) }))
+        let input = UpTo::new(Arc::clone(&log.file), log.size_bytes);
+        Ok(Some(Self { input, reader: None, verify_checksum: options.verify_checksum, keys: 0, empty_keys: 0 }))
     }
 
     /// The first byte that was not applied yet.
     pub(crate) fn at(&self) -> u64 {
-        self.source.offset()
+        self.reader.as_ref().map_or(0, Reader::offset)
     }
 
     /// Applies about `budget_bytes` of it to `sink`, at least one key. The offset of the first byte behind the snapshot, once it
-    /// was read whole.
+    /// was read whole and its checksum is right; what is to be told of it goes to `notices` then.
     ///
     /// # Errors
-    /// If it cannot be read. A snapshot is never torn: it gets its name when it is complete.
+    /// If it cannot be read, is damaged, or holds what the sink does not take.
     pub(crate) fn step<S: Sink + ?Sized>(
         &mut self,
-        _sink: &mut S,
-        _budget_bytes: u64,
+        sink: &mut S,
+        budget_bytes: u64,
         log: &LogFile,
+        notices: &mut Vec<Notice>,
     ) -> Result<Option<u64>, LoadError> {
-        let offset = self.at();
-        let header = self.source.peek(HEADER_BYTES).map(|bytes| bytes.get(MAGIC.len()..HEADER_BYTES));
-        let digits = header.ok().flatten().and_then(|digits| str::from_utf8(digits).ok());
-        let version = digits.and_then(|digits| digits.parse().ok());
-        Err(LoadError::SnapshotUnsupported { path: log.path.clone(), offset, version })
+        let failed = |error| failed(log, error);
+        let mut reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => open(self.input.clone(), sink, self.verify_checksum).map_err(failed)?,
+        };
+        let stop = reader.offset().saturating_add(budget_bytes.max(1));
+        while reader.offset() < stop {
+            let Some(event) = reader.next_event().map_err(failed)? else { break };
+            match event.entry {
+                Entry::Key(entry) => self.key(entry, event.offset, sink, log)?,
+                Entry::Function(text) => return Err(function(log, event.offset, &text)),
+                Entry::End(checksum) => {
+                    self.told(checksum, notices);
+                    return Ok(Some(reader.offset()));
+                }
+                // Fields and hints, which may say anything. The data of modules are an error of the reader.
+                _ => (),
+            }
+        }
+        self.reader = Some(reader);
+        Ok(None)
+    }
+
+    fn key<S: Sink + ?Sized>(
+        &mut self,
+        entry: KeyEntry,
+        offset: u64,
+        sink: &mut S,
+        log: &LogFile,
+    ) -> Result<(), LoadError> {
+        let KeyEntry { db, key, expire_at, content, .. } = entry;
+        let value = match content {
+            Content::Value(value) => value,
+            Content::Empty(_) => {
+                self.empty_keys += 1;
+                return Ok(());
+            }
+            Content::Module(_) | Content::Skipped(_) => unreachable!("the reader is told to refuse them"),
+        };
+        self.keys += 1;
+        sink.put(db, &key, value, expire_at).map_err(|refusal| LoadError::SnapshotKey {
+            path: log.path.clone(),
+            offset,
+            db,
+            key: CommandName::new(&key),
+            refusal,
+        })
+    }
+
+    fn told(&self, checksum: Checksum, notices: &mut Vec<Notice>) {
+        let Self { keys, empty_keys, .. } = *self;
+        if checksum == Checksum::NotComputed {
+            notices.push(Notice::NoChecksum);
+        }
+        notices.push(Notice::SnapshotLoaded { keys, empty_keys });
+    }
+}
+
+fn open<S: Sink + ?Sized>(input: FileBytes, sink: &S, verify_checksum: bool) -> Result<Reader<FileBytes>, RdbError> {
+    let options = Options { limits: sink.thresholds(), verify_checksum, ..Options::default() };
+    Reader::new(Source::with_buffer(input, Vec::with_capacity(BUFFER_BYTES)), options)
+}
+
+/// A failed read is the disk's, all else the snapshot's.
+fn failed(log: &LogFile, error: RdbError) -> LoadError {
+    match error {
+        RdbError::Source(SourceError::Read { offset, source: error }) => {
+            log.io(Failed { operation: Operation::Read, offset, error })
+        }
+        error => LoadError::Snapshot { path: log.path.clone(), offset: error.offset(), source: Box::new(error) },
+    }
+}
+
+/// A library of functions, by the name that stands in the first line of its text.
+fn function(log: &LogFile, offset: u64, text: &[u8]) -> LoadError {
+    let head = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let name = head.split(u8::is_ascii_whitespace).find_map(|word| word.strip_prefix(b"name="));
+    LoadError::SnapshotFunction { path: log.path.clone(), offset, library: CommandName::new(name.unwrap_or(head)) }
+}
+
+/// A file up to a size, whatever has been appended to it since.
+#[derive(Clone)]
+pub(crate) struct UpTo<F> {
+    file: F,
+    at: u64,
+    end: u64,
+}
+
+impl<F> UpTo<F> {
+    /// The bytes of `file` before `end`.
+    pub(crate) fn new(file: F, end: u64) -> Self {
+        Self { file, at: 0, end }
+    }
+}
+
+impl<F: Deref<Target: File>> Input for UpTo<F> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buf.len());
+        let count = self.file.read_at(&mut buf[..room], self.at)?;
+        self.at += count as u64;
+        Ok(count)
     }
 }

@@ -60,6 +60,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         ids: &[
             "L1",
             "L2",
+            "L3",
             "L4",
             "L5",
             "L6",

@@ -3,6 +3,7 @@
 //!
 //! - `item`: one command or annotation. `resume`: where whole commands resume behind damage. `ahead`: whether that lies in a transaction.
 //! - `analysis`: the file as units and damaged stretches.
+//! - `preamble`: the RDB snapshot at its head.
 //! - `report`: what was found. `json`: the same for programs.
 //! - `timestamp`, `repair`: where to cut, and the cut. `salvage`: what is whole, in a new file.
 
@@ -12,6 +13,7 @@ mod item;
 mod json;
 #[cfg(test)]
 mod meddling;
+mod preamble;
 mod repair;
 mod report;
 mod resume;
@@ -27,6 +29,7 @@ use vfs::File;
 
 use analysis::Analysis;
 pub use json::{Json, Text};
+pub use preamble::RdbPreamble;
 pub use repair::{Held, RepairError, Repaired};
 pub use report::{Ambiguity, Assumed, Reading, Report, Stretch};
 pub use salvage::{SalvageError, Salvaged, salvage};
@@ -63,7 +66,7 @@ pub enum CheckError {
     #[error("the file has an RDB preamble, which can't be checked yet")]
     Preamble,
     /// The RDB snapshot at the head of the file is damaged.
-    #[error("RDB preamble of AOF file is not sane, aborting: {0}")]
+    #[error("RDB preamble of AOF file is not sane, aborting")]
     BadPreamble(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -91,8 +94,11 @@ pub fn check(file: &Arc<dyn File>, size_bytes: u64, preamble: Option<&dyn Preamb
     Ok(report)
 }
 
-/// The first byte behind the preamble, if there is one.
-fn commands_start(file: &dyn File, size_bytes: u64, preamble: Option<&dyn Preamble>) -> Result<u64, CheckError> {
+/// The first byte behind the preamble of `file`, which has `size_bytes` bytes: 0 if there is none.
+///
+/// # Errors
+/// As [`check`].
+pub fn commands_start(file: &dyn File, size_bytes: u64, preamble: Option<&dyn Preamble>) -> Result<u64, CheckError> {
     let mut magic = [0; PREAMBLE_MAGIC.len()];
     if size_bytes < PREAMBLE_LEAST_BYTES {
         return Ok(0);

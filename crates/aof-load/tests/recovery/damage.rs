@@ -393,13 +393,3 @@ fn a_file_that_was_never_a_log_is_refused_rather_than_cut_to_nothing() {
     }
     check_cut(&[0; 4096], &sample(), 0, None);
 }
-
-#[test]
-fn a_preamble_is_refused_by_name() {
-    let error = check_refused(b"REDIS0009\xfa\tredis-ver", INLINE, None);
-    assert_eq!(
-        error.to_string(),
-        "/data/appendonly.aof: byte 0: RDB base files, preambles and dumps are not supported yet (this one is of version 9): let a Redis \
-         server that loads it write it again with CONFIG SET aof-use-rdb-preamble no and BGREWRITEAOF"
-    );
-}

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use aof_load::{LoadError, LoadOptions, Notice, Proven, Recovered, Recovery, Refusal, Sink, SourceKind, Unit};
+use keyspace::{Deadline, HashSeed, Keyspace, UnixMs, Value};
+use rdb::{Encoder, Preface, SnapshotWriter, WriteOptions};
 use resp_codec::Args;
 use resp_codec::encode_command;
 use vfs::Dir;
@@ -14,6 +16,7 @@ pub(crate) const INLINE: LoadOptions = LoadOptions {
     truncated: true,
     ambiguous_tail: aof_load::AmbiguousTail::Refuse,
     without_side_file: false,
+    verify_checksum: true,
     source: SourceKind::Inline,
 };
 
@@ -73,11 +76,21 @@ pub(crate) struct Memory {
     pub(crate) units: Vec<Words>,
     /// How many files began, where there are several.
     pub(crate) files: usize,
+    /// The keys of snapshots: database, name and deadline.
+    pub(crate) keys: Vec<(u32, Vec<u8>, Option<i64>)>,
 }
 
 impl Sink for Memory {
     fn begin_file(&mut self) {
         self.files += 1;
+    }
+
+    fn put(&mut self, db: u32, key: &[u8], _value: Value, deadline: Option<UnixMs>) -> Result<(), Refusal> {
+        if db > 15 {
+            return Err(Refusal::CannotApply("database number"));
+        }
+        self.keys.push((db, key.to_vec(), deadline.map(|at| at.0)));
+        Ok(())
     }
 
     fn check(&mut self, args: Args<'_>) -> Result<(), Refusal> {
@@ -105,6 +118,7 @@ impl Sink for Memory {
 pub(crate) struct Outcome {
     pub(crate) result: Result<Recovered, LoadError>,
     pub(crate) units: Vec<Words>,
+    pub(crate) keys: Vec<(u32, Vec<u8>, Option<i64>)>,
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -142,7 +156,7 @@ pub(crate) fn recover_in(dir: Arc<dyn Dir>, options: LoadOptions, proven: Option
             }
         }
     })();
-    Outcome { result, units: memory.units, notices }
+    Outcome { result, units: memory.units, keys: memory.keys, notices }
 }
 
 pub(crate) fn recover(disk: &SimDisk, proven: Option<Proven>) -> Outcome {
@@ -169,4 +183,29 @@ pub(crate) fn unclean(fsynced_offset_bytes: u64, same_boot: bool) -> Option<Prov
 
 pub(crate) fn clean(fsynced_offset_bytes: u64) -> Option<Proven> {
     Some(Proven { fsynced_offset_bytes, same_boot: true, clean_end: true })
+}
+
+/// What [`snapshot`] holds.
+pub(crate) fn snapshot_keys() -> Vec<(u32, Vec<u8>, Option<i64>)> {
+    vec![(0, b"old".to_vec(), Some(1_000)), (0, b"text".to_vec(), None), (3, b"far".to_vec(), Some(1 << 42))]
+}
+
+/// A snapshot of a few strings in two databases, one of them past its deadline.
+pub(crate) fn snapshot() -> Vec<u8> {
+    let mut keyspace = Keyspace::new(16, HashSeed([7; 16]));
+    for (db, name, deadline) in snapshot_keys() {
+        let key = keyspace.key(&name);
+        let deadline = deadline.map_or(Deadline::Clear, |at| Deadline::At(UnixMs(at)));
+        keyspace.db_mut(db).set_str(key, b"*2\r\n$3\r\nDEL\r\n$1\r\na\r\n", deadline);
+    }
+    let mut file = rio::Sink::with_buffer(Vec::new(), Vec::with_capacity(4096)).checksummed();
+    let encoder = Encoder::reserve(WriteOptions::default());
+    SnapshotWriter::new(&keyspace, None, encoder, Preface::default()).run(&mut file).unwrap();
+    file.fsync().unwrap();
+    file.into_parts().0
+}
+
+/// A snapshot of version 11 that consists of these bytes and has no checksum.
+pub(crate) fn snapshot_of(body: &[u8]) -> Vec<u8> {
+    [b"REDIS0011", body, b"\xff", &[0; 8]].concat()
 }

@@ -8,6 +8,7 @@ use aof_load::{
     Evidence, Import, Imported, LoadError, LoadOptions, Manifest, ManifestFlaw, Notice, Operation, Refusal, Sink,
     SourceKind, Unit,
 };
+use keyspace::{UnixMs, Value};
 use resp_codec::Args;
 use vfs::sim::{Call, Fault, Rule, SimDisk};
 use vfs::{Dir, RealDir};
@@ -272,37 +273,6 @@ fn a_missing_file_and_a_manifest_that_cannot_be_followed_are_refused_by_name() {
 }
 
 #[test]
-fn a_snapshot_is_refused_by_file_and_offset_as_base_as_preamble_of_a_moved_log_and_as_dump() {
-    let rdb = b"REDIS0011\xfa\x09redis-ver\x057.2.4\xff";
-    for name in ["appendonly.aof.1.base.rdb", AOF] {
-        let disk = disk_of(&[(name, 'b'), (LAST, 'i')]);
-        disk.put(DIR, name, rdb);
-        disk.put(DIR, LAST, &sample().bytes);
-        let outcome = import_untouched(&disk, INLINE);
-        let text = outcome.result.unwrap_err().to_string();
-        assert!(
-            text.starts_with(&format!(
-                "/data/{name}: byte 0: RDB base files, preambles and dumps are not supported yet"
-            )),
-            "{text}"
-        );
-        assert!(text.contains("version 11"), "{text}");
-        assert_eq!(outcome.units, []);
-    }
-    let dump = |bytes: &[u8]| {
-        let disk = SimDisk::new();
-        disk.put(DIR, "dump.rdb", bytes);
-        let dir: Arc<dyn Dir> = disk.dir(DIR);
-        run(Import::of_dump(&dir, "dump.rdb", INLINE).unwrap().unwrap(), &mut Memory::default(), drop).unwrap_err()
-    };
-    assert!(matches!(dump(rdb), LoadError::SnapshotUnsupported { offset: 0, version: Some(11), .. }));
-    assert!(matches!(dump(b"REDIS"), LoadError::SnapshotUnsupported { version: None, .. }));
-    assert!(matches!(dump(b"*1\r\n$4\r\nPING\r\n"), LoadError::NoSnapshot { .. }));
-    let dir: Arc<dyn Dir> = SimDisk::new().dir(DIR);
-    assert!(Import::of_dump(&dir, "dump.rdb", INLINE).unwrap().is_none());
-}
-
-#[test]
 fn empty_files_are_an_empty_dataset() {
     let disk = disk_of(&[(BASE, 'b'), (LAST, 'i')]);
     disk.put(DIR, BASE, b"");
@@ -348,6 +318,7 @@ fn a_file_that_a_server_still_writes_to_is_not_imported() {
 #[derive(Default)]
 struct Counter {
     units: usize,
+    keys: usize,
 }
 
 impl Sink for Counter {
@@ -357,6 +328,11 @@ impl Sink for Counter {
 
     fn apply(&mut self, _unit: &Unit<'_>) -> Result<(), Refusal> {
         self.units += 1;
+        Ok(())
+    }
+
+    fn put(&mut self, _db: u32, _key: &[u8], _value: Value, _deadline: Option<UnixMs>) -> Result<(), Refusal> {
+        self.keys += 1;
         Ok(())
     }
 }

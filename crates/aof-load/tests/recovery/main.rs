@@ -7,3 +7,4 @@ mod files;
 mod fixture;
 mod import;
 mod proof;
+mod snapshots;

@@ -42,7 +42,6 @@ pub(super) static INERT: &[Directive] = &[
     inert("lazyfree-lazy-user-flush", &["no", "yes"]),
     aliased("slave-lazy-flush", inert("replica-lazy-flush", &["no", "yes"])),
     inert("rdbcompression", &["yes", "no"]),
-    inert("rdbchecksum", &["yes", "no"]),
     inert("rdb-save-incremental-fsync", &["yes", "no"]),
     inert("rdb-del-sync-files", &["no"]),
     inert("sanitize-dump-payload", &["no"]),

@@ -99,6 +99,8 @@ pub struct Config {
     pub auto_aof_rewrite_min_size_bytes: u64,
     /// `aof-load-truncated`.
     pub aof_load_truncated: bool,
+    /// `rdbchecksum`: whether the checksums of snapshots are compared.
+    pub rdbchecksum: bool,
     /// `aof-load-without-side-file`: `yes` lets a torn tail be cut even if its copy cannot be written. Ours.
     pub aof_load_without_side_file: bool,
     /// `aof-load-ambiguous-tail`: what to do with a tail that reads two ways. Ours.
@@ -159,6 +161,7 @@ impl Default for Config {
             auto_aof_rewrite_percentage: 100,
             auto_aof_rewrite_min_size_bytes: 64 << 20,
             aof_load_truncated: true,
+            rdbchecksum: true,
             aof_load_without_side_file: false,
             aof_ambiguous_tail_cut: false,
             aof_rewrite_incremental_fsync: true,

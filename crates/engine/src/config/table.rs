@@ -133,6 +133,7 @@ pub(super) static IN_EFFECT: &[Directive] = &[
     name_directive!("appendfilename" appendfilename "filename"),
     name_directive!("appenddirname" appenddirname "dirname"),
     name_directive!("dbfilename" dbfilename "filename"),
+    yes_no_directive!(at_start "rdbchecksum" rdbchecksum),
     live(
         "appendfsync",
         |c| c.appendfsync.to_string(),

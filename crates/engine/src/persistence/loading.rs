@@ -6,7 +6,7 @@
 use aof_load::{Import, Recovered, Recovery, Refusal, Sink, Unit};
 use aof_state::Identity;
 use commands::{Command, CommandLimits, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
-use keyspace::{Keyspace, UnixMs};
+use keyspace::{Deadline, Keyspace, Thresholds, UnixMs, Value};
 use resp_codec::{Args, Effects, Protocol, Reply};
 use vfs::{error_chain, strerror};
 
@@ -21,6 +21,9 @@ use crate::log::Level;
 
 /// Bytes of log replayed in one loop turn: a few milliseconds, so that clients are answered -LOADING meanwhile.
 const STEP_BYTES: u64 = 4 << 20;
+
+/// Why a database cannot be selected, nor have a key of a snapshot.
+const OUT_OF_RANGE: Refusal = Refusal::CannotApply("the database's number is out of range: see 'databases'");
 
 /// A load in progress.
 pub(crate) struct Loading {
@@ -211,7 +214,7 @@ impl Replay<'_> {
     fn select(&mut self, args: Args<'_>) -> Result<(), Refusal> {
         let db = numeric::parse_i64(args.at(1)).and_then(|db| u32::try_from(db).ok());
         let known = db.filter(|db| *db < self.keyspace.databases());
-        *self.db = known.ok_or(Refusal::CannotApply("the database's number is out of range: see 'databases'"))?;
+        *self.db = known.ok_or(OUT_OF_RANGE)?;
         Ok(())
     }
 
@@ -260,5 +263,21 @@ impl Sink for Replay<'_> {
             self.run(Self::find(args)?, args)?;
         }
         Ok(())
+    }
+
+    fn put(&mut self, db: u32, key: &[u8], value: Value, deadline: Option<UnixMs>) -> Result<(), Refusal> {
+        if db >= self.keyspace.databases() {
+            return Err(OUT_OF_RANGE);
+        }
+        let key = self.keyspace.key(key);
+        let deadline = deadline.map_or(Deadline::Clear, Deadline::At);
+        match self.keyspace.db_mut(db).insert(key, value, deadline) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::CannotApply("it stands there twice")),
+        }
+    }
+
+    fn thresholds(&self) -> Thresholds {
+        self.limits.thresholds
     }
 }

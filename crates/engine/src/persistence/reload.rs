@@ -5,6 +5,7 @@
 //! start; if that fails all the same the server ends, as the data then stands in the log alone.
 
 use aof_load::Reader;
+use aof_load::check::{RdbPreamble, commands_start};
 use aof_rewrite::Abort;
 use aof_state::Identity;
 use commands::Garbage;
@@ -62,7 +63,8 @@ impl Engine {
         if !is_whole || !p.keeper.as_ref().is_none_or(|keeper| is_ours(keeper.identity())) {
             return Err(format!("{name} is not the file that was written"));
         }
-        let mut reader = Reader::new(file, 0, size_bytes);
+        let start = commands_start(&*file, size_bytes, Some(&RdbPreamble)).map_err(|error| error_chain(&error))?;
+        let mut reader = Reader::new(file, start, size_bytes);
         while let Some(batch) = reader.next_batch().map_err(|error| error_chain(&error))? {
             for command in batch.units().flat_map(|unit| unit.commands()) {
                 Replay::find(command.args()).map_err(|refusal| format!("{refusal} at byte {}", command.offset()))?;

@@ -247,6 +247,7 @@ impl Engine {
             truncated: self.config.aof_load_truncated,
             ambiguous_tail: if cut { AmbiguousTail::Cut } else { AmbiguousTail::Refuse },
             without_side_file: self.config.aof_load_without_side_file,
+            verify_checksum: self.config.rdbchecksum,
             source: if self.process.threads { SourceKind::Threaded } else { SourceKind::Inline },
         }
     }

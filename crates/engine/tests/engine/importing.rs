@@ -10,6 +10,7 @@ use crate::support::{BOOT, DIR, LOG, Rig, config};
 const PARTS: &str = "/data/appendonlydir";
 const MANIFEST: &str = "appendonly.aof.manifest";
 const BASE: &str = "appendonly.aof.1.base.aof";
+const RDB_BASE: &str = "appendonly.aof.1.base.rdb";
 const FIRST: &str = "appendonly.aof.1.incr.aof";
 const LAST: &str = "appendonly.aof.2.incr.aof";
 
@@ -31,6 +32,22 @@ fn disk_with_parts() -> SimDisk {
     disk.put(PARTS, FIRST, &encoded("SET a first\nMULTI\nLPOP l\nHSET h f v\nEXEC"));
     disk.put(PARTS, LAST, &encoded("SELECT 3\nSREM s 1\nPEXPIREAT s 1900000000000\nSELECT 0\nZADD z 1 m"));
     disk
+}
+
+/// The same with a base in RDB format.
+fn disk_with_snapshot() -> SimDisk {
+    let disk = disk_with_parts();
+    let manifest = format!("file {RDB_BASE} seq 1 type b\nfile {FIRST} seq 1 type i\nfile {LAST} seq 2 type i\n");
+    disk.put(PARTS, MANIFEST, manifest.as_bytes());
+    disk.put(PARTS, RDB_BASE, &snapshot());
+    disk
+}
+
+/// What stands in [`BASE`], as a snapshot without checksum.
+fn snapshot() -> Vec<u8> {
+    let databases: [&[u8]; 2] =
+        [b"\xfe\x00\x00\x01a\x04base\x00\x01b\x04base\x01\x01l\x02\x01x\x01y", b"\xfe\x03\x02\x01s\x02\x011\x012"];
+    [b"REDIS0011", databases[0], databases[1], b"\xff", &[0; 8]].concat()
 }
 
 /// What the parts hold together.
@@ -137,9 +154,8 @@ fn while_a_child_writes_what_was_imported_the_loop_sleeps() {
 }
 
 /// The calls of an import that nothing disturbs, up to the moment it serves.
-fn calls_of_an_import() -> u64 {
-    let disk = disk_with_parts();
-    let mut rig = started(&disk, config("everysec"), BOOT).unwrap();
+fn calls_of_an_import(disk: &SimDisk) -> u64 {
+    let mut rig = started(disk, config("everysec"), BOOT).unwrap();
     let calls = disk.calls();
     check_dataset(&mut rig, "undisturbed");
     calls
@@ -147,38 +163,40 @@ fn calls_of_an_import() -> u64 {
 
 #[test]
 fn an_import_killed_at_any_call_is_begun_anew_or_finished() {
-    let (mut anew, mut finished) = (0, 0);
-    let expected = parts(&disk_with_parts());
-    for call in 0..calls_of_an_import() {
-        let disk = disk_with_parts();
-        disk.freeze_at(Some(call));
-        if let Ok(mut rig) = Rig::loading(&disk, config("everysec"), BOOT) {
-            run(&mut rig);
+    for make in [disk_with_parts, disk_with_snapshot] {
+        let (mut anew, mut finished) = (0, 0);
+        let expected = parts(&make());
+        for call in 0..calls_of_an_import(&make()) {
+            let disk = make();
+            disk.freeze_at(Some(call));
+            if let Ok(mut rig) = Rig::loading(&disk, config("everysec"), BOOT) {
+                run(&mut rig);
+            }
+            check_next_start(&disk.kill(), BOOT, &format!("killed at call {call}"), &mut anew, &mut finished);
+            assert!(parts(&disk) == expected, "killed at call {call}");
         }
-        check_next_start(&disk.kill(), BOOT, &format!("killed at call {call}"), &mut anew, &mut finished);
-        assert!(parts(&disk) == expected, "killed at call {call}");
+        assert!(anew > 10 && finished > 5, "{anew} begun anew, {finished} finished");
     }
-    assert!(anew > 10 && finished > 5, "{anew} begun anew, {finished} finished");
 }
 
 #[test]
 fn an_import_that_loses_its_power_at_any_call_is_begun_anew_or_finished() {
-    let (mut anew, mut finished) = (0, 0);
-    for call in 0..=calls_of_an_import() {
-        let disk = disk_with_parts();
-        disk.freeze_at(Some(call));
-        if let Ok(mut rig) = Rig::loading(&disk, config("everysec"), BOOT) {
-            run(&mut rig);
-        }
-        for mode in CrashMode::ALL {
-            for names in NameMode::ALL {
+    for make in [disk_with_parts, disk_with_snapshot] {
+        let (mut anew, mut finished) = (0, 0);
+        for call in 0..=calls_of_an_import(&make()) {
+            let disk = make();
+            disk.freeze_at(Some(call));
+            if let Ok(mut rig) = Rig::loading(&disk, config("everysec"), BOOT) {
+                run(&mut rig);
+            }
+            for (mode, names) in CrashMode::ALL.into_iter().flat_map(|mode| NameMode::ALL.map(|names| (mode, names))) {
                 let after = disk.crash(&mut fastrand::Rng::with_seed(call), mode, names);
                 let what = format!("power lost at call {call}, {mode:?}, {names:?}");
                 check_next_start(&after, BOOT + 1, &what, &mut anew, &mut finished);
             }
         }
+        assert!(anew > 100 && finished > 50, "{anew} begun anew, {finished} finished");
     }
-    assert!(anew > 100 && finished > 50, "{anew} begun anew, {finished} finished");
 }
 
 /// The next start shows the whole dataset, from what was there before or from the finished log, and so does the one after it.
@@ -199,8 +217,8 @@ fn check_next_start(disk: &SimDisk, boot: u8, what: &str, anew: &mut u32, finish
 #[test]
 fn a_failed_call_ends_the_server_or_does_not_matter_and_the_next_start_has_everything() {
     let (mut ended, mut served) = (0, 0);
-    for call in 0..calls_of_an_import() {
-        let disk = disk_with_parts();
+    for call in 0..calls_of_an_import(&disk_with_snapshot()) {
+        let disk = disk_with_snapshot();
         disk.inject(Rule::when(Fault::EIO, move |attempt| attempt.index == call));
         match started(&disk, config("everysec"), BOOT) {
             Ok(mut rig) if rig.status().is_none() => {
@@ -274,7 +292,8 @@ fn what_cannot_be_imported_is_refused_and_left_as_it_is() {
         (FIRST, encoded("SET a first\nGET a"), "'GET' may not stand in an append only file (/data/appendonlydir/"),
         (BASE, encoded("SET a first")[..20].to_vec(), "appendonly.aof.1.base.aof"),
         (LAST, encoded("SELECT 99"), "'databases'"),
-        (BASE, b"REDIS0011\xff".to_vec(), "appendonlydir/appendonly.aof.1.base.aof: byte 0: RDB base files"),
+        (BASE, b"REDIS0011\xff".to_vec(), "appendonly.aof.1.base.aof: byte 10: the RDB data can't be loaded"),
+        (BASE, b"REDIS0011\xfe\x20\0\x01a\x01b\xff\0\0\0\0\0\0\0\0".to_vec(), "'databases'"),
     ] {
         let disk = disk_with_parts();
         disk.put(PARTS, name, &content);
@@ -381,5 +400,93 @@ fn a_shutdown_and_a_signal_end_an_import_at_any_time() {
             assert_eq!(rig.status(), Some(0), "after {turns} turns: {:#?}", rig.lines());
             check_next_start(&rig.killed(), BOOT, &format!("ended after {turns} turns"), &mut 0, &mut 0);
         }
+    }
+}
+
+/// A disk whose only file is a log with a preamble, as Redis 4 to 6 leave it, and behind it what the incremental files hold.
+fn disk_with_preamble() -> SimDisk {
+    let from = disk_with_parts();
+    let commands = [FIRST, LAST].map(|name| from.content(PARTS, name).unwrap());
+    let disk = SimDisk::new();
+    disk.put(DIR, LOG, &[snapshot(), commands.concat()].concat());
+    disk
+}
+
+#[test]
+fn a_log_with_a_preamble_is_taken_over_and_goes_on_behind_its_last_byte() {
+    let disk = disk_with_preamble();
+    let before = disk.content(DIR, LOG).unwrap();
+    let mut rig = started(&disk, config("always"), BOOT).unwrap();
+    check_dataset(&mut rig, "taken over");
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "SET b ours"), "+OK|");
+    assert!(disk.content(DIR, LOG).unwrap().starts_with(&before));
+    assert!(rig.ask(client, "DEBUG LOADAOF").starts_with("+OK"), "{:#?}", rig.lines());
+    assert_eq!(rig.ask(client, "GET b\nDBSIZE"), "$4|ours|:5|");
+
+    let mut next = Rig::on(&rig.killed(), config("always"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET b\nGET a\nDBSIZE"), "$4|ours|$5|first|:5|");
+}
+
+#[test]
+fn a_start_on_a_log_with_a_preamble_that_ends_at_any_call_loses_nothing() {
+    let calls = {
+        let disk = disk_with_preamble();
+        started(&disk, config("everysec"), BOOT).unwrap();
+        disk.calls()
+    };
+    for call in 0..=calls {
+        let disk = disk_with_preamble();
+        disk.freeze_at(Some(call));
+        if let Ok(mut rig) = Rig::loading(&disk, config("everysec"), BOOT) {
+            run(&mut rig);
+        }
+        let crash = |mode, names| disk.crash(&mut fastrand::Rng::with_seed(call), mode, names);
+        let crashed = CrashMode::ALL.into_iter().flat_map(|mode| NameMode::ALL.map(|names| crash(mode, names)));
+        for (disk, boot) in crashed.map(|disk| (disk, BOOT + 1)).chain([(disk.kill(), BOOT)]) {
+            let what = format!("ended at call {call}, boot {boot}");
+            let mut rig = started(&disk, config("everysec"), boot).unwrap_or_else(|error| panic!("{what}: {error}"));
+            check_dataset(&mut rig, &what);
+            let mut again = Rig::on(&rig.killed(), config("everysec"), boot).unwrap();
+            check_dataset(&mut again, &what);
+        }
+    }
+}
+
+#[test]
+fn nothing_expires_while_a_snapshot_is_loaded_and_its_deadlines_count_afterwards() {
+    let disk = SimDisk::new();
+    let body = b"\xfc\x01\0\0\0\0\0\0\0\x00\x03old\x01v\x00\x03new\x01v";
+    let commands = encoded("SELECT 0\nSET last 1");
+    disk.put(DIR, LOG, &[b"REDIS0011", &body[..], b"\xff", &[0; 8], &commands].concat());
+    let mut rig = started(&disk, config("no"), BOOT).unwrap();
+    assert!(rig.logged("Done loading RDB, keys loaded: 2, keys expired: 0"), "{:#?}", rig.lines());
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "EXISTS old new last"), ":2|");
+}
+
+#[test]
+fn a_dump_is_imported_unless_there_is_something_better() {
+    let disk = SimDisk::new();
+    disk.put(DIR, "dump.rdb", &snapshot());
+    let mut rig = started(&disk, config("everysec"), BOOT).unwrap();
+    assert!(rig.logged("DB imported from dump.rdb"), "{:#?}", rig.lines());
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "GET a\nLRANGE l 0 -1\nSELECT 3\nSMEMBERS s"), "$4|base|*2|$1|x|$1|y|+OK|*2|$1|1|$1|2|");
+    assert_eq!(disk.content(DIR, "dump.rdb"), Some(snapshot()));
+    assert!(disk.content(DIR, LOG).is_some());
+}
+
+#[test]
+fn a_snapshot_without_its_checksum_being_right_is_refused_unless_rdbchecksum_is_no() {
+    let mut dump = snapshot();
+    *dump.last_mut().unwrap() = 1;
+    for (rdbchecksum, status) in [(true, Some(1)), (false, None)] {
+        let disk = SimDisk::new();
+        disk.put(DIR, "dump.rdb", &dump);
+        let rig = started(&disk, Config { rdbchecksum, ..config("no") }, BOOT).unwrap();
+        assert_eq!(rig.status(), status, "{:#?}", rig.lines());
+        assert_eq!(disk.content(DIR, LOG).is_some(), status.is_none());
     }
 }

@@ -113,25 +113,6 @@ fn a_directory_with_commands_that_are_not_there_is_refused_by_command_file_and_o
 }
 
 #[test]
-fn what_is_in_rdb_format_is_refused_by_file_and_offset() -> Result<()> {
-    for server in ["redis-7.0", "redis-7.4", "valkey-8.0"] {
-        let parts = parts_of(server, "preamble")?;
-        let home = home_with(&parts)?;
-        refused(
-            &home.server()?.start_refused()?,
-            &["appendonlydir/appendonly.aof.2.base.rdb: byte 0: RDB base files"],
-        )?;
-        check_unchanged(&home, &parts)?;
-
-        let home = Home::new()?;
-        fs::copy(corpus(server, "rdb").join("dump.rdb"), home.data().join("dump.rdb"))?;
-        refused(&home.server()?.start_refused()?, &["dump.rdb: byte 0: RDB base files"])?;
-        ensure!(!home.aof().exists(), "a log was made of a dump that was not read");
-    }
-    Ok(())
-}
-
-#[test]
 fn a_torn_tail_is_left_out_loudly_and_stays_where_it_is() -> Result<()> {
     let mut parts = parts_of("redis-7.0", "basic")?;
     let last = parts.get_mut(INCREMENTAL).context("the incremental file")?;

@@ -12,6 +12,7 @@ mod imports;
 mod protocol;
 mod recovery;
 mod sessions;
+mod snapshots;
 mod statistics;
 mod support;
 mod survival;
