@@ -111,7 +111,7 @@ fn what_cannot_be_checked_has_status_1_and_says_why() {
     place.check(
         &["a.aof"],
         1,
-        "Start checking Old-Style AOF\na.aof: the file has an RDB preamble, which can't be checked yet\n",
+        "Start checking Old-Style AOF\na.aof: RDB preamble of AOF file is not sane, aborting: unknown value type 32 at byte 9 is not supported\n",
     );
     fs::write(place.path("a.manifest"), "#x\nfile a.aof.1.base.aof seq 1 type b\n").unwrap();
     let text = "a.manifest: this is the manifest of a multi-part AOF, which can't be checked yet: check \
@@ -327,4 +327,31 @@ fn a_file_larger_than_the_memory_there_is_is_checked_also_where_it_is_damaged() 
             if status == 0 { "diff=0\n".to_owned() } else { format!(" {damaged} in all; whole commands resume") };
         assert!(ran.text.contains(&text), "{}", ran.text);
     }
+}
+
+#[test]
+fn a_preamble_is_checked_and_only_what_stands_behind_it_is_cut_or_salvaged() {
+    let preamble = [b"REDIS0011\xfe\x00\x00\x03key\x01v\xff", &[0; 8][..]].concat();
+    let start = preamble.len();
+    let place = Place::with(&[&preamble, PING.as_bytes(), b"*1\r\n$4\r\nPI"].concat());
+    let (size, good) = (start + 24, start + 14);
+    let analysis = |place: &Place, arguments: &[&str]| place.run(arguments).text;
+    let text = analysis(&place, &["a.aof"]);
+    assert!(text.contains("RDB preamble is OK, proceeding with AOF tail..."), "{text}");
+    assert!(text.contains(&format!("size={size}, ok_up_to={good},")), "{text}");
+    assert_eq!(place.run(&["--salvage", "new.aof", "a.aof"]).status, 0);
+    let whole = [&preamble, PING.as_bytes()].concat();
+    assert_eq!(place.read("new.aof"), whole);
+    assert_eq!(place.run(&["--fix", "--yes", "a.aof"]).status, 0);
+    assert_eq!(place.read("a.aof"), whole);
+
+    let cut = Place::with(&preamble[..start - 1]);
+    let ran = cut.run(&["--fix", "--yes", "a.aof"]);
+    assert_eq!(ran.status, 1);
+    assert!(
+        ran.text.contains("RDB preamble of AOF file is not sane, aborting: unexpected end at byte"),
+        "{}",
+        ran.text
+    );
+    assert_eq!(cut.read("a.aof"), &preamble[..start - 1]);
 }

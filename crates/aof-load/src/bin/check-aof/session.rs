@@ -4,7 +4,9 @@ use std::io::{self, BufRead as _, Write};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use aof_load::check::{Held, Later, Preamble, RepairError, Repaired, Report, Text, check, later_than, salvage};
+use aof_load::check::{
+    Held, Later, Preamble, RdbPreamble, RepairError, Repaired, Report, Text, check, later_than, salvage,
+};
 use vfs::{Dir as _, File, Open};
 
 use crate::arguments::Arguments;
@@ -12,7 +14,7 @@ use crate::place::Place;
 use crate::text;
 
 /// Who reads RDB preambles.
-const PREAMBLE: Option<&dyn Preamble> = None;
+const PREAMBLE: Option<&dyn Preamble> = Some(&RdbPreamble);
 
 /// A file to be looked at.
 struct Subject {
