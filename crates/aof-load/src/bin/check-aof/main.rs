@@ -4,6 +4,7 @@
 //! was made so; 1 otherwise.
 
 mod arguments;
+mod parts;
 mod place;
 mod session;
 mod text;

@@ -10,29 +10,27 @@ use aof_load::check::{
 use vfs::{Dir as _, File, Open};
 
 use crate::arguments::Arguments;
+use crate::parts;
 use crate::place::Place;
 use crate::text;
 
 /// Who reads RDB preambles.
-const PREAMBLE: Option<&dyn Preamble> = Some(&RdbPreamble);
+pub(crate) const PREAMBLE: Option<&dyn Preamble> = Some(&RdbPreamble);
 
 /// A file to be looked at.
-struct Subject {
-    place: Place,
+pub(crate) struct Subject {
+    pub(crate) place: Place,
     /// As it was given, for messages.
-    shown: String,
-    file: Arc<dyn File>,
-    size_bytes: u64,
+    pub(crate) shown: String,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) size_bytes: u64,
 }
 
 /// Does what was asked. Whether the file is valid now.
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<bool> {
     let subject = Subject::open(arguments)?;
     if subject.is_manifest()? {
-        bail!(
-            "{}: this is the manifest of a multi-part AOF, which can't be checked yet: check its files one by one",
-            subject.shown
-        );
+        return parts::run(&subject, arguments, out);
     }
     if !arguments.json {
         writeln!(out, "Start checking Old-Style AOF")?;
@@ -51,8 +49,11 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<bool> {
 
 impl Subject {
     fn open(arguments: &Arguments) -> Result<Self> {
-        let shown = arguments.file.display().to_string();
-        let place = Place::of_existing(&arguments.file)?;
+        Self::at(Place::of_existing(&arguments.file)?, arguments.file.display().to_string())
+    }
+
+    /// The file that stands at `place`.
+    pub(crate) fn at(place: Place, shown: String) -> Result<Self> {
         let opened = place.dir.open(&place.name, Open::Read);
         let file = opened.with_context(|| format!("Cannot open file {shown}"))?;
         let size_bytes = file.metadata().with_context(|| format!("Cannot stat file: {shown}"))?.len;
@@ -61,10 +62,29 @@ impl Subject {
 
     /// Whether a line of its start is one of a manifest, and none before it says otherwise.
     fn is_manifest(&self) -> Result<bool> {
-        let mut start = [0; 1024];
-        let read = self.file.read_at(&mut start, 0).with_context(|| format!("Cannot read file: {}", self.shown))?;
-        let mut lines = start[..read].split(|&byte| byte == b'\n').skip_while(|line| line.starts_with(b"#"));
+        let start = self.start(1024)?;
+        let mut lines = start.split(|&byte| byte == b'\n').skip_while(|line| line.starts_with(b"#"));
         Ok(lines.next().is_some_and(|line| line.starts_with(b"file ")))
+    }
+
+    /// Whether its first bytes are these.
+    pub(crate) fn starts_with(&self, bytes: &[u8]) -> Result<bool> {
+        Ok(self.start(bytes.len())? == bytes)
+    }
+
+    /// Its first bytes, fewer if it has fewer.
+    pub(crate) fn start(&self, bytes: usize) -> Result<Vec<u8>> {
+        let mut start = vec![0; bytes];
+        let mut filled = 0;
+        while filled < bytes {
+            let read = self.file.read_at(&mut start[filled..], filled as u64);
+            match read.with_context(|| format!("Cannot read file: {}", self.shown))? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        start.truncate(filled);
+        Ok(start)
     }
 
     fn report(&self) -> Result<Report> {
@@ -105,12 +125,12 @@ impl Subject {
         Ok(true)
     }
 
-    fn cut(&self, held: &Held<'_>, cut_at: u64, arguments: &Arguments) -> Result<Repaired, RepairError> {
+    pub(crate) fn cut(&self, held: &Held<'_>, cut_at: u64, arguments: &Arguments) -> Result<Repaired, RepairError> {
         held.cut(&self.place.name, &*self.file, self.size_bytes, cut_at, arguments.side_file)
     }
 
     /// Asks whether to cut. With --json nothing but the object goes out, so that needs --yes.
-    fn ask(&self, arguments: &Arguments, out: &mut dyn Write, report: &Report) -> Result<bool> {
+    pub(crate) fn ask(&self, arguments: &Arguments, out: &mut dyn Write, report: &Report) -> Result<bool> {
         if arguments.json {
             bail!("--fix with --json asks nothing, and needs --yes");
         }
