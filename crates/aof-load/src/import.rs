@@ -17,7 +17,7 @@ use crate::replay::{End, Replay, check};
 use crate::snapshot::Snapshot;
 use crate::{AmbiguousTail, Batch, FileRole, LoadError, LoadOptions, Notice, Operation, Phase, Progress, Sink};
 
-/// An import in progress: [`of_manifest`](Self::of_manifest) or [`of_dump`](Self::of_dump), [`step`](Self::step) until it is done,
+/// An import in progress: [`of_manifest`](Self::of_manifest), [`of_dump`](Self::of_dump) or [`of_log`](Self::of_log), [`step`](Self::step) until it is done,
 /// [`finish`](Self::finish).
 ///
 /// What was read is then in the sink, and nowhere else that the caller owns: it writes its own file before it serves anything.
@@ -107,6 +107,16 @@ impl Import {
     pub fn of_dump(dir: &Arc<dyn Dir>, name: &str, options: LoadOptions) -> Result<Option<Self>, LoadError> {
         let log = LogFile::open(Arc::clone(dir), name, Open::Read)?;
         Ok(log.map(|log| Self::new(vec![Input { log, kind: FileRole::Dump }], options)))
+    }
+
+    /// Opens the log `name` in `dir`, with a snapshot before its commands or without. `None` if there is no such file. Unlike a
+    /// [`Recovery`](crate::Recovery) it leaves the file as it is, and proves nothing of it.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn of_log(dir: &Arc<dyn Dir>, name: &str, options: LoadOptions) -> Result<Option<Self>, LoadError> {
+        let log = LogFile::open(Arc::clone(dir), name, Open::Read)?;
+        Ok(log.map(|log| Self::new(vec![Input { log, kind: FileRole::MovedLog }], options)))
     }
 
     fn new(files: Vec<Input>, options: LoadOptions) -> Self {

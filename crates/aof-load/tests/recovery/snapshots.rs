@@ -316,3 +316,20 @@ fn a_check_goes_over_a_preamble_and_finds_the_same_end() {
     let report = check(&file(&with_function), with_function.len() as u64, Some(&RdbPreamble)).unwrap();
     assert_eq!(report.commands_start, with_function.len() as u64);
 }
+
+#[test]
+fn a_log_can_be_read_with_its_preamble_and_without_being_touched() {
+    let (bytes, start) = log();
+    let disk = disk_with(&bytes[..bytes.len() - 1]);
+    let dir: Arc<dyn Dir> = disk.dir(DIR);
+    let mut memory = Memory::default();
+    let imported = run(Import::of_log(&dir, AOF, INLINE).unwrap().unwrap(), &mut memory).unwrap();
+    assert_eq!(sorted(memory.keys), snapshot_keys());
+    assert_eq!(memory.units, sample().before((bytes.len() - start - 1) as u64));
+    assert!(imported.left_out.is_some());
+    assert_eq!(
+        (names(&disk), disk.content(DIR, AOF).unwrap()),
+        (vec![AOF.to_owned()], bytes[..bytes.len() - 1].to_vec())
+    );
+    assert!(Import::of_log(&dir, "other", INLINE).unwrap().is_none());
+}
