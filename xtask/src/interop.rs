@@ -5,7 +5,8 @@
 //! reference also loads the corpus it wrote itself, which proves the reading and comparing. RDB files have their own module,
 //! `interop_rdb.rs`.
 //!
-//! The other way round the workload runs against redis-server, which is killed, and the last of its files is cut somewhere near its
+//! The other way round the workload runs against redis-server, which saves a dump and is killed, with a base of commands and with one in
+//! RDB format, and the last of its files is cut somewhere near its
 //! end, as a power cut may do. Then redis-server and ours each start from a copy, and ours must have left its copy as it was.
 
 use std::collections::BTreeMap;
@@ -70,9 +71,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             })?;
             println!("interop: seed {seed}, {policy}: {keys} keys equal in {REFERENCE}");
         }
-        let keys = import_round(&server, &reference, seed)
-            .with_context(|| format!("import; repeat: cargo xtask test-interop --rounds 1 --seed {seed}"))?;
-        println!("interop: seed {seed}: {keys} keys of {REFERENCE} imported");
+        for preamble in ["no", "yes"] {
+            let keys = import_round(&server, &reference, seed, preamble)
+                .with_context(|| format!("import; repeat: cargo xtask test-interop --rounds 1 --seed {seed}"))?;
+            println!("interop: seed {seed}: {keys} keys of {REFERENCE} imported, aof-use-rdb-preamble {preamble}");
+        }
     }
     Ok(())
 }
@@ -100,12 +103,12 @@ fn round(server: &Path, reference: &Path, seed: u64, policy: &str) -> Result<usi
     Ok(expected.entries.len())
 }
 
-/// One workload the other way round; returns the number of keys compared.
-fn import_round(server: &Path, reference: &Path, seed: u64) -> Result<usize> {
+/// One workload the other way round, with a base of commands or in RDB format; returns the number of keys compared.
+fn import_round(server: &Path, reference: &Path, seed: u64, preamble: &str) -> Result<usize> {
     let home = tempfile::tempdir()?;
     let theirs = |name: &str| {
         let builder = ServerBuilder::new(reference, home.path().join(name)).directive("appendonly", "yes");
-        builder.directive("aof-use-rdb-preamble", "no")
+        builder.directive("aof-use-rdb-preamble", preamble)
     };
     let mut running = theirs("left").start()?;
     let mut client = running.client()?;
@@ -115,9 +118,9 @@ fn import_round(server: &Path, reference: &Path, seed: u64) -> Result<usize> {
     load(&mut client, &mut mixed, REQUESTS / 3)?;
     wait_rewritten(&mut client)?;
     load(&mut client, &mut mixed, REQUESTS / 3)?;
+    let mut keys = dump_round(server, &mut client, &home.path().join("left/data"), &home.path().join("dump"))?;
     running.kill_9()?;
     let left = home.path().join("left/data");
-    let mut keys = 0;
     for (name, cut_bytes) in [("whole", 0), ("cut", fastrand::Rng::with_seed(seed).u64(1..2_000))] {
         cut_last_file(&left, cut_bytes)?;
         let copies = [name.to_owned(), format!("{name}-ours")].map(|copy| home.path().join(copy).join("data"));
@@ -131,6 +134,18 @@ fn import_round(server: &Path, reference: &Path, seed: u64) -> Result<usize> {
         keys += expected.entries.len();
     }
     Ok(keys)
+}
+
+/// What SAVE writes now is imported too; returns the number of keys compared.
+fn dump_round(server: &Path, client: &mut Client, left: &Path, home: &Path) -> Result<usize> {
+    let expected = settled_dump(client)?;
+    client.expect(&["SAVE"])?;
+    fs::create_dir_all(home.join("data"))?;
+    fs::copy(left.join("dump.rdb"), home.join("data/dump.rdb")).context("copy the dump")?;
+    let ours = ServerBuilder::new(server, home).directive("appendonly", "yes").start()?;
+    report(&compare(&expected, &settled_dump(&mut ours.client()?)?, 0)).context("a dump")?;
+    ensure!(fs::read(left.join("dump.rdb"))? == fs::read(home.join("data/dump.rdb"))?, "the dump was changed");
+    Ok(expected.entries.len())
 }
 
 /// Cuts bytes off the file that the manifest names last.
