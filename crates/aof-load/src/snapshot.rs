@@ -26,6 +26,10 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 type FileBytes = UpTo<Arc<dyn File>>;
 
+/// How much more a byte of a snapshot takes to apply than one of commands: values are compressed, and a small key is hardly more than
+/// its name and two lengths.
+const WORK_OF_A_BYTE: u64 = 16;
+
 /// A snapshot that is being read.
 pub(crate) struct Snapshot {
     input: FileBytes,
@@ -58,7 +62,7 @@ impl Snapshot {
         self.reader.as_ref().map_or(0, Reader::offset)
     }
 
-    /// Applies about `budget_bytes` of it to `sink`, at least one key. The offset of the first byte behind the snapshot, once it
+    /// Applies of it to `sink` what takes about as long as `budget_bytes` of commands, at least one key. The offset of the first byte behind the snapshot, once it
     /// was read whole and its checksum is right; what is to be told of it goes to `notices` then.
     ///
     /// # Errors
@@ -75,7 +79,7 @@ impl Snapshot {
             Some(reader) => reader,
             None => open(self.input.clone(), sink, self.verify_checksum).map_err(failed)?,
         };
-        let stop = reader.offset().saturating_add(budget_bytes.max(1));
+        let stop = reader.offset().saturating_add((budget_bytes / WORK_OF_A_BYTE).max(1));
         while reader.offset() < stop {
             let Some(event) = reader.next_event().map_err(failed)? else { break };
             match event.entry {
