@@ -36,6 +36,21 @@ pub struct RewriteConfig<'a> {
     pub child_diff_bytes: usize,
     /// The server's process id, for the name of the temp file.
     pub server_pid: u32,
+    /// `aof-use-rdb-preamble`: how the snapshot is written as RDB; `None` for commands.
+    pub preamble: Option<Preamble<'a>>,
+}
+
+/// What an RDB preamble is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Preamble<'a> {
+    /// The version of Redis that the server stands for, which the file states.
+    pub redis_ver: &'a str,
+    /// What the server has allocated, in bytes, which the file states.
+    pub used_mem_bytes: u64,
+    /// `rdbcompression`.
+    pub compress: bool,
+    /// `rdbchecksum`.
+    pub checksum: bool,
 }
 
 /// The world as a rewrite sees it in one call.

@@ -12,10 +12,10 @@ mod supervise;
 mod switch;
 mod trigger;
 
-pub use child_side::{ChildFiles, ChildTask, CommandEmitter, Out, Snapshot, SnapshotProgress};
+pub use child_side::{ChildFiles, ChildTask, CommandEmitter, Out, PreambleWriter, Snapshot, SnapshotProgress};
 pub use env::{
-    Abort, CHILD_DIFF_BYTES, Call, FileError, ForkSource, Mode, RewriteConfig, RewriteEnv, Shutdown, ShutdownRule,
-    StartError, Status,
+    Abort, CHILD_DIFF_BYTES, Call, FileError, ForkSource, Mode, Preamble, RewriteConfig, RewriteEnv, Shutdown,
+    ShutdownRule, StartError, Status,
 };
 pub use log::{LiveLog, Mirror};
 pub use notice::{Level, Notice, Role};

@@ -8,7 +8,7 @@ use child::{ChildEnv, Info, Spec, Step, Task, Watchdog};
 use keyspace::{Keyspace, UnixMs};
 use vfs::{Dir, File, Open};
 
-use crate::child_side::{ChildFiles, ChildTask, CommandEmitter};
+use crate::child_side::{AnySnapshot, ChildFiles, ChildTask};
 use crate::env::{Call, ForkSource, Mode, RewriteConfig, RewriteEnv, StartError};
 use crate::machine::Event;
 use crate::names::CompleteName;
@@ -151,8 +151,8 @@ fn task_over<K: std::borrow::Borrow<Keyspace>>(
     files: ChildFiles,
     config: RewriteConfig<'_>,
     now: UnixMs,
-) -> io::Result<ChildTask<CommandEmitter<K>>> {
-    let snapshot = CommandEmitter::new(keyspace, now);
+) -> io::Result<ChildTask<AnySnapshot<K>>> {
+    let snapshot = AnySnapshot::reserve(keyspace, now, config.preamble);
     ChildTask::reserve(files, snapshot, config.child_diff_bytes, config.incremental_fsync)
 }
 

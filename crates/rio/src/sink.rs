@@ -205,6 +205,13 @@ impl<O: Output> Sink<O> {
         self.checksum.as_ref().map(|sum| sum.crc.value())
     }
 
+    /// The CRC-64 of all accepted bytes, as [`checksum`](Self::checksum) gives it; from here on none is kept.
+    pub fn end_checksum(&mut self) -> Option<u64> {
+        let sum = self.checksum();
+        self.checksum = None;
+        sum
+    }
+
     /// The output.
     pub fn output(&self) -> &O {
         &self.output

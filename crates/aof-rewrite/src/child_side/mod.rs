@@ -13,6 +13,7 @@
 mod diff;
 mod emitter;
 mod out;
+mod preamble;
 
 use std::io;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use crate::names::CompleteName;
 pub use emitter::CommandEmitter;
 pub use out::Out;
 use out::{Writer, failure};
+pub(crate) use preamble::AnySnapshot;
+pub use preamble::PreambleWriter;
 
 /// Longest time spent draining the diff before the handshake, in milliseconds. Source: Redis 4.0.
 const DRAIN_FOR_MS: u64 = 1_000;
@@ -35,7 +38,7 @@ const EMPTY_WAITS: u32 = 20;
 /// How long the child waits for the acknowledgement, in milliseconds. Source: Redis 4.0.
 const ACK_WITHIN_MS: u64 = 5_000;
 
-/// Writes a frozen dataset. The seam for other forms of a snapshot (RDB preamble, custom types).
+/// Writes a frozen dataset: as commands, as an RDB preamble, or in whatever form is to come (custom types).
 ///
 /// In a forked child it must not allocate, free, lock or log; a custom type's callback gets the [`Out`] and the same rule.
 pub trait Snapshot {
@@ -44,6 +47,11 @@ pub trait Snapshot {
     /// # Errors
     /// What [`Out`] gave. The child ends with it.
     fn step(&mut self, out: &mut Out<'_>) -> Result<SnapshotProgress, Failure>;
+
+    /// Whether it ends with a checksum of its bytes, which [`Out`] has to keep then.
+    fn wants_checksum(&self) -> bool {
+        false
+    }
 }
 
 /// How far a snapshot is.
@@ -162,7 +170,10 @@ impl<S: Snapshot> ChildTask<S> {
     /// # Errors
     /// If not even a small part of that memory can be had.
     pub fn reserve(files: ChildFiles, snapshot: S, diff_bytes: usize, incremental_fsync: bool) -> io::Result<Self> {
-        let writer = Writer::reserve(Arc::clone(&files.file), diff_bytes, incremental_fsync)?;
+        let mut writer = Writer::reserve(Arc::clone(&files.file), diff_bytes, incremental_fsync)?;
+        if snapshot.wants_checksum() {
+            writer = writer.checksummed();
+        }
         Ok(Self { files, snapshot, writer, stage: Stage::Snapshot })
     }
 

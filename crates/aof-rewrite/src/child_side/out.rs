@@ -58,6 +58,12 @@ impl Writer {
         })
     }
 
+    /// Also keeps the checksum of what is written.
+    pub(super) fn checksummed(mut self) -> Self {
+        self.sink = self.sink.checksummed();
+        self
+    }
+
     pub(super) fn out<'a>(&'a mut self, env: &'a mut dyn ChildEnv) -> Out<'a> {
         Out { writer: self, env }
     }
@@ -126,8 +132,13 @@ impl Out<'_> {
         self.writer.info.items += 1;
     }
 
+    /// The checksum of everything written so far, which is not kept any longer; `None` if it was not kept.
+    pub(super) fn end_checksum(&mut self) -> Option<u64> {
+        self.writer.sink.end_checksum()
+    }
+
     /// Reads the diff, fsyncs if enough was written, reports if it is time.
-    fn look_around(&mut self) -> Result<(), Failure> {
+    pub(super) fn look_around(&mut self) -> Result<(), Failure> {
         self.writer.looked_at_bytes = self.writer.sink.accepted_bytes();
         self.read_diff()?;
         let unsynced_bytes = self.writer.sink.written_bytes() - self.writer.sink.fsynced_bytes();

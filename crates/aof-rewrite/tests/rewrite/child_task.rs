@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use aof_rewrite::{ChildFiles, ChildTask, CommandEmitter};
+use aof_rewrite::{ChildFiles, ChildTask, CommandEmitter, PreambleWriter, Snapshot};
 use child::{ChildEnv, Info, Received, Step, Task};
 use keyspace::{Deadline, Keyspace, UnixMs};
 use vfs::sim::{Call, SimDisk};
@@ -12,6 +12,7 @@ use vfs::{Dir, Open, RealDir};
 use crate::alloc::calls_during;
 use crate::emitter::{Sample, fill};
 use crate::replay::{empty, replay};
+use crate::world::PREAMBLE;
 
 const TEMP: &str = "temp-rewriteaof-1.aof";
 const COMPLETE: &str = "temp-rewriteaof-bg-7.aof";
@@ -24,7 +25,7 @@ pub(crate) struct ScriptEnv {
     per_read: usize,
     acks: bool,
     asked: bool,
-    reads: u64,
+    pub(crate) reads: u64,
     pub(crate) mono_ms: u64,
     pub(crate) last: Info,
     /// The most that was read in one piece.
@@ -110,9 +111,23 @@ pub(crate) fn task<'k>(
     keyspace: &'k Keyspace,
     diff_bytes: usize,
 ) -> ChildTask<CommandEmitter<&'k Keyspace>> {
+    task_of(dir, CommandEmitter::new(keyspace, UnixMs(0)), diff_bytes)
+}
+
+fn task_of<S: Snapshot>(dir: &Arc<dyn Dir>, snapshot: S, diff_bytes: usize) -> ChildTask<S> {
     let file = dir.open(TEMP, Open::CreateNew).unwrap();
     let files = ChildFiles { dir: Arc::clone(dir), file, temp_name: TEMP.into() };
-    ChildTask::reserve(files, CommandEmitter::new(keyspace, UnixMs(0)), diff_bytes, true).unwrap()
+    ChildTask::reserve(files, snapshot, diff_bytes, true).unwrap()
+}
+
+/// Both forms of a snapshot of `keyspace`.
+fn both_forms<'k>(dir: &Arc<dyn Dir>, keyspace: &'k Keyspace) -> [Box<dyn FnOnce() -> Box<dyn Task + 'k> + 'k>; 2] {
+    let (first, second) = (Arc::clone(dir), Arc::clone(dir));
+    let preamble = PreambleWriter::reserve(keyspace, UnixMs(0), PREAMBLE);
+    [
+        Box::new(move || Box::new(task(&first, keyspace, 1 << 20))),
+        Box::new(move || Box::new(task_of(&second, preamble, 1 << 20))),
+    ]
 }
 
 #[test]
@@ -208,12 +223,27 @@ fn no_step_calls_the_allocator() {
     let mut keyspace = empty();
     Sample::fill_with_every_type(&mut keyspace);
     fill(&mut keyspace, &mut fastrand::Rng::with_seed(2), 2_000);
-    let mut task = task(&dir, &keyspace, 1 << 20);
     let diff = vec![b'd'; 500_000];
-    let mut env = ScriptEnv::new(&diff, 4_096);
+    for task in both_forms(&dir, &keyspace) {
+        let (mut task, mut env) = (task(), ScriptEnv::new(&diff, 4_096));
+        let (code, calls) = calls_during(|| run(&mut *task, &mut env));
+        assert_eq!((code, calls), (0, 0));
+        assert!(env.last.written_bytes > 500_000);
+    }
+}
+
+/// Runs a child whose file cannot be written.
+fn fails_without_allocating<S: Snapshot>(dir: &Arc<dyn Dir>, snapshot: S) {
+    // A handle that cannot be written: every write fails with EBADF.
+    dir.open(TEMP, Open::CreateNew).unwrap();
+    let file = dir.open(TEMP, Open::Read).unwrap();
+    let files = ChildFiles { dir: Arc::clone(dir), file, temp_name: TEMP.into() };
+    let mut task = ChildTask::reserve(files, snapshot, 100, true).unwrap();
+    let mut env = ScriptEnv::new(b"", 1);
     let (code, calls) = calls_during(|| run(&mut task, &mut env));
-    assert_eq!((code, calls), (0, 0));
-    assert!(env.last.written_bytes > 500_000);
+    assert_eq!((code, calls), (1, 0));
+    assert_eq!(env.last.failure.unwrap().errno, libc::EBADF);
+    assert!(dir.list().unwrap().is_empty());
 }
 
 #[test]
@@ -222,16 +252,8 @@ fn no_failing_step_calls_the_allocator() {
     let dir: Arc<dyn Dir> = Arc::new(RealDir::open(place.path()).unwrap());
     let mut keyspace = empty();
     fill(&mut keyspace, &mut fastrand::Rng::with_seed(3), 200);
-    // A handle that cannot be written: every write fails with EBADF.
-    dir.open(TEMP, Open::CreateNew).unwrap();
-    let file = dir.open(TEMP, Open::Read).unwrap();
-    let files = ChildFiles { dir: Arc::clone(&dir), file, temp_name: TEMP.into() };
-    let mut task = ChildTask::reserve(files, CommandEmitter::new(&keyspace, UnixMs(0)), 100, true).unwrap();
-    let mut env = ScriptEnv::new(b"", 1);
-    let (code, calls) = calls_during(|| run(&mut task, &mut env));
-    assert_eq!((code, calls), (1, 0));
-    assert_eq!(env.last.failure.unwrap().errno, libc::EBADF);
-    assert!(dir.list().unwrap().is_empty());
+    fails_without_allocating(&dir, CommandEmitter::new(&keyspace, UnixMs(0)));
+    fails_without_allocating(&dir, PreambleWriter::reserve(&keyspace, UnixMs(0), PREAMBLE));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aof_rewrite::{ChildFiles, ChildTask, CommandEmitter};
+use aof_rewrite::{ChildFiles, ChildTask, CommandEmitter, Snapshot};
 use keyspace::{Deadline, Hash, Keyspace, List, Set, Thresholds, UnixMs, Value, ZSet};
 use proptest::prelude::*;
 use vfs::sim::SimDisk;
@@ -63,11 +63,16 @@ pub(crate) fn fill(keyspace: &mut Keyspace, rng: &mut fastrand::Rng, count: usiz
 
 /// The file that a child forked at `now` writes.
 pub(crate) fn emit(keyspace: &Keyspace, now: UnixMs) -> Vec<u8> {
+    emit_snapshot(CommandEmitter::new(keyspace, now))
+}
+
+/// The file that a child with this snapshot writes.
+pub(crate) fn emit_snapshot<S: Snapshot>(snapshot: S) -> Vec<u8> {
     let disk = SimDisk::new();
     let dir: Arc<dyn Dir> = disk.dir("/d");
     let file = dir.open("temp", Open::CreateNew).unwrap();
     let files = ChildFiles { dir, file, temp_name: "temp".into() };
-    let mut task = ChildTask::reserve(files, CommandEmitter::new(keyspace, now), 1, false).unwrap();
+    let mut task = ChildTask::reserve(files, snapshot, 1, false).unwrap();
     assert_eq!(run(&mut task, &mut ScriptEnv::new(b"", 1)), 0);
     disk.content("/d", "temp-rewriteaof-bg-7.aof").unwrap()
 }

@@ -17,8 +17,9 @@ fn prepared(seed: u64) -> (World, fastrand::Rng) {
 }
 
 /// Runs a rewrite and kills its child by `signal` before its step number `at`; false if the child had ended before that.
-fn killed_at(at: u64, signal: i32) -> bool {
+fn killed_at(at: u64, signal: i32, preamble: bool) -> bool {
     let (mut world, mut rng) = prepared(at);
+    world.preamble = preamble;
     let before = world.log_bytes();
     let pid = world.start(Mode::Switch).unwrap();
     while world.children.steps(pid) < at && !world.children.running().is_empty() {
@@ -41,9 +42,11 @@ fn killed_at(at: u64, signal: i32) -> bool {
 
 #[test]
 fn a_child_killed_at_any_step_leaves_the_old_log_and_no_file() {
-    let killed_at_each = (0..).take_while(|step| killed_at(*step, libc::SIGKILL)).count();
-    assert!(killed_at_each > 20, "{killed_at_each}");
-    assert!(killed_at(5, libc::SIGSEGV));
+    for preamble in [false, true] {
+        let killed_at_each = (0..).take_while(|step| killed_at(*step, libc::SIGKILL, preamble)).count();
+        assert!(killed_at_each > 20, "{killed_at_each}");
+        assert!(killed_at(5, libc::SIGSEGV, preamble));
+    }
 }
 
 #[test]
@@ -61,7 +64,7 @@ fn the_diff_of_a_failed_rewrite_is_not_freed_in_the_loop() {
 
 #[test]
 fn a_child_killed_by_sigusr1_at_any_step_is_no_failure() {
-    assert!((0..).take_while(|step| killed_at(*step, libc::SIGUSR1)).count() > 20);
+    assert!((0..).take_while(|step| killed_at(*step, libc::SIGUSR1, false)).count() > 20);
 }
 
 #[test]
@@ -70,6 +73,7 @@ fn one_failed_call_on_the_new_file_at_any_point_costs_the_rewrite_and_nothing_el
     for nth in 0..40 {
         for call in [Call::Append, Call::Fdatasync, Call::Fsync, Call::Metadata, Call::Rename] {
             let (mut world, mut rng) = prepared(nth);
+            world.preamble = rng.bool();
             let mut seen = 0;
             world.disk.inject(Rule::when(Fault::EIO, move |a| {
                 let hit = a.call == call && a.name.starts_with("temp-");

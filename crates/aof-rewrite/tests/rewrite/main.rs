@@ -14,6 +14,7 @@ mod fake_log;
 mod faults;
 mod modes;
 mod notices;
+mod preamble;
 mod process;
 mod replay;
 mod reports;

@@ -19,7 +19,14 @@ fn with_data(mut world: World) -> World {
 
 #[test]
 fn the_first_rewrite_makes_the_log_and_keeps_a_file_that_had_the_name() {
+    for preamble in [false, true] {
+        keeps_what_had_the_name(preamble);
+    }
+}
+
+fn keeps_what_had_the_name(preamble: bool) {
     let mut world = with_data(World::without_log());
+    world.preamble = preamble;
     world.disk.put(DIR, LOG_NAME, b"somebody's");
     world.start(Mode::First).unwrap();
     assert_eq!(world.rewriter.shutdown_rule(), ShutdownRule::Refuse);
@@ -92,7 +99,14 @@ fn a_first_rewrite_that_is_called_off_is_not_tried_again() {
 
 #[test]
 fn a_snapshot_of_a_server_without_log_opens_none() {
+    for preamble in [false, true] {
+        leaves_a_snapshot(preamble);
+    }
+}
+
+fn leaves_a_snapshot(preamble: bool) {
     let mut world = with_data(World::without_log());
+    world.preamble = preamble;
     world.disk.put(DIR, LOG_NAME, b"an older one");
     world.start(Mode::Once).unwrap();
     let mut rng = fastrand::Rng::with_seed(4);

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aof_rewrite::{ForkSource, LiveLog as _, Mode, Notice, RewriteConfig, RewriteEnv, Rewriter};
+use aof_rewrite::{ForkSource, LiveLog as _, Mode, Notice, Preamble, RewriteConfig, RewriteEnv, Rewriter};
 use bio::{Bio, ThreadBio};
 use child::ForkSpawner;
 use keyspace::{Deadline, Keyspace};
@@ -16,8 +16,9 @@ use vfs::{Dir, Open, RealDir};
 
 use crate::emitter::{Sample, emit, fill};
 use crate::fake_log::FakeLog;
+use crate::preamble::emit_preamble;
 use crate::replay::{empty, replay};
-use crate::world::{LOG_NAME, NOW};
+use crate::world::{LOG_NAME, NOW, PREAMBLE};
 
 struct Process {
     place: tempfile::TempDir,
@@ -28,6 +29,7 @@ struct Process {
     rewriter: Rewriter,
     notices: Vec<Notice>,
     started: Instant,
+    preamble: Option<Preamble<'static>>,
 }
 
 impl Process {
@@ -44,6 +46,7 @@ impl Process {
             rewriter: Rewriter::new(),
             notices: Vec::new(),
             started: Instant::now(),
+            preamble: None,
         }
     }
 
@@ -59,6 +62,7 @@ impl Process {
             incremental_fsync: true,
             child_diff_bytes: aof_rewrite::CHILD_DIFF_BYTES,
             server_pid: std::process::id(),
+            preamble: self.preamble,
         };
         let mono_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap();
         let mut env = RewriteEnv { dir: &self.dir, bio: &mut self.bio, log: &mut self.log, config, mono_ms, now: NOW };
@@ -116,10 +120,20 @@ impl Process {
 
 #[test]
 fn the_new_log_is_the_snapshot_and_the_diff_byte_for_byte() {
+    for preamble in [None, Some(PREAMBLE)] {
+        writes_snapshot_and_diff(preamble);
+    }
+}
+
+fn writes_snapshot_and_diff(preamble: Option<Preamble<'static>>) {
     let mut process = Process::new();
+    process.preamble = preamble;
     fill(&mut process.keyspace, &mut fastrand::Rng::with_seed(1), 2_000);
     Sample::fill_with_every_type(&mut process.keyspace);
-    let mut expected = emit(&process.keyspace, NOW);
+    let mut expected = match preamble {
+        None => emit(&process.keyspace, NOW),
+        Some(settings) => emit_preamble(&process.keyspace, NOW, settings),
+    };
     let at_fork = process.log.marks().appended.0;
     process.start();
     process.run(400);

@@ -1,7 +1,10 @@
-//! A loader so simple that it cannot be wrong: the commands a rewrite emits, applied to a keyspace.
+//! A loader so simple that it cannot be wrong: the commands a rewrite emits, applied to a keyspace, and before them what an RDB
+//! preamble holds.
 
 use keyspace::{Deadline, HashSeed, Keyspace, Thresholds, UnixMs, Value, ValueMut};
+use rdb::{Content, Entry, Options, Reader};
 use resp_codec::{Decoded, Limits, RequestDecoder};
+use rio::Source;
 
 /// The databases of every keyspace in these tests.
 pub(crate) const DATABASES: u32 = 4;
@@ -25,21 +28,42 @@ pub(crate) fn commands(bytes: &[u8]) -> (Vec<Vec<Vec<u8>>>, usize) {
     (all, at)
 }
 
-/// The keyspace that a whole log builds.
-pub(crate) fn replay(bytes: &[u8]) -> Keyspace {
-    let (commands, valid) = commands(bytes);
-    assert_eq!(valid, bytes.len(), "the log is whole");
-    apply_all(&commands)
+/// The keyspace that an RDB preamble holds, and the bytes behind it; without one, an empty keyspace and all bytes.
+pub(crate) fn preamble(bytes: &[u8]) -> (Keyspace, &[u8]) {
+    let mut keyspace = empty();
+    if !bytes.starts_with(b"REDIS") {
+        return (keyspace, bytes);
+    }
+    let mut reader = Reader::new(Source::with_buffer(bytes, Vec::with_capacity(1 << 16)), Options::default()).unwrap();
+    while let Some(event) = reader.next_event().unwrap() {
+        let Entry::Key(entry) = event.entry else { continue };
+        let Content::Value(value) = entry.content else { panic!("no value: {entry:?}") };
+        let deadline = entry.expire_at.map_or(Deadline::Clear, Deadline::At);
+        let key = keyspace.key(&entry.key);
+        keyspace.db_mut(entry.db).insert(key, value, deadline);
+    }
+    let end = usize::try_from(reader.offset()).unwrap();
+    (keyspace, &bytes[end..])
 }
 
-/// The keyspace that a sequence of commands builds.
-pub(crate) fn apply_all(commands: &[Vec<Vec<u8>>]) -> Keyspace {
-    let mut keyspace = empty();
+/// The keyspace that a whole log builds.
+pub(crate) fn replay(bytes: &[u8]) -> Keyspace {
+    let (keyspace, valid) = replay_torn(bytes);
+    assert_eq!(valid, bytes.len(), "the log is whole");
+    keyspace
+}
+
+/// The keyspace that a log builds whose last command may be cut short, and how many bytes of it are whole.
+pub(crate) fn replay_torn(bytes: &[u8]) -> (Keyspace, usize) {
+    let (mut keyspace, tail) = preamble(bytes);
+    let (commands, valid) = commands(tail);
+    // SELECT comes again behind a preamble: nothing goes to the database that happened to be selected.
+    assert!(tail.len() == bytes.len() || commands.first().is_none_or(|first| first[0] == b"SELECT"));
     let mut db = 0;
-    for command in commands {
+    for command in &commands {
         apply(&mut keyspace, &mut db, command);
     }
-    keyspace
+    (keyspace, bytes.len() - tail.len() + valid)
 }
 
 fn apply(keyspace: &mut Keyspace, db: &mut u32, command: &[Vec<u8>]) {

@@ -10,6 +10,7 @@ fn whatever_happens_first_the_new_log_builds_the_dataset() {
     for seed in 0..150 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut world = World::new();
+        world.preamble = seed % 2 == 1;
         world.children.set_pipe_bytes(rng.usize(1..5_000));
         world.diff_bytes = rng.usize(1..100_000);
         for _ in 0..rng.usize(..200) {
@@ -31,13 +32,16 @@ fn whatever_happens_first_the_new_log_builds_the_dataset() {
 fn one_rewrite_after_the_other_works_on_what_the_last_one_left() {
     let mut rng = fastrand::Rng::with_seed(1);
     let mut world = World::new();
-    for _ in 0..5 {
+    // From one form to the other and back, as a setting that changes at run time asks for it.
+    for i in 0..5 {
+        world.preamble = i % 2 == 1;
         for _ in 0..50 {
             world.set_any(&mut rng);
         }
         world.start(Mode::Switch).unwrap();
         world.run(&mut rng);
         world.check_log();
+        assert_eq!(world.log_bytes().starts_with(b"REDIS"), world.preamble);
     }
     assert_eq!(world.rewriter.status(world.mono_ms).succeeded, 5);
 }

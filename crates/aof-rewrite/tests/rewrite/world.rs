@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aof_rewrite::{FileError, ForkSource, Mode, Notice, RewriteConfig, RewriteEnv, Rewriter, StartError};
+use aof_rewrite::{FileError, ForkSource, Mode, Notice, Preamble, RewriteConfig, RewriteEnv, Rewriter, StartError};
 use bio::{Bio as _, Completion, InlineBio};
 use child::sim::SimChildren;
 use keyspace::{Deadline, Keyspace, UnixMs};
@@ -16,6 +16,10 @@ pub(crate) const LOG_NAME: &str = "appendonly.aof";
 pub(crate) const DIR: &str = "/data";
 pub(crate) const NOW: UnixMs = UnixMs(1_700_000_000_000);
 
+/// The settings of every RDB preamble, unless a test is about them.
+pub(crate) const PREAMBLE: Preamble<'static> =
+    Preamble { redis_ver: "7.2.4", used_mem_bytes: 1_000_000, compress: true, checksum: true };
+
 /// A server reduced to what a rewrite touches.
 pub(crate) struct World {
     pub(crate) disk: SimDisk,
@@ -27,6 +31,8 @@ pub(crate) struct World {
     pub(crate) rewriter: Rewriter,
     pub(crate) mono_ms: u64,
     pub(crate) diff_bytes: usize,
+    /// Whether the snapshot is written as RDB.
+    pub(crate) preamble: bool,
     pub(crate) notices: Vec<Notice>,
     pub(crate) errors: Vec<FileError>,
     /// After each fed command: the stream's length and the keyspace's digest. Kept only if asked for: in an unoptimised
@@ -58,6 +64,7 @@ impl World {
             rewriter: Rewriter::new(),
             mono_ms: 1_000_000,
             diff_bytes: 1 << 20,
+            preamble: false,
             notices: Vec::new(),
             errors: Vec::new(),
             disk,
@@ -93,6 +100,7 @@ impl World {
             incremental_fsync: true,
             child_diff_bytes: self.diff_bytes,
             server_pid: 42,
+            preamble: self.preamble.then_some(PREAMBLE),
         };
         let (bio, log) = (&mut self.bio, &mut self.log);
         let mut env = RewriteEnv { dir: &self.dir, bio, log, config, mono_ms: self.mono_ms, now: NOW };

@@ -221,6 +221,7 @@ impl Persistence {
                 incremental_fsync: self.incremental_fsync,
                 child_diff_bytes: CHILD_DIFF_BYTES,
                 server_pid: self.pid,
+                preamble: None,
             },
             mono_ms: now.mono_ms(),
             now: now.unix(),
