@@ -6,7 +6,6 @@ use super::directives::{Directive, aliased, inert};
 /// Every directive without effect.
 pub(super) static INERT: &[Directive] = &[
     inert("save", &["", "3600 1 300 100 60 10000"]),
-    inert("aof-use-rdb-preamble", &["no", "yes"]),
     inert("aof-timestamp-enabled", &["no"]),
     inert("daemonize", &["no"]),
     inert("rename-command", &[""]),
@@ -41,7 +40,6 @@ pub(super) static INERT: &[Directive] = &[
     inert("lazyfree-lazy-user-del", &["no", "yes"]),
     inert("lazyfree-lazy-user-flush", &["no", "yes"]),
     aliased("slave-lazy-flush", inert("replica-lazy-flush", &["no", "yes"])),
-    inert("rdbcompression", &["yes", "no"]),
     inert("rdb-save-incremental-fsync", &["yes", "no"]),
     inert("rdb-del-sync-files", &["no"]),
     inert("sanitize-dump-payload", &["no"]),

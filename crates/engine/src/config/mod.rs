@@ -99,7 +99,7 @@ pub struct Config {
     pub auto_aof_rewrite_min_size_bytes: u64,
     /// `aof-load-truncated`.
     pub aof_load_truncated: bool,
-    /// `rdbchecksum`: whether the checksums of snapshots are compared.
+    /// `rdbchecksum`: whether a snapshot gets a checksum when it is written, and whether it is compared when it is read.
     pub rdbchecksum: bool,
     /// `aof-load-without-side-file`: `yes` lets a torn tail be cut even if its copy cannot be written. Ours.
     pub aof_load_without_side_file: bool,
@@ -107,6 +107,10 @@ pub struct Config {
     pub aof_ambiguous_tail_cut: bool,
     /// `aof-rewrite-incremental-fsync`.
     pub aof_rewrite_incremental_fsync: bool,
+    /// `aof-use-rdb-preamble`: rewrites write an RDB snapshot instead of commands.
+    pub aof_use_rdb_preamble: bool,
+    /// `rdbcompression`.
+    pub rdbcompression: bool,
     /// `proto-max-bulk-len`, bytes.
     pub proto_max_bulk_len_bytes: u64,
     /// `client-query-buffer-limit`, bytes.
@@ -165,6 +169,8 @@ impl Default for Config {
             aof_load_without_side_file: false,
             aof_ambiguous_tail_cut: false,
             aof_rewrite_incremental_fsync: true,
+            aof_use_rdb_preamble: true,
+            rdbcompression: true,
             proto_max_bulk_len_bytes: 512 << 20,
             client_query_buffer_limit_bytes: 1 << 30,
             output_limit_normal: OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 },

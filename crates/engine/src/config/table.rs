@@ -165,6 +165,8 @@ pub(super) static IN_EFFECT: &[Directive] = &[
         },
     ),
     yes_no_directive!(live "aof-rewrite-incremental-fsync" aof_rewrite_incremental_fsync),
+    yes_no_directive!(live "aof-use-rdb-preamble" aof_use_rdb_preamble),
+    yes_no_directive!(live "rdbcompression" rdbcompression),
     // What takes long.
     live(
         "slowlog-log-slower-than",

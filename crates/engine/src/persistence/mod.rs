@@ -48,6 +48,21 @@ pub(crate) enum Phase {
     On,
 }
 
+/// In what form a rewrite writes the dataset.
+#[derive(Clone, Copy)]
+struct PreambleSettings {
+    /// As RDB rather than as commands.
+    wanted: bool,
+    compress: bool,
+    checksum: bool,
+}
+
+impl PreambleSettings {
+    fn of(config: &Config) -> Self {
+        Self { wanted: config.aof_use_rdb_preamble, compress: config.rdbcompression, checksum: config.rdbchecksum }
+    }
+}
+
 /// Everything between the commands and the files.
 pub(crate) struct Persistence {
     pub(crate) dir: Arc<dyn Dir>,
@@ -75,9 +90,10 @@ pub(crate) struct Persistence {
     pid: u32,
     boot_id: BootId,
     incremental_fsync: bool,
+    preamble: PreambleSettings,
     no_fsync_on_rewrite: bool,
     forks: u64,
-    /// Memory that the program used when the last child was forked, in bytes.
+    /// Memory that the program used when the last child was forked, or was to be, in bytes.
     forked_bytes: u64,
     /// Rewrites tried since CONFIG RESETSTAT, and how many had succeeded before it.
     rewrites: u64,
@@ -127,6 +143,7 @@ impl Persistence {
             pid: process.pid,
             boot_id: BootId(process.boot_id),
             incremental_fsync: config.aof_rewrite_incremental_fsync,
+            preamble: PreambleSettings::of(config),
             no_fsync_on_rewrite: config.no_appendfsync_on_rewrite,
             forks: 0,
             forked_bytes: 0,
@@ -243,6 +260,7 @@ impl Persistence {
     /// Puts changed settings in force.
     pub(crate) fn configure(&mut self, config: &Config) {
         self.incremental_fsync = config.aof_rewrite_incremental_fsync;
+        self.preamble = PreambleSettings::of(config);
         self.no_fsync_on_rewrite = config.no_appendfsync_on_rewrite;
         self.measure(config.latency_monitor_threshold_ms);
     }

@@ -1,7 +1,7 @@
 //! The part of a loop turn that belongs to the files: completions in, one flush out, the rewrite a step further.
 
 use aof_buffer::{AppendFsync, Turn};
-use aof_rewrite::{CHILD_DIFF_BYTES, ForkSource, Mode, RewriteConfig, RewriteEnv, Rewriter};
+use aof_rewrite::{CHILD_DIFF_BYTES, ForkSource, Mode, Preamble, RewriteConfig, RewriteEnv, Rewriter};
 use aof_state::{Identity, StateKeeper};
 use bio::Kind;
 use child::Spawner;
@@ -11,6 +11,7 @@ use super::live_log::Live;
 use super::{Persistence, Phase};
 use crate::engine::Engine;
 use crate::log::Level;
+use crate::ops::REDIS_VERSION;
 
 impl Engine {
     /// Everything that the files want of this turn.
@@ -95,6 +96,7 @@ impl Engine {
     pub(super) fn fork_rewrite(&mut self, mode: Mode) -> Result<i32, aof_rewrite::StartError> {
         self.keyspace.freeze_growth(true);
         self.growth_frozen = true;
+        self.persistence.forked_bytes = self.process.memory.map_or(0, |read| read().allocated);
         let keyspace = &self.keyspace;
         let started = self.persistence.with_rewrite(self.now, |rewriter, env, spawner| {
             rewriter.start(env, ForkSource { spawner, keyspace }, mode)
@@ -105,7 +107,6 @@ impl Engine {
         if started.is_ok() {
             self.persistence.forks += 1;
             self.persistence.child_cow = super::report::ChildCow::default();
-            self.persistence.forked_bytes = self.process.memory.map_or(0, |read| read().allocated);
             let databases = 0..self.keyspace.databases();
             self.persistence.child_keys = databases.map(|db| self.keyspace.db(db).len() as u64).sum();
         }
@@ -221,7 +222,12 @@ impl Persistence {
                 incremental_fsync: self.incremental_fsync,
                 child_diff_bytes: CHILD_DIFF_BYTES,
                 server_pid: self.pid,
-                preamble: None,
+                preamble: self.preamble.wanted.then_some(Preamble {
+                    redis_ver: REDIS_VERSION,
+                    used_mem_bytes: self.forked_bytes,
+                    compress: self.preamble.compress,
+                    checksum: self.preamble.checksum,
+                }),
             },
             mono_ms: now.mono_ms(),
             now: now.unix(),

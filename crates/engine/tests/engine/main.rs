@@ -12,6 +12,7 @@ mod info;
 mod loading;
 mod pause;
 mod persistence;
+mod preamble;
 mod reconfigured;
 mod server;
 mod settings;

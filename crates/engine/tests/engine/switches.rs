@@ -336,7 +336,7 @@ fn a_second_rewrite_is_refused_while_one_runs() {
 
 #[test]
 fn a_log_that_has_grown_enough_is_rewritten_by_itself() {
-    let grown = Config { auto_aof_rewrite_min_size_bytes: 100, ..config("everysec") };
+    let grown = Config { auto_aof_rewrite_min_size_bytes: 100, aof_use_rdb_preamble: false, ..config("everysec") };
     let mut rig = Rig::on(&vfs::sim::SimDisk::new(), grown, BOOT).unwrap();
     let client = rig.client();
     for _ in 0..20 {
