@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,6 +29,24 @@ use crate::suite::{require_program, server_under_test};
 pub(crate) const REFERENCE: &str = "redis-server";
 /// Where redis-server keeps its log.
 const PARTS: &str = "appendonlydir";
+/// What a rewritten log starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Commands,
+    Preamble,
+    /// A preamble whose strings are as they are.
+    Uncompressed,
+}
+
+/// The logs of one seed.
+const LOGS: [(&str, Form); 5] = [
+    ("always", Form::Preamble),
+    ("everysec", Form::Preamble),
+    ("no", Form::Preamble),
+    ("everysec", Form::Uncompressed),
+    ("everysec", Form::Commands),
+];
+
 /// How many requests one workload makes.
 const REQUESTS: usize = 30_000;
 
@@ -65,11 +84,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let keys = interop_rdb::round(&reference, &checker, seed)
             .with_context(|| format!("RDB; repeat: cargo xtask test-interop --rounds 1 --seed {seed}"))?;
         println!("interop: seed {seed}, RDB: {keys} keys equal after {REFERENCE} loaded and saved them");
-        for policy in ["always", "everysec", "no"] {
-            let keys = round(&server, &reference, seed, policy).with_context(|| {
-                format!("policy {policy}; repeat: cargo xtask test-interop --rounds 1 --seed {seed}")
+        for (policy, form) in LOGS {
+            let keys = round(&server, &reference, seed, policy, form).with_context(|| {
+                format!("policy {policy}, {form:?}; repeat: cargo xtask test-interop --rounds 1 --seed {seed}")
             })?;
-            println!("interop: seed {seed}, {policy}: {keys} keys equal in {REFERENCE}");
+            println!("interop: seed {seed}, {policy}, {form:?}: {keys} keys equal in {REFERENCE}");
         }
         for preamble in ["no", "yes"] {
             let keys = import_round(&server, &reference, seed, preamble)
@@ -81,12 +100,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// One workload; returns the number of keys compared.
-fn round(server: &Path, reference: &Path, seed: u64, policy: &str) -> Result<usize> {
+fn round(server: &Path, reference: &Path, seed: u64, policy: &str, form: Form) -> Result<usize> {
     let home = tempfile::tempdir()?;
     let [ours, theirs] = ["ours", "theirs"].map(|name| home.path().join(name));
     fs::create_dir_all(&ours)?;
-    let mut running =
-        ServerBuilder::new(server, &ours).directive("appendonly", "yes").directive("appendfsync", policy).start()?;
+    let mut running = ServerBuilder::new(server, &ours)
+        .directive("appendonly", "yes")
+        .directive("appendfsync", policy)
+        .directive("aof-use-rdb-preamble", if form == Form::Commands { "no" } else { "yes" })
+        .directive("rdbcompression", if form == Form::Uncompressed { "no" } else { "yes" })
+        .start()?;
     let mut client = running.client()?;
     let mut mixed = Mixed::new(seed);
     load(&mut client, &mut mixed, REQUESTS / 3)?;
@@ -96,6 +119,7 @@ fn round(server: &Path, reference: &Path, seed: u64, policy: &str) -> Result<usi
     load(&mut client, &mut mixed, REQUESTS / 3)?;
     let expected = settled_dump(&mut client)?;
     running.kill_9()?;
+    has_form(&ours.join("data/appendonly.aof"), form)?;
     copy_tree(&ours.join("data"), &theirs.join("data"))?;
     let reader = ServerBuilder::new(reference, &theirs).directive("appendonly", "yes").start()?;
     let found = dump_dataset(&mut reader.client()?)?;
@@ -161,6 +185,14 @@ fn cut_last_file(data_dir: &Path, cut_bytes: u64) -> Result<()> {
 fn tree(directory: &Path) -> Result<BTreeMap<OsString, Vec<u8>>> {
     let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
     entries.map(|entry| entry.map_err(Into::into).and_then(|e| Ok((e.file_name(), fs::read(e.path())?)))).collect()
+}
+
+/// A log that has another form than was asked for proves nothing.
+fn has_form(log: &Path, form: Form) -> Result<()> {
+    let mut start = [0; 5];
+    fs::File::open(log)?.read_exact(&mut start)?;
+    ensure!((&start == b"REDIS") == (form != Form::Commands), "the log starts with \"{}\"", start.escape_ascii());
+    Ok(())
 }
 
 /// Sends about `requests` requests. Errors of the mix are part of it, but every command must be known.
