@@ -121,7 +121,10 @@ impl Campaign {
     }
 
     fn spawn(&self, policy: Policy, now: Now, boot: u8, rng: &mut fastrand::Rng) -> Spawn {
-        Spawn { config: policy.config(), now, boot, pid: rng.u32(2..30_000), seed: rng.u64(..), hooks: self.hooks }
+        let pid = rng.u32(2..30_000);
+        // Half of the servers rewrite as commands, and find what one of the other half left.
+        let config = engine::Config { aof_use_rdb_preamble: pid.is_multiple_of(2), ..policy.config() };
+        Spawn { config, now, boot, pid, seed: rng.u64(..), hooks: self.hooks }
     }
 
     fn failure(

@@ -71,6 +71,9 @@ pub struct Spawn {
     pub hooks: TestHooks,
 }
 
+/// How many of them: a load has said by then whether a state file vouches for the log, and then of its preamble.
+const LAST_LINES: usize = 8;
+
 /// Why a server does not serve.
 #[derive(Debug)]
 pub enum Refusal {
@@ -150,7 +153,7 @@ impl Server {
                 return Ok(());
             }
             if let Some(exit) = self.engine.exit() {
-                let log = self.log.0.borrow().iter().rev().take(4).map(|(_, line)| line.clone()).collect();
+                let log = self.log.0.borrow().iter().rev().take(LAST_LINES).map(|(_, line)| line.clone()).collect();
                 return Err(Refusal::Exit { status: exit.status, log });
             }
             self.begin_turn(0);

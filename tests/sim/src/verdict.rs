@@ -155,6 +155,13 @@ fn number_after(text: &str, words: &str) -> Option<usize> {
     rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().ok()
 }
 
+/// The log behind its preamble, which is binary and has no holes: it was fsynced before the file got its name.
+fn commands_of(log: &[u8]) -> &[u8] {
+    const SELECT: &[u8] = b"*2\r\n$6\r\nSELECT\r\n";
+    let behind = |log: &[u8]| log.windows(SELECT.len()).position(|bytes| bytes == SELECT);
+    if log.starts_with(b"REDIS") { &log[behind(log).unwrap_or(0)..] } else { log }
+}
+
 fn judge_dataset(
     found: &Dataset,
     server: &Server,
@@ -167,7 +174,7 @@ fn judge_dataset(
     let Some(&survived) = prefixes.last() else {
         // The one documented exception: no checksum tells that a hole lies inside of an argument's bytes.
         let log = image.content(DIR, &server.engine.config().appendfilename).unwrap_or_default();
-        if crash.leaves_holes(crashed.lost_pages) && log.contains(&0) {
+        if crash.leaves_holes(crashed.lost_pages) && commands_of(&log).contains(&0) {
             return Ok(None);
         }
         let mut before = history.base.clone();
