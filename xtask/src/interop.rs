@@ -111,12 +111,7 @@ fn round(server: &Path, reference: &Path, seed: u64, policy: &str, form: Form) -
         .directive("rdbcompression", if form == Form::Uncompressed { "no" } else { "yes" })
         .start()?;
     let mut client = running.client()?;
-    let mut mixed = Mixed::new(seed);
-    load(&mut client, &mut mixed, REQUESTS / 3)?;
-    client.expect(&["BGREWRITEAOF"])?;
-    load(&mut client, &mut mixed, REQUESTS / 3)?;
-    wait_rewritten(&mut client)?;
-    load(&mut client, &mut mixed, REQUESTS / 3)?;
+    load_and_rewrite(&mut client, seed)?;
     let expected = settled_dump(&mut client)?;
     running.kill_9()?;
     has_form(&ours.join("data/appendonly.aof"), form)?;
@@ -136,12 +131,7 @@ fn import_round(server: &Path, reference: &Path, seed: u64, preamble: &str) -> R
     };
     let mut running = theirs("left").start()?;
     let mut client = running.client()?;
-    let mut mixed = Mixed::new(seed);
-    load(&mut client, &mut mixed, REQUESTS / 3)?;
-    client.expect(&["BGREWRITEAOF"])?;
-    load(&mut client, &mut mixed, REQUESTS / 3)?;
-    wait_rewritten(&mut client)?;
-    load(&mut client, &mut mixed, REQUESTS / 3)?;
+    load_and_rewrite(&mut client, seed)?;
     let mut keys = dump_round(server, &mut client, &home.path().join("left/data"), &home.path().join("dump"))?;
     running.kill_9()?;
     let left = home.path().join("left/data");
@@ -193,6 +183,16 @@ fn has_form(log: &Path, form: Form) -> Result<()> {
     fs::File::open(log)?.read_exact(&mut start)?;
     ensure!((&start == b"REDIS") == (form != Form::Commands), "the log starts with \"{}\"", start.escape_ascii());
     Ok(())
+}
+
+/// The workload of a seed, with a rewrite in its middle.
+fn load_and_rewrite(client: &mut Client, seed: u64) -> Result<()> {
+    let mut mixed = Mixed::new(seed);
+    load(client, &mut mixed, REQUESTS / 3)?;
+    client.expect(&["BGREWRITEAOF"])?;
+    load(client, &mut mixed, REQUESTS / 3)?;
+    wait_rewritten(client)?;
+    load(client, &mut mixed, REQUESTS / 3)
 }
 
 /// Sends about `requests` requests. Errors of the mix are part of it, but every command must be known.
