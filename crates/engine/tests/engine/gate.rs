@@ -183,10 +183,7 @@ fn giving_up_always_keeps_its_promise_for_what_was_fed_before() {
     rig.send(late, "CONFIG SET appendfsync no\nSET b 2");
     rig.turn();
     assert_eq!((rig.take(early).as_str(), rig.take(late).as_str()), ("", "+OK|"));
-    while rig.queued(Kind::Fsync) + rig.queued(Kind::Write) > 0 {
-        rig.run_all();
-        rig.turn();
-    }
+    rig.settle();
     assert_eq!((rig.take(early).as_str(), rig.take(late).as_str()), ("+OK|", "+OK|"));
     rig.send(late, "SET b 3");
     rig.turn();

@@ -169,9 +169,7 @@ fn a_rewrite_asked_for_right_after_one_was_stopped_keeps_its_file() {
     rig.ask(client, "BGREWRITEAOF");
     let child = rig.children.running()[0];
     rig.children.signal(child, 9);
-    while rig.queued(Kind::Close) == 0 {
-        rig.pass_ms(100);
-    }
+    rig.pass_until("the file of the stopped one is to be removed", |rig| rig.queued(Kind::Close) > 0);
     assert_eq!(rig.ask(client, "BGREWRITEAOF"), "+Background append only file rewriting scheduled|");
     rig.settle();
     rig.settle();

@@ -241,6 +241,17 @@ impl Rig {
         self.threads.0.borrow().runnable(kind)
     }
 
+    /// Lets time pass until `done`, which says that `what` has come.
+    pub(crate) fn pass_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        for _ in 0..1_000 {
+            if done(self) {
+                return;
+            }
+            self.pass_ms(100);
+        }
+        panic!("not within 100 s: {what}");
+    }
+
     /// Runs everything, children too, until nothing more happens.
     pub(crate) fn settle(&mut self) {
         for _ in 0..2_000 {
