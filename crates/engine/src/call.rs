@@ -58,6 +58,7 @@ impl Engine {
         if !counts_as_use {
             self.keyspace.count_uses(false);
         }
+        let reply_limit = self.reply_limit(client);
         let mut ctx = Ctx {
             store: Store {
                 keyspace: &mut self.keyspace,
@@ -70,7 +71,7 @@ impl Engine {
                 // A write behind CLIENT PAUSE in its own transaction must not meet what is past its deadline.
                 keep_expired: self.pause.is_some() && !command.is_write(),
             },
-            reply: Reply::new(client.out.buffer(), client.proto),
+            reply: Reply::new(client.out.buffer(), client.proto).up_to(reply_limit),
             rng: &mut self.rng,
             limits: &self.limits,
         };

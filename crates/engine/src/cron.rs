@@ -4,7 +4,7 @@ use commands::Garbage;
 use keyspace::Removed;
 use resp_codec::{Effect, encode_command};
 
-use crate::client::{Blocked, ClientId, Closing};
+use crate::client::{Blocked, Client, ClientId, Closing};
 use crate::engine::Engine;
 use crate::log::Level;
 
@@ -15,6 +15,8 @@ const EXPIRE_BATCH: usize = 64;
 const EXPIRE_BATCHES: usize = 32;
 /// How often expired keys are looked for when none were left, in microseconds. Source: the 10 Hz of Redis's slow cycle.
 const EXPIRE_EVERY_US: u64 = 100_000;
+/// After so long without a word a client gives back what its buffers keep, in milliseconds.
+const SHRINK_AFTER_MS: u64 = 2_000;
 /// How soon the next turn goes on when some were left, in microseconds.
 const EXPIRE_AGAIN_US: u64 = 1_000;
 
@@ -46,6 +48,7 @@ impl Engine {
         self.sample_memory();
         self.close_idle_clients();
         self.close_slow_clients();
+        self.shrink_idle_clients();
         self.persistence_cron();
     }
 
@@ -81,7 +84,9 @@ impl Engine {
         let idle: Vec<ClientId> = self
             .clients
             .iter()
-            .filter(|c| c.blocked == Blocked::No && now_ms.saturating_sub(c.active_ms) > limit_ms)
+            // Whoever waits for the log is kept waiting by the disk.
+            .filter(|c| c.blocked == Blocked::No && c.out.held_replies() == 0)
+            .filter(|c| now_ms.saturating_sub(c.active_ms) > limit_ms)
             .map(|c| c.id)
             .collect();
         for id in idle {
@@ -90,29 +95,36 @@ impl Engine {
         }
     }
 
-    /// Closes the clients that have been over the soft limit of their output for too long.
+    /// Closes the clients that leave too much unread. One that stopped reading says nothing any more that would tell.
     fn close_slow_clients(&mut self) {
         let limit = self.config.output_limit_normal;
-        if limit.soft_bytes == 0 {
+        if limit.hard_bytes == 0 && limit.soft_bytes == 0 {
             return;
         }
         let now_ms = self.now.mono_ms();
-        let too_long = |since_ms: u64| now_ms.saturating_sub(since_ms) >= limit.soft_seconds.saturating_mul(1000);
-        let over = |c: &crate::client::Client| c.out.unsent_bytes() as u64 > limit.soft_bytes;
-        let slow: Vec<ClientId> = self
-            .clients
-            .iter()
-            .filter(|c| over(c) && c.soft_limit_since_ms.is_some_and(too_long) && c.closing != Closing::Now)
-            .map(|c| c.id)
-            .collect();
-        for id in slow {
-            self.stats.output_buffer_limit_disconnections += 1;
-            self.log_line(
-                Level::Warning,
-                format_args!("Client id={} closed for overcoming of output buffer limits.", id.number),
-            );
-            self.close(id, Closing::Now);
+        let mut slow = Vec::new();
+        for client in self.clients.iter_mut() {
+            if client.note_unsent(limit, now_ms) {
+                slow.push(client.id);
+            }
         }
+        for id in slow {
+            let Some(mut client) = self.clients.check_out(id) else { continue };
+            self.close_slow_client(&mut client);
+            self.after_requests(&mut client);
+            self.clients.check_in(client);
+        }
+    }
+
+    /// Lets clients that have been idle give back what their buffers keep: ten thousand of them keep much.
+    fn shrink_idle_clients(&mut self) {
+        if self.now.mono_us < self.next_shrink_us {
+            return;
+        }
+        self.next_shrink_us = self.now.mono_us + SHRINK_AFTER_MS * 1_000;
+        let now_ms = self.now.mono_ms();
+        let is_idle = |c: &&mut Client| now_ms.saturating_sub(c.active_ms) >= SHRINK_AFTER_MS;
+        self.clients.iter_mut().filter(is_idle).for_each(Client::shrink);
     }
 
     /// Removes keys whose deadline passed and feeds their DELs, which delay no reply. Returns whether there are more.

@@ -158,6 +158,14 @@ impl Engine {
         if silent {
             client.out.buffer().truncate(start);
         }
+        if self.reply_overflows(client) {
+            self.close_slow_client(client);
+        }
+        if client.closing == Closing::Now {
+            // Nobody gets it. A transaction goes on, and may have much more to say.
+            let reply_start = client.out.reply_start();
+            client.out.buffer().truncate(reply_start);
+        }
         if let Some(unit) = &mut self.unit {
             unit.need = unit.need.max(need);
             return;

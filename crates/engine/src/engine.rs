@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::env::{ConfigFile, Env, Exit, Process};
 use crate::gate::LastWrites;
 use crate::latency::{LatencyMonitor, Sample};
+use crate::limits::query_limit;
 use crate::log::{Level, Log};
 use crate::pause::Pause;
 use crate::persistence::Persistence;
@@ -26,6 +27,19 @@ use crate::stats::Stats;
 use crate::stopwatch::Stopwatch;
 use crate::transaction::{Unit, WatchTable};
 use crate::waiting::Waiters;
+
+const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
+
+/// Source: clientAcceptHandler of Redis 7.2, word for word: what people look up.
+const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is \
+set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect \
+from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the \
+command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is \
+running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this \
+change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and \
+setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for \
+testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password for the default user. NOTE: \
+You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
 
 /// The server without its sockets.
 pub struct Engine {
@@ -56,6 +70,8 @@ pub struct Engine {
     pub(crate) process: Process,
     pub(crate) exit: Option<Exit>,
     pub(crate) next_cron_us: u64,
+    /// When idle clients are looked at next, monotonic microseconds.
+    pub(crate) next_shrink_us: u64,
     pub(crate) active_expire: bool,
     /// When a client that speaks HTTP was last logged, monotonic milliseconds.
     pub(crate) attack_logged_ms: Option<u64>,
@@ -127,6 +143,7 @@ impl Engine {
             process,
             exit: None,
             next_cron_us: now.mono_us,
+            next_shrink_us: now.mono_us,
             active_expire: true,
             attack_logged_ms: None,
             stall_us: 0,
@@ -184,7 +201,11 @@ impl Engine {
     pub fn connect(&mut self, peer: Peer) -> Result<ClientId, &'static [u8]> {
         if self.clients.len() >= self.config.maxclients as usize {
             self.stats.rejected_connections += 1;
-            return Err(b"-ERR max number of clients reached\r\n");
+            return Err(TOO_MANY_CLIENTS);
+        }
+        if self.config.protected_mode && self.config.requirepass.is_empty() && !peer.is_local() {
+            self.stats.rejected_connections += 1;
+            return Err(DENIED);
         }
         self.stats.connections_received += 1;
         Ok(self.clients.insert(peer, self.config.requirepass.is_empty(), self.now))
@@ -208,7 +229,12 @@ impl Engine {
         if !client.may_be_read() {
             return None;
         }
-        if client.query.is_empty() { Some(&mut self.shared_query) } else { Some(client.query.spare()) }
+        if client.query.is_empty() {
+            let room = if client.authenticated { self.shared_query.len() } else { query::READ_BYTES };
+            return Some(&mut self.shared_query[..room]);
+        }
+        let limit = query_limit(&self.config, client);
+        Some(client.query.spare(limit))
     }
 
     /// Whether the client's socket should be watched for input.
@@ -334,6 +360,15 @@ impl Engine {
         self.stats.writes += 1;
         let Some(client) = self.clients.find(id) else { return };
         client.out.sent(n);
+        if !client.authenticated {
+            client.out.shrink();
+        }
+        // Who takes a long reply is not idle, and begins its soft seconds anew once little is left.
+        let now_ms = self.now.mono_ms();
+        client.active_ms = now_ms;
+        let unsent = client.out.unsent_bytes() as u64;
+        let limit = self.config.output_limit_normal;
+        client.soft_limit_since_ms = limit.soft_since_ms(unsent, client.soft_limit_since_ms, now_ms);
         if client.paused && !client.in_holders {
             // Looked at again at the end of the next turn, which must come soon.
             client.in_holders = true;

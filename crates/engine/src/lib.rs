@@ -35,6 +35,7 @@ mod env;
 mod gate;
 mod info;
 mod latency;
+mod limits;
 mod ops;
 mod pause;
 mod persistence;

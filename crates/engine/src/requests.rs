@@ -1,25 +1,12 @@
-//! From the bytes of one event to requests run: decoding, the bounds of a client's memory, and which lists it joins.
+//! From the bytes of one event to requests run: decoding, and which lists the client joins.
 //!
-//! An event is one filled buffer with all its requests. A client that holds too much is not read on until it holds less.
+//! An event is one filled buffer with all its requests. A client that holds too much (`limits`) is not read on until it holds
+//! less.
 
-use aof_state::LogOffset;
 use resp_codec::{Decoded, Limits, RequestDecoder};
 
-use crate::client::{Blocked, Client, ClientId, Closing, query};
+use crate::client::{Client, ClientId, Closing, query};
 use crate::engine::Engine;
-use crate::log::Level;
-
-/// A client with more held bytes than this is not read. Source: architecture.md, bad input.
-const HELD_BYTES_LIMIT: usize = 1 << 20;
-/// A client that leaves more than this unread is not read until it takes some of it: what bounds the memory that a slow
-/// reader costs. Larger than what pipelines of client libraries leave unread while they still send.
-const UNSENT_BYTES_LIMIT: usize = 64 << 20;
-/// What an unauthenticated client may make the server keep. Source: `client-query-buffer-limit` of Redis 7.2 before AUTH.
-const UNAUTHENTICATED_QUERY_BYTES: u64 = 1 << 20;
-/// A client with more held replies than this is not read.
-const HELD_REPLIES_LIMIT: usize = 10_000;
-/// Above this backlog of unwritten log no client that writes is read.
-const BACKLOG_LIMIT_BYTES: u64 = 256 << 20;
 
 impl Engine {
     /// Runs every complete request among the client's bytes, `added` of which were just read into what `query_spare` lent.
@@ -60,11 +47,12 @@ impl Engine {
                     at += consumed;
                 }
                 Err(error) => {
-                    self.protocol_error(client, &error);
+                    self.protocol_error(client, &error, &bytes[at..filled]);
                     at = filled;
                 }
             }
         }
+        decoder.release();
         client.query.decoder = decoder;
         if shared {
             client.query.keep(&bytes[at..filled]);
@@ -76,56 +64,6 @@ impl Engine {
             client.query.put_back(bytes, at, filled);
         }
         self.check_query_limit(client);
-    }
-
-    /// Closes a client whose unfinished request or MULTI queue holds more than it may.
-    fn check_query_limit(&mut self, client: &mut Client) {
-        let limit = self.config.client_query_buffer_limit_bytes;
-        let limit = if client.authenticated { limit } else { limit.min(UNAUTHENTICATED_QUERY_BYTES) };
-        let queued = client.transaction.as_ref().map_or(0, |t| t.bytes);
-        if (client.query.len() + queued) as u64 > limit {
-            self.stats.query_buffer_limit_disconnections += 1;
-            self.log_line(
-                Level::Warning,
-                format_args!("Closing client that reached max query buffer length: id={}", client.id.number),
-            );
-            client.closing = Closing::Now;
-        }
-    }
-
-    fn request_limits(&self, client: &Client) -> Limits {
-        let limits = Limits {
-            max_bulk_len_bytes: usize::try_from(self.config.proto_max_bulk_len_bytes).unwrap_or(usize::MAX),
-            ..Limits::default()
-        };
-        if client.authenticated { limits } else { limits.unauthenticated() }
-    }
-
-    fn protocol_error(&mut self, client: &mut Client, error: &resp_codec::ProtocolError) {
-        error.reply(&mut self.reply(client));
-        self.end_reply(client, LogOffset(0));
-        client.closing = Closing::AfterReplies;
-        self.log_line(Level::Verbose, format_args!("Protocol error from client id={}: {error}", client.id.number));
-    }
-
-    /// Whether the client's next request is run now.
-    fn may_go_on(&mut self, client: &mut Client) -> bool {
-        client.closing == Closing::No && client.blocked == Blocked::No && !self.must_pause(client)
-    }
-
-    /// Whether the client's next request must wait until held replies leave or the log's backlog shrinks.
-    pub(crate) fn must_pause(&mut self, client: &mut Client) -> bool {
-        let held = client.out.held_replies();
-        client.paused = held >= HELD_REPLIES_LIMIT
-            || client.out.held_bytes() > HELD_BYTES_LIMIT && held > 0
-            || client.out.unsent_bytes() > UNSENT_BYTES_LIMIT
-            || self.persistence.aof.backlog_bytes() > BACKLOG_LIMIT_BYTES && (held > 0 || self.waits_unheld(client));
-        client.paused
-    }
-
-    /// Whether the client wrote what has not left yet, as one does that wants no replies: nothing is held for it.
-    fn waits_unheld(&self, client: &Client) -> bool {
-        client.fed_upto > self.persistence.reply_mark()
     }
 
     /// Puts the client on the lists that its output asks for.
@@ -142,24 +80,6 @@ impl Engine {
         if wants_owner && !client.in_ready {
             client.in_ready = true;
             self.ready.push(client.id);
-        }
-    }
-
-    fn check_output_limit(&mut self, client: &mut Client) {
-        let limit = self.config.output_limit_normal;
-        let unsent = client.out.unsent_bytes() as u64;
-        let over_soft = limit.soft_bytes > 0 && unsent > limit.soft_bytes;
-        let since = over_soft.then(|| client.soft_limit_since_ms.unwrap_or(self.now.mono_ms()));
-        client.soft_limit_since_ms = since;
-        let over_soft_too_long =
-            since.is_some_and(|since| self.now.mono_ms() - since >= limit.soft_seconds.saturating_mul(1000));
-        if (limit.hard_bytes > 0 && unsent > limit.hard_bytes || over_soft_too_long) && client.closing != Closing::Now {
-            self.stats.output_buffer_limit_disconnections += 1;
-            client.closing = Closing::Now;
-            self.log_line(
-                Level::Warning,
-                format_args!("Client id={} closed for overcoming of output buffer limits.", client.id.number),
-            );
         }
     }
 }

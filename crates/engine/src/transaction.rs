@@ -32,6 +32,9 @@ impl Unit {
     }
 }
 
+/// Places for watched keys that a client keeps when it watches none.
+const KEEP_WATCHED: usize = 16;
+
 /// Who watches which key.
 #[derive(Debug, Default)]
 pub(crate) struct WatchTable {
@@ -49,6 +52,11 @@ impl WatchTable {
     fn add(&mut self, client: ClientId, watched: &Watched) {
         let watcher = Watcher { client, present: watched.present };
         self.watchers.entry((watched.db, watched.hash)).or_default().push(watcher);
+    }
+
+    /// Whether a client watches a key of that hash.
+    fn has(&self, client: ClientId, db: u32, hash: KeyHash) -> bool {
+        self.watchers.get(&(db, hash)).is_some_and(|watchers| watchers.iter().any(|w| w.client == client))
     }
 
     /// Forgets everything a client watches.
@@ -122,6 +130,8 @@ impl Engine {
     pub(crate) fn unwatch(&mut self, client: &mut Client) {
         self.watch.forget(client);
         client.watched.clear();
+        client.watched.shrink_to(KEEP_WATCHED);
+        client.watched_bytes = 0;
         client.watch_broken = false;
     }
 
@@ -140,12 +150,15 @@ impl Engine {
 
     fn watch_key(&mut self, client: &mut Client, name: &[u8]) {
         let key = self.keyspace.key(name);
-        if client.watched.iter().any(|w| w.db == client.db && *w.key == *name) {
+        // A request may name a million keys: looking through all of them for each would take hours.
+        let watches = self.watch.has(client.id, client.db, key.hash);
+        if watches && client.watched.iter().any(|w| w.db == client.db && *w.key == *name) {
             return;
         }
         let present = is_present(&self.keyspace, client.db, name, self.now.unix());
         let watched = Watched { db: client.db, key: name.into(), hash: key.hash, present };
         self.watch.add(client.id, &watched);
+        client.watched_bytes += name.len() + size_of::<Watched>();
         client.watched.push(watched);
     }
 

@@ -55,6 +55,8 @@ pub struct Reply<'a> {
     pub out: &'a mut Vec<u8>,
     /// How values are spelled.
     pub proto: Protocol,
+    /// From this length of the buffer on nothing long is appended.
+    limit: usize,
 }
 
 /// The place of a length that is not known yet. Give it back to the `finish` function of its kind.
@@ -72,12 +74,25 @@ const PLACEHOLDER: &[u8; 4] = b"*?\r\n";
 impl<'a> Reply<'a> {
     /// Appends replies to `out`.
     pub fn new(out: &'a mut Vec<u8>, proto: Protocol) -> Self {
-        Self { out, proto }
+        Self { out, proto, limit: usize::MAX }
+    }
+
+    /// Stops appending strings, numbers and nulls once the buffer is so long: such a reply is never sent, and whoever writes it
+    /// need not go on ([`is_full`](Self::is_full)).
+    #[must_use]
+    pub fn up_to(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Whether the reply has become longer than anybody wants it.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.out.len() >= self.limit
     }
 
     /// Lends the same buffer for a shorter time.
     pub fn reborrow(&mut self) -> Reply<'_> {
-        Reply { out: self.out, proto: self.proto }
+        Reply { out: self.out, proto: self.proto, limit: self.limit }
     }
 
     /// `+OK`.
@@ -128,6 +143,9 @@ impl<'a> Reply<'a> {
     /// An integer, `:n`.
     #[inline]
     pub fn integer(&mut self, value: i64) {
+        if self.is_full() {
+            return;
+        }
         self.out.push(b':');
         self.out.extend_from_slice(IntBuf::new().format(value));
         self.crlf();
@@ -142,7 +160,9 @@ impl<'a> Reply<'a> {
     /// A bulk string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        encode_bulk(self.out, bytes);
+        if !self.is_full() {
+            encode_bulk(self.out, bytes);
+        }
     }
 
     /// An integer as a bulk string.
@@ -168,6 +188,9 @@ impl<'a> Reply<'a> {
     /// A null: `_`, in RESP2 the null bulk `$-1`.
     #[inline]
     pub fn null(&mut self) {
+        if self.is_full() {
+            return;
+        }
         self.out.extend_from_slice(match self.proto {
             Protocol::Resp2 => b"$-1\r\n",
             Protocol::Resp3 => b"_\r\n",
@@ -317,6 +340,8 @@ impl<'a> Reply<'a> {
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {
+        // At once, so that a long line does not double the buffer for its end.
+        self.out.reserve(text.len() + 3);
         self.out.push(kind);
         if memchr2(b'\r', b'\n', text).is_none() {
             self.out.extend_from_slice(text);

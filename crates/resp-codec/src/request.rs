@@ -104,6 +104,19 @@ impl RequestDecoder {
         self.limits
     }
 
+    /// Forgets a request that was returned and has been dealt with, and memory beyond what small ones need. The next
+    /// `decode` would do so as well: for a connection that may not go on soon.
+    pub fn release(&mut self) {
+        if matches!(self.state, State::Done { .. }) {
+            self.reset();
+        }
+    }
+
+    /// Memory it holds beside itself, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.spans.capacity() * size_of::<ArgSpan>() + self.scratch.capacity()
+    }
+
     /// Whether it stands inside a request: the bytes it was last given are only the beginning of one.
     pub fn is_partial(&self) -> bool {
         !matches!(self.state, State::Start { searched: 0 } | State::Done { .. })

@@ -44,11 +44,6 @@ const LISTENERS: u64 = u64::MAX - 2;
 /// Above every descriptor.
 const FIRST_SPECIAL: u64 = 1 << 40;
 
-const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is \
-set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect \
-from external computers, set a password with 'requirepass' or turn protected mode off with 'CONFIG SET protected-mode no' \
-from the loopback interface.\r\n";
-
 /// The running server.
 pub(crate) struct EventLoop {
     epoll: Epoll,
@@ -237,16 +232,15 @@ impl EventLoop {
             let accepted = match &self.listeners[at] {
                 Listener::Tcp(l) => l.accept().map(|(s, peer)| {
                     let laddr = s.local_addr().map(|a| a.to_string()).unwrap_or_default();
-                    let local = peer.ip().to_canonical().is_loopback();
-                    (Stream::Tcp(s), Peer { addr: peer.to_string(), laddr, fd: -1, unix_socket: false }, local)
+                    (Stream::Tcp(s), Peer { addr: peer.to_string(), laddr, fd: -1, unix_socket: false })
                 }),
                 Listener::Unix(l) => l.accept().map(|(s, _)| {
                     let addr = format!("{}:0", self.unix_socket);
-                    (Stream::Unix(s), Peer { addr: addr.clone(), laddr: addr, fd: -1, unix_socket: true }, true)
+                    (Stream::Unix(s), Peer { addr: addr.clone(), laddr: addr, fd: -1, unix_socket: true })
                 }),
             };
             match accepted {
-                Ok((stream, peer, local)) => self.admit(stream, peer, local),
+                Ok((stream, peer)) => self.admit(stream, peer),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) if e.kind() == ErrorKind::Interrupted || e.kind() == ErrorKind::ConnectionAborted => {}
                 Err(e) => {
@@ -277,16 +271,12 @@ impl EventLoop {
         }
     }
 
-    fn admit(&mut self, stream: Stream, mut peer: Peer, local: bool) {
-        let config = self.engine.config();
-        let refusal =
-            if config.protected_mode && config.requirepass.is_empty() && !local { Some(DENIED) } else { None };
-        if process::prepare_socket(&stream, config.tcp_keepalive_s).is_err() {
+    fn admit(&mut self, stream: Stream, mut peer: Peer) {
+        if process::prepare_socket(&stream, self.engine.config().tcp_keepalive_s).is_err() {
             return;
         }
         peer.fd = stream.raw_fd();
-        let admitted = refusal.map_or_else(|| self.engine.connect(peer), Err);
-        match admitted {
+        match self.engine.connect(peer) {
             Ok(client) => {
                 let fd = stream.raw_fd();
                 let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::try_from(fd).expect("an open descriptor"));

@@ -183,7 +183,8 @@ impl Server {
     /// # Panics
     /// If the server is full.
     pub fn connect(&mut self) -> ClientId {
-        self.engine.connect(Peer::default()).unwrap_or_else(|_| unreachable!("a simulation has few clients"))
+        let peer = Peer { unix_socket: true, ..Peer::default() };
+        self.engine.connect(peer).unwrap_or_else(|_| unreachable!("a simulation has few clients"))
     }
 
     /// Gives the engine bytes from a client, as many as it takes; returns how many.

@@ -77,7 +77,12 @@ pub(super) fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Comman
             positions.into_iter().filter_map(|at| hash.get_index(at)).for_each(|pair| pairs.push(pair));
         }
         RandomCount::Repeated(count) => {
-            (0..count).filter_map(|_| hash.random(ctx.rng)).for_each(|pair| pairs.push(pair));
+            for pair in (0..count).map_while(|_| hash.random(ctx.rng)) {
+                pairs.push(pair);
+                if pairs.reply.is_full() {
+                    break;
+                }
+            }
         }
     }
     Ok(())

@@ -89,7 +89,12 @@ pub(super) fn srandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Comma
         }
         (Some(set), RandomCount::Repeated(count)) => {
             ctx.reply.array(count);
-            (0..count).filter_map(|_| set.random(ctx.rng)).for_each(|member| bulk(&mut ctx.reply, member));
+            for member in (0..count).map_while(|_| set.random(ctx.rng)) {
+                bulk(&mut ctx.reply, member);
+                if ctx.reply.is_full() {
+                    break;
+                }
+            }
         }
     }
     Ok(())

@@ -121,7 +121,12 @@ pub(super) fn zrandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Comma
             ranks.into_iter().filter_map(|rank| zset.get_index(rank)).for_each(|pair| scored.push(pair));
         }
         RandomCount::Repeated(count) => {
-            (0..count).filter_map(|_| zset.random(ctx.rng)).for_each(|pair| scored.push(pair));
+            for pair in (0..count).map_while(|_| zset.random(ctx.rng)) {
+                scored.push(pair);
+                if scored.is_full() {
+                    break;
+                }
+            }
         }
     }
     Ok(())

@@ -45,6 +45,11 @@ impl<'r, 'o> Scored<'r, 'o> {
         Self { reply, shape }
     }
 
+    /// Whether nobody wants any more of it.
+    pub(super) fn is_full(&self) -> bool {
+        self.reply.is_full()
+    }
+
     /// Replies one member.
     pub(super) fn push(&mut self, (member, score): (Elem<'_>, f64)) {
         if self.shape == Shape::Nested {

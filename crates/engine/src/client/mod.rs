@@ -189,6 +189,8 @@ pub struct Client {
     pub transaction: Option<Transaction>,
     /// Keys under WATCH.
     pub watched: Vec<Watched>,
+    /// Memory of `watched`, in bytes.
+    pub(crate) watched_bytes: usize,
     /// A watched key changed.
     pub watch_broken: bool,
     /// Whether and when it is closed.
@@ -232,6 +234,7 @@ impl Client {
             reply_mode: ReplyMode::On,
             transaction: None,
             watched: Vec::new(),
+            watched_bytes: 0,
             watch_broken: false,
             closing: Closing::No,
             connected_ms: now.mono_ms(),
@@ -253,12 +256,27 @@ impl Client {
         !self.paused && self.blocked == Blocked::No && self.closing == Closing::No
     }
 
+    /// What its MULTI queue and the names of the keys that it watches hold, in bytes.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.transaction.as_ref().map_or(0, |t| t.bytes) + self.watched_bytes
+    }
+
     /// Memory it holds, in bytes, the struct included.
     pub fn memory_bytes(&self) -> usize {
+        let texts = [&self.name, &self.lib[0], &self.lib[1], &self.peer.addr, &self.peer.laddr];
         size_of::<Self>()
             + self.query.memory_bytes()
             + self.out.memory_bytes()
-            + self.transaction.as_ref().map_or(0, |t| t.bytes)
+            + self.queued_bytes()
+            + texts.map(String::capacity).iter().sum::<usize>()
+    }
+
+    /// Gives back what its buffers keep for what comes next.
+    pub(crate) fn shrink(&mut self) {
+        self.out.shrink();
+        if self.query.is_empty() && !self.query.decoder.is_partial() {
+            self.query = Query::default();
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use aof_state::LogOffset;
 
 /// Memory an idle output buffer keeps, in bytes. Source: PROTO_REPLY_CHUNK_BYTES of Redis.
 const KEEP_BYTES: usize = 16 * 1024;
+/// Places for held replies that are kept when none is held.
+const KEEP_HELD: usize = 64;
 
 /// A reply that waits for the log.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +80,9 @@ impl Output {
             self.released = self.position(first.end);
             self.held.pop_front();
         }
+        if self.held.is_empty() {
+            self.held.shrink_to(KEEP_HELD);
+        }
     }
 
     /// Replaces every held reply whose `need` makes `failed` true by `error` (a whole RESP error line).
@@ -121,6 +126,19 @@ impl Output {
             self.released -= self.sent;
             self.sent = 0;
         }
+    }
+
+    /// Gives back what a drained buffer keeps for the next reply.
+    pub fn shrink(&mut self) {
+        if self.is_drained() && self.held.is_empty() {
+            self.bytes.shrink_to(0);
+            self.held.shrink_to(0);
+        }
+    }
+
+    /// Bytes of the reply that is being appended, or was appended and not ended.
+    pub fn reply_bytes(&self) -> usize {
+        self.bytes.len() - self.held_end()
     }
 
     /// Replies that wait for the log.

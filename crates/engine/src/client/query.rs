@@ -9,6 +9,9 @@ use resp_codec::{Limits, RequestDecoder};
 
 /// What one read(2) is offered at least, in bytes. Source: PROTO_IOBUF_LEN of Redis.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
+/// What one read(2) is offered at most behind an unfinished request, in bytes: all that has arrived is run before anybody else
+/// is heard.
+const READ_AT_MOST_BYTES: usize = 1 << 20;
 
 /// Bytes of an unfinished request and the decoder's place in it.
 #[derive(Debug)]
@@ -35,18 +38,29 @@ impl Query {
         self.filled
     }
 
-    /// Memory held, in bytes.
-    pub fn memory_bytes(&self) -> usize {
-        self.bytes.capacity()
+    /// The first bytes of the unfinished request, at most so many.
+    pub fn head(&self, most: usize) -> &[u8] {
+        &self.bytes[..self.filled.min(most)]
     }
 
-    /// Room to read into, behind what is there. At least doubles when full, so that a large argument is copied O(1) times.
-    pub fn spare(&mut self) -> &mut [u8] {
+    /// Memory held, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.decoder.memory_bytes()
+    }
+
+    /// Room to read into, behind what is there. At least doubles when full, so that a large argument is copied O(1) times;
+    /// but there is never room for more than one byte beyond `limit`, which tells that it is passed.
+    pub fn spare(&mut self, limit: usize) -> &mut [u8] {
         if self.bytes.len() - self.filled < READ_BYTES / 4 {
-            let len = self.filled + self.filled.max(READ_BYTES / 2);
-            self.bytes.resize(len, 0);
+            let most = limit.saturating_add(1).max(self.filled + 1);
+            let len = (self.filled + self.filled.max(READ_BYTES / 2)).min(most);
+            if len > self.bytes.len() {
+                self.bytes.reserve_exact(len - self.bytes.len());
+                self.bytes.resize(len, 0);
+            }
         }
-        &mut self.bytes[self.filled..]
+        let end = self.bytes.len().min(self.filled + READ_AT_MOST_BYTES);
+        &mut self.bytes[self.filled..end]
     }
 
     /// Takes the bytes out for processing, `added` read into the spare room included.

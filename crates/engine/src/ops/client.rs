@@ -280,7 +280,7 @@ impl Engine {
     }
 
     /// One line of CLIENT LIST.
-    fn describe(&self, c: &Client) -> String {
+    pub(crate) fn describe(&self, c: &Client) -> String {
         let now_ms = self.now.mono_ms();
         let flags: String = [
             ('x', c.transaction.is_some()),

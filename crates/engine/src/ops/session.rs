@@ -11,6 +11,13 @@ pub const REDIS_VERSION: &str = "7.2.4";
 
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
+/// Whether what was given is what was expected, in time that depends on the given length alone.
+fn is_same(expected: &[u8], given: &[u8]) -> bool {
+    let expected_bytes = expected.iter().cycle();
+    let unequal = given.iter().zip(expected_bytes).fold(0, |acc, (x, y)| std::hint::black_box(acc | (x ^ y)));
+    (unequal == 0) & (given.len() == expected.len())
+}
+
 impl Engine {
     pub(super) fn select(&mut self, client: &mut Client, args: Args<'_>) {
         match numeric::parse_i64(args.at(1)) {
@@ -64,11 +71,7 @@ impl Engine {
     /// Whether the password is right, in time that does not tell how much of it is.
     fn accepts(&self, user: &[u8], password: &[u8]) -> bool {
         let expected = self.config.requirepass.as_bytes();
-        let differs = |a: &[u8], b: &[u8]| {
-            let unequal = a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y));
-            a.len() != b.len() || unequal != 0
-        };
-        user == b"default" && (expected.is_empty() || !differs(expected, password))
+        user == b"default" && (expected.is_empty() || is_same(expected, password))
     }
 
     pub(super) fn hello(&mut self, client: &mut Client, args: Args<'_>) {

@@ -9,6 +9,7 @@ mod gate;
 mod healing;
 mod importing;
 mod info;
+mod limits;
 mod loading;
 mod pause;
 mod persistence;
