@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask tidy`, `test`, `prove`, `compat`, `compat-check`, `test-crash`, `test-kill-points`,
-//! `test-faults`, `test-interop`, `test-clients`, `test-traces`, `bench`.
+//! `test-faults`, `test-interop`, `test-clients`, `test-outside`, `test-traces`, `bench`.
 //!
 //! Each command is a module; this one only reads the arguments. What a command did not do, it says.
 #![allow(
@@ -19,6 +19,7 @@ mod interop;
 mod interop_rdb;
 mod kill_points;
 mod leftovers;
+mod outside;
 mod parallel;
 mod proofs;
 mod prove;
@@ -62,6 +63,8 @@ enum Task {
     TestInterop(interop::Options),
     /// Lets the libraries and tools that people have drive the real server.
     TestClients(clients::Options),
+    /// Builds the first example of aof-load as a package of its own, and runs it.
+    TestOutside(outside::Options),
     /// Counts what the real server asks of the kernel, with strace.
     TestTraces(traces::Options),
     /// Measures our server and others side by side.
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Task::CompatCheck(options) => compat_check::run(&options),
         Task::TestInterop(options) => interop::run(&options),
         Task::TestClients(options) => clients::run(&options),
+        Task::TestOutside(options) => outside::run(&options),
         Task::TestTraces(options) => traces::run(&options),
         Task::Bench(options) => bench::run(&options),
     };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
 
-use crate::{clients, compat, compat_check, crash, faults, interop, kill_points, tidy, traces};
+use crate::{clients, compat, compat_check, crash, faults, interop, kill_points, outside, tidy, traces};
 
 /// What is asked of the suite.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -133,6 +133,7 @@ fn all_parts() -> Vec<Part> {
             compat_check::run(&compat_check::Options { seed: Some(COMPARISON_SEED), ..Default::default() })
         }),
         part("interop", || interop::run(&interop::Options { seed: Some(COMPARISON_SEED), ..Default::default() })),
+        part("outside", || outside::run(&outside::Options {})),
         part("clients", || clients::run(&clients::Options::default())),
         part("system calls", || traces::run(&traces::Options::default())),
         part("crash test", || crash_test(CRASH_RUNS_ALL, false)),

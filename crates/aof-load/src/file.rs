@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vfs::{Dir, File, FileKind, Open};
 
-use crate::copy::Failed;
+use crate::copy::{Failed, read_exact};
 use crate::damage::RefusedCommand;
 use crate::error::Evidence;
 use crate::{Damage, LoadError, Operation};
@@ -37,6 +37,15 @@ impl LogFile {
         let file = dir.open(name, how).map_err(failed(Operation::Open))?;
         let size_bytes = file.metadata().map_err(failed(Operation::Stat))?.len;
         Ok(Some(Self { dir, name: name.to_owned(), path, file, size_bytes }))
+    }
+
+    /// Its first bytes: enough to tell what it is.
+    pub(crate) fn start(&self) -> Result<Vec<u8>, LoadError> {
+        const START_BYTES: u64 = 1024;
+        let mut start = vec![0; usize::try_from(self.size_bytes.min(START_BYTES)).unwrap_or(0)];
+        read_exact(&*self.file, &mut start, 0)
+            .map_err(|error| self.io(Failed { operation: Operation::Read, offset: 0, error }))?;
+        Ok(start)
     }
 
     /// Sees that the file is as long as it was when it was opened.

@@ -2,7 +2,8 @@
 //!
 //! Invariant: nothing is ever written, renamed or removed where it stands. A torn tail is left out in memory and stays in its file.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vfs::{Dir, Open};
@@ -27,6 +28,8 @@ pub struct Import {
     at: usize,
     stage: Stage,
     options: LoadOptions,
+    /// Whether somebody may go on writing to the files.
+    may_grow: bool,
     /// Bytes in the files before the one that is read.
     before_bytes: u64,
     total_bytes: u64,
@@ -119,6 +122,24 @@ impl Import {
         Ok(log.map(|log| Self::new(vec![Input { log, kind: FileRole::MovedLog }], options)))
     }
 
+    /// Opens what `name` in `dir` is: the manifest of a log in several files, or a log. It may go on growing: what is read ends where
+    /// it ended when it was opened.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or is a manifest that cannot be followed.
+    pub(crate) fn of_any(dir: &Arc<dyn Dir>, name: &str, options: LoadOptions) -> Result<Self, LoadError> {
+        let Some(log) = LogFile::open(Arc::clone(dir), name, Open::Read)? else {
+            let source = io::ErrorKind::NotFound.into();
+            return Err(LoadError::Io { path: dir.path().join(name), operation: Operation::Open, offset: 0, source });
+        };
+        let import = if Manifest::starts_with(&log.start()?) {
+            Self::of_manifest(dir, name, name.strip_suffix(".manifest").unwrap_or(name), options)?
+        } else {
+            Self::new(vec![Input { log, kind: FileRole::MovedLog }], options)
+        };
+        Ok(Self { may_grow: true, ..import })
+    }
+
     fn new(files: Vec<Input>, options: LoadOptions) -> Self {
         let total_bytes = files.iter().map(|input| input.log.size_bytes).sum();
         Self {
@@ -126,6 +147,7 @@ impl Import {
             at: 0,
             stage: Stage::Begin,
             options,
+            may_grow: false,
             before_bytes: 0,
             total_bytes,
             commands: 0,
@@ -157,6 +179,12 @@ impl Import {
             Stage::Failed => unreachable!("an import that failed is over"),
         };
         Ok(self.progress())
+    }
+
+    /// The file that is read, and where in it; none when all were.
+    pub(crate) fn place(&self) -> (&Path, u64) {
+        let in_file = self.progress().done_bytes - self.before_bytes;
+        self.files.get(self.at).map_or((Path::new(""), 0), |input| (&input.log.path, in_file))
     }
 
     /// How far it has come.
@@ -245,6 +273,9 @@ impl Import {
         self.at += 1;
         if self.at < self.files.len() {
             return Ok(Stage::Begin);
+        }
+        if self.may_grow {
+            return Ok(Stage::Done);
         }
         // What a server still writes to would be imported in part, and its acknowledged rest be lost.
         self.files.iter().try_for_each(|input| input.log.unchanged()).map(|()| Stage::Done)

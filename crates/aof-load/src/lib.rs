@@ -2,6 +2,7 @@
 //!
 //! # Map
 //!
+//! - [`commands`]: every command of a log, for whoever looks at one. `rebuild`: a key of a snapshot as commands.
 //! - `scan`: one command or annotation in bytes that arrive piece by piece. `assemble`: commands to units. Neither does I/O.
 //! - `manifest`: [`Manifest`], which files a log in several files has. No I/O either.
 //! - `unit`: [`Batch`], [`Unit`], [`Command`].
@@ -16,6 +17,7 @@
 
 mod assemble;
 pub mod check;
+mod commands;
 mod copy;
 mod cut;
 mod damage;
@@ -28,6 +30,7 @@ mod notice;
 mod outcome;
 mod prove;
 mod queue;
+mod rebuild;
 mod recovery;
 mod replay;
 mod scan;
@@ -37,6 +40,7 @@ mod source;
 mod unit;
 mod window;
 
+pub use commands::{Commands, LoggedCommand, commands};
 pub use damage::{Damage, Expected, Proven};
 pub use error::{CommandName, Evidence, LoadError, Operation};
 pub use import::{Import, Imported, LeftOut};

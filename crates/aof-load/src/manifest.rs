@@ -118,6 +118,15 @@ enum Role {
 }
 
 impl Manifest {
+    /// Whether a file that starts with these bytes is a manifest: a line of one comes first, annotations aside.
+    ///
+    /// Source: `fileIsManifest` of redis-check-aof 7.
+    #[must_use]
+    pub fn starts_with(start: &[u8]) -> bool {
+        let mut lines = start.split(|&byte| byte == b'\n').skip_while(|line| line.starts_with(b"#"));
+        lines.next().is_some_and(|line| line.starts_with(b"file "))
+    }
+
     /// Reads the text of a manifest.
     ///
     /// # Errors

@@ -20,15 +20,19 @@ pub struct LoadOptions {
     pub source: SourceKind,
 }
 
+impl LoadOptions {
+    pub(crate) const DEFAULT: Self = Self {
+        truncated: true,
+        ambiguous_tail: AmbiguousTail::Refuse,
+        without_side_file: false,
+        verify_checksum: true,
+        source: SourceKind::Threaded,
+    };
+}
+
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self {
-            truncated: true,
-            ambiguous_tail: AmbiguousTail::Refuse,
-            without_side_file: false,
-            verify_checksum: true,
-            source: SourceKind::Threaded,
-        }
+        Self::DEFAULT
     }
 }
 

@@ -41,6 +41,18 @@ impl RealDir {
         Ok(Self { fd, path: path.to_path_buf() })
     }
 
+    /// Opens the directory that the file at `path`, which exists, really stands in; with its name there. Links are followed: the path is
+    /// the operator's, not ours.
+    ///
+    /// # Errors
+    /// The system calls'; EINVAL if `path` names no file, or one whose name is no UTF-8.
+    pub fn holding(path: impl AsRef<Path>) -> io::Result<(Self, String)> {
+        let real = std::fs::canonicalize(path)?;
+        let name = real.file_name().and_then(|name| name.to_str()).ok_or_else(|| errno(libc::EINVAL))?;
+        let dir = Self::open(real.parent().unwrap_or(Path::new("/")))?;
+        Ok((dir, name.to_owned()))
+    }
+
     /// Makes the directory's own name durable: fsync of its parent. A directory made just before the server started is
     /// otherwise lost with everything in it, however often its files were fsynced.
     ///

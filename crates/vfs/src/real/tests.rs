@@ -72,6 +72,18 @@ fn names_are_relative_to_the_directory_that_was_opened_not_to_its_path() {
 }
 
 #[test]
+fn the_directory_of_a_file_is_the_one_it_really_stands_in() {
+    let (place, dir) = place();
+    dir.open("log", Open::CreateNew).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link");
+    symlink(place.path().join("log"), &link).unwrap();
+    let (holding, name) = RealDir::holding(&link).unwrap();
+    assert_eq!((holding.list().unwrap(), name.as_str()), (vec!["log".to_owned()], "log"));
+    assert_eq!(code(RealDir::holding(place.path().join("none"))), Some(libc::ENOENT));
+}
+
+#[test]
 fn appending_continues_at_the_end_after_a_cut() {
     let (place, dir) = place();
     let file = dir.open("a", Open::CreateNew).unwrap();

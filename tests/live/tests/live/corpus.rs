@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use testkit::dataset::DEADLINE_TOLERANCE_MS;
 use testkit::{Dataset, ServerProcess, compare, dump_dataset};
 
-use crate::support::{Home, refused};
+use crate::support::{Home, command, refused};
 
 /// The directory in which Redis 7 and Valkey keep a log.
 pub(crate) const PARTS: &str = "appendonlydir";
@@ -235,6 +235,39 @@ fn every_file_of_the_corpus_has_an_entry_and_every_entry_a_file() -> Result<()> 
     ensure!(found == listed, "without an entry or without files: {:?}", found.symmetric_difference(&listed));
     ensure!(listed.len() == CORPUS.len(), "a directory has two entries");
     Ok(())
+}
+
+/// The commands that `aof-load` gives of a file, as a log of their own.
+fn as_plain_log(path: &Path) -> Result<Vec<u8>> {
+    let mut log = Vec::new();
+    for command in aof_load::commands(path)? {
+        resp_codec::encode_command(&mut log, command?.args.iter().map(Vec::as_slice));
+    }
+    Ok(log)
+}
+
+#[test]
+fn the_commands_of_any_form_of_a_log_are_a_log_that_gives_the_same_dataset() -> Result<()> {
+    for (name, _) in CORPUS.iter().filter(|(_, outcome)| matches!(outcome, Loads)) {
+        let (files, expected) = sample(name)?;
+        let first = files.keys().find(|file| [".manifest", LOG, DUMP].iter().any(|end| file.ends_with(end)));
+        let home = Home::new()?;
+        home.write_aof(&as_plain_log(&root().join(name).join(first.context("a file that tells of the others")?))?)?;
+        check_dataset(&home.server()?.start()?, &expected, DEADLINE_TOLERANCE_MS).context(*name)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_commands_of_a_log_with_a_preamble_give_the_dataset_that_it_gives() -> Result<()> {
+    let (files, _) = sample("redis-4.0/preamble")?;
+    // Up to the command that is refused, and on behind it with one that would run in the database of the last key.
+    let log = [&files[LOG][..42_603], &command(&["SET", "behind", "1"])].concat();
+    let (home, plain) = (Home::new()?, Home::new()?);
+    home.write_aof(&log)?;
+    plain.write_aof(&as_plain_log(&home.aof())?)?;
+    let expected = dump_dataset(&mut home.server()?.start()?.client()?)?;
+    check_dataset(&plain.server()?.start()?, &expected, 0)
 }
 
 /// Whether commands are known is not what check-aof says: all of them are whole.

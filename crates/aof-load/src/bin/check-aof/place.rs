@@ -1,8 +1,4 @@
 //! Where a file stands: its directory and its name, with links in the path followed.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "vfs knows directories and names in them; this is where a path becomes both"
-)]
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +14,8 @@ pub(crate) struct Place {
 impl Place {
     /// Where the existing file `path` stands. What is done beside the file is done where it really is, not where a link to it is.
     pub(crate) fn of_existing(path: &Path) -> Result<Self> {
-        let real = std::fs::canonicalize(path).with_context(|| format!("Cannot open file {}", path.display()))?;
-        Self::at(&real)
+        let (dir, name) = RealDir::holding(path).with_context(|| format!("Cannot open file {}", path.display()))?;
+        Ok(Self { dir, name })
     }
 
     /// Where `path` stands, or will.

@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _, Write};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use aof_load::Manifest;
 use aof_load::check::{
     Held, Later, Preamble, RdbPreamble, RepairError, Repaired, Report, Text, check, later_than, salvage,
 };
@@ -29,7 +30,7 @@ pub(crate) struct Subject {
 /// Does what was asked. Whether the file is valid now.
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<bool> {
     let subject = Subject::open(arguments)?;
-    if subject.is_manifest()? {
+    if Manifest::starts_with(&subject.start(1024)?) {
         return parts::run(&subject, arguments, out);
     }
     if !arguments.json {
@@ -58,13 +59,6 @@ impl Subject {
         let file = opened.with_context(|| format!("Cannot open file {shown}"))?;
         let size_bytes = file.metadata().with_context(|| format!("Cannot stat file: {shown}"))?.len;
         Ok(Self { place, shown, file, size_bytes })
-    }
-
-    /// Whether a line of its start is one of a manifest, and none before it says otherwise.
-    fn is_manifest(&self) -> Result<bool> {
-        let start = self.start(1024)?;
-        let mut lines = start.split(|&byte| byte == b'\n').skip_while(|line| line.starts_with(b"#"));
-        Ok(lines.next().is_some_and(|line| line.starts_with(b"file ")))
     }
 
     /// Whether its first bytes are these.
