@@ -122,6 +122,12 @@ pub enum LoadError {
         /// Its size now.
         size_bytes: u64,
     },
+    /// Under the name of a file that was imported stands another one, or none: somebody writes there.
+    #[error("{} is not the file any more that was read: end the server that writes to it first", path.display())]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+    },
     /// The end of the file is torn and `aof-load-truncated` is `no`.
     #[error(
         "{}You can: 1) Make a backup of your AOF file, then use ./redis-check-aof --fix <filename>. 2) Alternatively you \

@@ -42,21 +42,38 @@ impl LogFile {
     /// Its first bytes: enough to tell what it is.
     pub(crate) fn start(&self) -> Result<Vec<u8>, LoadError> {
         const START_BYTES: u64 = 1024;
-        let mut start = vec![0; usize::try_from(self.size_bytes.min(START_BYTES)).unwrap_or(0)];
+        self.first(START_BYTES)
+    }
+
+    /// All of it, which is small.
+    pub(crate) fn all(&self) -> Result<Vec<u8>, LoadError> {
+        self.first(self.size_bytes)
+    }
+
+    fn first(&self, bytes: u64) -> Result<Vec<u8>, LoadError> {
+        let mut start = vec![0; usize::try_from(self.size_bytes.min(bytes)).unwrap_or(0)];
         read_exact(&*self.file, &mut start, 0)
             .map_err(|error| self.io(Failed { operation: Operation::Read, offset: 0, error }))?;
         Ok(start)
     }
 
-    /// Sees that the file is as long as it was when it was opened.
+    /// Sees that the file is as long as it was when it was opened, and that it is still what has its name.
     pub(crate) fn unchanged(&self) -> Result<(), LoadError> {
-        let metadata = self.file.metadata();
-        let size_bytes =
-            metadata.map_err(|error| self.io(Failed { operation: Operation::Stat, offset: 0, error }))?.len;
-        if size_bytes == self.size_bytes {
-            return Ok(());
+        let failed = |error| self.io(Failed { operation: Operation::Stat, offset: 0, error });
+        let opened = self.file.metadata().map_err(failed)?;
+        if opened.len != self.size_bytes {
+            let (read_bytes, size_bytes) = (self.size_bytes, opened.len);
+            return Err(LoadError::Changed { path: self.path.clone(), read_bytes, size_bytes });
         }
-        Err(LoadError::Changed { path: self.path.clone(), read_bytes: self.size_bytes, size_bytes })
+        match self.dir.stat(&self.name).map_err(failed)? {
+            Some(named) if (named.inode, named.birth_ns) == (opened.inode, opened.birth_ns) => Ok(()),
+            _ => Err(self.replaced()),
+        }
+    }
+
+    /// The error of a file that is not what it was.
+    pub(crate) fn replaced(&self) -> LoadError {
+        LoadError::Replaced { path: self.path.clone() }
     }
 
     pub(crate) fn io(&self, Failed { operation, offset, error }: Failed) -> LoadError {

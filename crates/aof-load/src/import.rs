@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use vfs::{Dir, Open};
 
-use crate::copy::{Failed, read_exact};
+use crate::copy::Failed;
 use crate::damage::{ByProof, Damage, Verdict, by_proof, by_what_follows};
 use crate::error::Evidence;
 use crate::file::LogFile;
@@ -24,6 +24,7 @@ use crate::{AmbiguousTail, Batch, FileRole, LoadError, LoadOptions, Notice, Oper
 /// What was read is then in the sink, and nowhere else that the caller owns: it writes its own file before it serves anything.
 pub struct Import {
     files: Vec<Input>,
+    manifest: Option<Followed>,
     /// The file that is read; the number of files when all were.
     at: usize,
     stage: Stage,
@@ -36,6 +37,40 @@ pub struct Import {
     commands: u64,
     left_out: Option<LeftOut>,
     notices: Vec<Notice>,
+}
+
+/// The files that an import has read, held open.
+pub struct Sources {
+    files: Vec<Input>,
+    manifest: Option<Followed>,
+}
+
+impl Sources {
+    /// Sees that every file is as long as it was when it was opened and still has its name, and that the manifest is the same: that
+    /// nobody has written to them. What changes a file and not its length is not seen; a server that appends does not.
+    ///
+    /// # Errors
+    /// The first file that is another one, or that can't be looked at.
+    pub fn unchanged(&self) -> Result<(), LoadError> {
+        self.files.iter().try_for_each(|input| input.log.unchanged())?;
+        self.manifest.as_ref().map_or(Ok(()), Followed::unchanged)
+    }
+}
+
+/// A manifest and its text.
+struct Followed {
+    log: LogFile,
+    text: Vec<u8>,
+}
+
+impl Followed {
+    fn unchanged(&self) -> Result<(), LoadError> {
+        self.log.unchanged()?;
+        // It is replaced by a rename, and another one may have its inode; so what stands under the name is read.
+        let text =
+            LogFile::open(Arc::clone(&self.log.dir), &self.log.name, Open::Read)?.map(|log| log.all()).transpose()?;
+        if text.as_ref() == Some(&self.text) { Ok(()) } else { Err(self.log.replaced()) }
+    }
 }
 
 /// One file to read.
@@ -90,7 +125,7 @@ impl Import {
         log_name: &str,
         options: LoadOptions,
     ) -> Result<Self, LoadError> {
-        let manifest = read_manifest(dir, name)?;
+        let (manifest, followed) = read_manifest(dir, name)?;
         let mut files = Vec::new();
         for (i, part) in manifest.reads().enumerate() {
             let kind = match (&manifest.base, i) {
@@ -100,7 +135,7 @@ impl Import {
             };
             files.push(Input { log: open_part(dir, part, name)?, kind });
         }
-        Ok(Self::new(files, options))
+        Ok(Self { manifest: Some(followed), ..Self::new(files, options) })
     }
 
     /// Opens the snapshot `name` in `dir`. `None` if there is no such file.
@@ -144,6 +179,7 @@ impl Import {
         let total_bytes = files.iter().map(|input| input.log.size_bytes).sum();
         Self {
             files,
+            manifest: None,
             at: 0,
             stage: Stage::Begin,
             options,
@@ -207,14 +243,15 @@ impl Import {
         std::mem::take(&mut self.notices)
     }
 
-    /// What was read.
+    /// What was read, and the files: whoever writes anew what was in them looks at them again before it is served.
     ///
     /// # Panics
     /// If no step has reported [`Phase::Done`].
     #[must_use]
-    pub fn finish(self) -> Imported {
+    pub fn finish(self) -> (Imported, Sources) {
         assert!(matches!(self.stage, Stage::Done), "finish comes after a step that reported Phase::Done");
-        Imported { commands: self.commands, size_bytes: self.total_bytes, left_out: self.left_out }
+        let Self { files, manifest, commands, total_bytes, left_out, .. } = self;
+        (Imported { commands, size_bytes: total_bytes, left_out }, Sources { files, manifest })
     }
 
     fn begin<S: Sink + ?Sized>(&mut self, sink: &mut S) -> Result<Stage, LoadError> {
@@ -277,7 +314,8 @@ impl Import {
         if self.may_grow {
             return Ok(Stage::Done);
         }
-        // What a server still writes to would be imported in part, and its acknowledged rest be lost.
+        // What a server still writes to would be imported in part, and its acknowledged rest be lost. To be seen again when all is
+        // written, by what finish gives; here it saves the writing.
         self.files.iter().try_for_each(|input| input.log.unchanged()).map(|()| Stage::Done)
     }
 
@@ -340,7 +378,7 @@ fn never_torn(kind: FileRole, last: bool) -> Option<Evidence> {
     }
 }
 
-fn read_manifest(dir: &Arc<dyn Dir>, name: &str) -> Result<Manifest, LoadError> {
+fn read_manifest(dir: &Arc<dyn Dir>, name: &str) -> Result<(Manifest, Followed), LoadError> {
     let path = dir.path().join(name);
     let refused = |source| LoadError::Manifest { path: path.clone(), source };
     let Some(log) = LogFile::open(Arc::clone(dir), name, Open::Read)? else {
@@ -349,10 +387,8 @@ fn read_manifest(dir: &Arc<dyn Dir>, name: &str) -> Result<Manifest, LoadError> 
     if log.size_bytes > MAX_MANIFEST_BYTES {
         return Err(refused(ManifestError { line: 0, text: String::new(), flaw: ManifestFlaw::TooLarge }));
     }
-    let mut text = vec![0; usize::try_from(log.size_bytes).unwrap_or(0)];
-    read_exact(&*log.file, &mut text, 0)
-        .map_err(|error| log.io(Failed { operation: Operation::Read, offset: 0, error }))?;
-    Manifest::parse(&text).map_err(refused)
+    let text = log.all()?;
+    Ok((Manifest::parse(&text).map_err(refused)?, Followed { log, text }))
 }
 
 fn open_part(dir: &Arc<dyn Dir>, part: &Part, manifest: &str) -> Result<LogFile, LoadError> {

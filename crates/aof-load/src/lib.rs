@@ -43,7 +43,7 @@ mod window;
 pub use commands::{Commands, LoggedCommand, commands};
 pub use damage::{Damage, Expected, Proven};
 pub use error::{CommandName, Evidence, LoadError, Operation};
-pub use import::{Import, Imported, LeftOut};
+pub use import::{Import, Imported, LeftOut, Sources};
 pub use manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, ManifestFlaw, Part};
 pub use notice::{FileRole, Level, Notice};
 pub use outcome::{AmbiguousTail, LoadOptions, Phase, Progress, Proof, Recovered, SourceKind, TornTail};

@@ -26,6 +26,8 @@ pub enum TempFile {
     Probe,
     /// The proven copy that recovery makes of a log without a state file: `temp-<log>.copy`.
     Copy,
+    /// What was imported from another server's files, whole, until they are known to be as they were read: `temp-<log>.import`.
+    Import,
 }
 
 impl TempFile {
@@ -38,6 +40,7 @@ impl TempFile {
             Self::State => format!("temp-{aof_name}.state"),
             Self::Probe => format!("temp-{aof_name}.probe"),
             Self::Copy => format!("temp-{aof_name}.copy"),
+            Self::Import => format!("temp-{aof_name}.import"),
         }
     }
 
@@ -58,6 +61,7 @@ impl TempFile {
             ".state" => Some(Self::State),
             ".probe" => Some(Self::Probe),
             ".copy" => Some(Self::Copy),
+            ".import" => Some(Self::Import),
             _ => None,
         }
     }
@@ -131,6 +135,7 @@ mod tests {
             TempFile::State,
             TempFile::Probe,
             TempFile::Copy,
+            TempFile::Import,
         ];
         for temp in all {
             assert_eq!(TempFile::parse(&temp.name(AOF), AOF), Some(temp));

@@ -2,10 +2,11 @@
 //!
 //! The server's test hook names each call (`vfs`, `hooks/calls.rs`). One rewrite that nobody disturbs, watched by strace
 //! as well, gives the list; then each call is the last thing its process does, once before it and once after it. What is left
-//! is started from twice and judged. `points.rs` reads the hook's lines, `script.rs` carries out one rewrite,
+//! is started from twice and judged. `imports.rs` does the same to imports. `points.rs` reads the hook's lines, `script.rs` carries out one rewrite,
 //! `crosscheck.rs` compares with strace.
 
 mod crosscheck;
+mod imports;
 mod points;
 mod script;
 
@@ -35,7 +36,7 @@ pub(crate) struct Options {
     /// How many servers run side by side; they mostly wait.
     #[arg(long, default_value_t = JOBS)]
     pub(crate) jobs: usize,
-    /// Only points whose name begins so, such as child:rename:new:1:before.
+    /// Only points whose name begins so, such as child:rename:new:1:before, or import for those of imports.
     #[arg(long, default_value = "")]
     pub(crate) only: String,
 }
@@ -78,6 +79,12 @@ struct Verdict {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let binary = build_with_hooks("test-kill-points")?;
     let started = Instant::now();
+    if options.only.is_empty() || options.only.starts_with("import") {
+        imports::run(&binary, options.jobs, &options.only)?;
+    }
+    if options.only.starts_with("import") {
+        return Ok(());
+    }
     let data = make_data(&binary)?;
     let mut kills = Vec::new();
     for policy in policies(options.policy) {

@@ -102,6 +102,15 @@ pub(super) fn of_rewrite(calls: &[Point]) -> Option<&[Point]> {
     Some(&calls[..end])
 }
 
+/// The calls of an import, likewise. Its file is given two names by the child and the rewrite, and the third is the log's.
+pub(super) fn of_import(calls: &[Point]) -> Option<&[Point]> {
+    let is_named = |point: &Point| point.is("server", "rename", "new") && point.number == 2;
+    let named = 1 + calls.iter().position(is_named)?;
+    let stated = named + 1 + calls[named..].iter().position(|point| point.is("server", "rename", "state"))?;
+    let end = stated + 1 + calls[stated..].iter().position(|point| point.is("server", "fsync", "dir"))?;
+    Some(&calls[..end])
+}
+
 /// The names that are removed after a rewrite has failed; none until the server has removed both names of the new file.
 pub(super) fn of_removal(calls: &[Point]) -> Option<Vec<Point>> {
     let unlinks: Vec<Point> = calls.iter().filter(|p| p.call == "unlink" && p.object == "new").cloned().collect();
@@ -127,6 +136,17 @@ mod tests {
         let last = of_rewrite(&all).and_then(<[Point]>::last).map(ToString::to_string);
         assert_eq!(last.as_deref(), Some("server:fsync:dir:2"));
         assert_eq!(of_rewrite(&all[..6]), None);
+    }
+
+    #[test]
+    fn an_import_ends_when_the_state_file_of_its_log_is_durable_by_name() {
+        let all = calls(
+            "server:create:new:1 child:rename:new:1 server:rename:new:1 server:fsync:dir:1 server:rename:new:2 server:fsync:dir:2 \
+             server:rename:state:1 server:fsync:dir:3 server:write:log:1",
+        );
+        let last = of_import(&all).and_then(<[Point]>::last).map(ToString::to_string);
+        assert_eq!(last.as_deref(), Some("server:fsync:dir:3"));
+        assert_eq!(of_import(&all[..7]), None);
     }
 
     #[test]

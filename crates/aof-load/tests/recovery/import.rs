@@ -92,7 +92,7 @@ fn run(mut import: Import, sink: &mut dyn Sink, mut log: impl FnMut(Vec<Notice>)
         done_bytes = progress.done_bytes;
         if progress.is_done() {
             assert_eq!(progress.done_bytes, progress.total_bytes);
-            return Ok(import.finish());
+            return Ok(import.finish().0);
         }
     }
 }

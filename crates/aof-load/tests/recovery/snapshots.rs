@@ -65,7 +65,7 @@ fn import_base(name: &str, base: &[u8], incremental: Option<&[u8]>) -> (Result<I
 
 fn run(mut import: Import, memory: &mut Memory) -> Result<Imported, LoadError> {
     while import.step(memory, 20)?.phase != Phase::Done {}
-    Ok(import.finish())
+    Ok(import.finish().0)
 }
 
 #[test]

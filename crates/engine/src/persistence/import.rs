@@ -1,22 +1,26 @@
 //! What other servers left in the directory: found where there is no log of ours, read, written as our log, and only then served.
 //!
-//! Invariant: nothing is ever written to what was found, and the log appears whole and durable, by the rename of a finished rewrite.
-//! So a start that ends at any moment leaves either what was there before, to be imported again, or the finished log.
+//! Invariant: nothing is ever written to what was found, and the log appears whole and durable, by a rename, once what it was made of is
+//! known to be as it was read. So a start that ends at any moment leaves either what was there before, to be imported again, or the
+//! finished log.
 
 use std::io;
 use std::sync::Arc;
 
-use aof_load::{Import, Imported, LeftOut};
+use aof_load::{Import, Imported, LeftOut, Sources};
 use aof_rewrite::Mode;
-use aof_state::{Identity, clean_temp_files};
-use vfs::{Dir, File, FileKind, Open};
+use aof_state::{Identity, TempFile, clean_temp_files};
+use vfs::{Dir, DurableRenameError, File, FileKind, Open, durable_rename_new};
 
 use super::loading::{Loading, Work};
 use super::{Phase, StartError};
 use crate::engine::Engine;
 use crate::env::Exit;
 use crate::log::Level;
-use vfs::{error_chain, strerror};
+use vfs::error_chain;
+
+/// The log of an empty dataset: what the commands of its snapshot would begin with if there were any.
+const NOTHING: &[u8] = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
 
 /// Data of another server.
 pub(super) struct Foreign {
@@ -37,6 +41,7 @@ pub(super) struct Writing {
     /// What was found.
     name: String,
     pub(super) imported: Imported,
+    sources: Sources,
     /// How many rewrites had succeeded before this one.
     succeeded_before: u64,
 }
@@ -131,13 +136,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Everything was read: a child writes it to our log.
-    pub(super) fn write_import(&mut self, name: String, imported: Imported) -> Work {
+    /// Everything was read: a child writes it to a file that is not the log yet.
+    pub(super) fn write_import(&mut self, name: String, imported: Imported, sources: Sources) -> Work {
         let succeeded_before = self.persistence.rewriter.status(self.now.mono_ms()).succeeded;
+        self.persistence.import_name = Some(TempFile::Import.name(&self.config.appendfilename));
         if let Err(error) = self.fork_rewrite(Mode::Once) {
             self.fail_import(&error_chain(&error));
         }
-        Work::Writing(Writing { name, imported, succeeded_before })
+        Work::Writing(Writing { name, imported, sources, succeeded_before })
     }
 
     /// Begins to serve once the rewrite of what was imported has ended, or ends the server if it failed.
@@ -151,25 +157,39 @@ impl Engine {
         if rewriter.status(self.now.mono_ms()).succeeded == writing.succeeded_before {
             return self.fail_import("the rewrite failed");
         }
+        if let Err(error) = writing.sources.unchanged() {
+            return self.fail_import(&error_chain(&error));
+        }
         let mark = self.random_mark();
-        match self.open_import(mark) {
+        match self.name_import(mark) {
             Ok((file, size_bytes, identity)) => self.serve_import(file, size_bytes, identity),
-            Err(error) => self.fail_import(&format!("the new file can't be opened and fsynced: {}", strerror(&error))),
+            Err(error) => self.fail_import(&error_chain(&error)),
         }
     }
 
-    /// The finished log, with a mark of its own that is durable before a state file speaks of it.
-    fn open_import(&self, mark: [u8; 16]) -> io::Result<(Arc<dyn File>, u64, Identity)> {
-        let file = self.persistence.dir.open(&self.config.appendfilename, Open::Append)?;
-        let size_bytes = file.metadata()?.len;
-        let identity = Identity::brand(&*file, mark)?;
-        file.fsync()?;
+    /// Makes the finished file the log, with a mark of its own that is durable before a state file speaks of it.
+    fn name_import(&self, mark: [u8; 16]) -> Result<(Arc<dyn File>, u64, Identity), DurableRenameError> {
+        let (dir, log) = (&*self.persistence.dir, &self.config.appendfilename);
+        let from = TempFile::Import.name(log);
+        let open = || {
+            let file = dir.open(&from, Open::Append)?;
+            if file.metadata()?.len == 0 {
+                // An empty log that no state file speaks of yet would tell the next start nothing.
+                let whole = file.append(NOTHING)? == NOTHING.len();
+                whole.then_some(()).ok_or(io::ErrorKind::WriteZero)?;
+            }
+            let identity = Identity::brand(&*file, mark)?;
+            Ok((file.metadata()?.len, file, identity))
+        };
+        let (size_bytes, file, identity) = open().map_err(DurableRenameError::FsyncFile)?;
+        durable_rename_new(dir, &*file, &from, log)?;
         Ok((file, size_bytes, identity))
     }
 
     fn serve_import(&mut self, file: Arc<dyn File>, size_bytes: u64, identity: Identity) {
         let Phase::Loading(loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
         let Work::Writing(Writing { name, imported, .. }) = loading.work else { return };
+        self.persistence.import_name = None;
         let elapsed_us = self.now.mono_us - loading.started.mono_us;
         self.serve_log(file, size_bytes, identity, false);
         let log = self.config.appendfilename.clone();

@@ -142,7 +142,8 @@ impl Engine {
                 self.finish_log(*recovery, identity, same_boot, loading.started);
             }
             Work::Import { import, name } => {
-                loading.work = self.write_import(name, import.finish());
+                let (imported, sources) = import.finish();
+                loading.work = self.write_import(name, imported, sources);
                 self.persistence.phase = Phase::Loading(loading);
             }
             Work::Writing(_) => unreachable!("nothing is read any more"),

@@ -87,6 +87,8 @@ pub(crate) struct Persistence {
     /// Draws the generations of new files.
     next_mark: fastrand::Rng,
     log_name: String,
+    /// What a rewrite makes instead of the log, while what was imported is written.
+    import_name: Option<String>,
     pid: u32,
     boot_id: BootId,
     incremental_fsync: bool,
@@ -138,6 +140,7 @@ impl Persistence {
             healing: Healing::default(),
             promoted: None,
             attached: None,
+            import_name: None,
             next_mark: fastrand::Rng::with_seed(u64::from_le_bytes(*seed.last_chunk().expect("16 bytes hold 8"))),
             log_name: config.appendfilename.clone(),
             pid: process.pid,

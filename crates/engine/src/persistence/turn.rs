@@ -218,7 +218,7 @@ impl Persistence {
             bio: &mut *self.bio,
             log: &mut live,
             config: RewriteConfig {
-                log_name: &self.log_name,
+                log_name: self.import_name.as_deref().unwrap_or(&self.log_name),
                 incremental_fsync: self.incremental_fsync,
                 child_diff_bytes: CHILD_DIFF_BYTES,
                 server_pid: self.pid,

@@ -2,8 +2,8 @@
 
 use engine::{Config, StartError};
 use resp_codec::encode_request;
-use vfs::FileKind;
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
+use vfs::{Dir as _, FileKind};
 
 use crate::support::{BOOT, DIR, LOG, Rig, config};
 
@@ -197,6 +197,81 @@ fn an_import_that_loses_its_power_at_any_call_is_begun_anew_or_finished() {
         }
         assert!(anew > 100 && finished > 50, "{anew} begun anew, {finished} finished");
     }
+}
+
+/// It was renamed to the log's name with no bytes in it, and without a state file the next start refused an empty log beside data.
+#[test]
+fn an_import_of_an_empty_dataset_killed_at_any_call_is_begun_anew_or_finished() {
+    for preamble in [true, false] {
+        let make = || {
+            let disk = disk_with_parts();
+            [BASE, FIRST, LAST].iter().for_each(|name| disk.put(PARTS, name, b""));
+            disk
+        };
+        let start = |disk: &SimDisk| {
+            let config = Config { aof_use_rdb_preamble: preamble, ..config("everysec") };
+            started(disk, config, BOOT)
+        };
+        let undisturbed = make();
+        drop(start(&undisturbed).unwrap());
+        for call in 0..undisturbed.calls() {
+            let disk = make();
+            disk.freeze_at(Some(call));
+            drop(start(&disk));
+            let mut rig = start(&disk.kill()).unwrap_or_else(|error| panic!("killed at call {call}: {error}"));
+            assert_eq!(rig.status(), None, "killed at call {call}: {:#?}", rig.lines());
+            let client = rig.client();
+            assert_eq!(rig.ask(client, "DBSIZE"), ":0|");
+        }
+    }
+}
+
+/// Reads everything, lets `meddle` change what was read while the child writes, and goes on to the end.
+fn meddled_with(disk: &SimDisk, meddle: impl FnOnce(&SimDisk)) -> Rig {
+    let mut rig = Rig::loading(disk, config("everysec"), BOOT).unwrap();
+    while rig.info("aof_rewrite_in_progress") == "0" {
+        rig.turn();
+    }
+    meddle(disk);
+    run(&mut rig);
+    rig
+}
+
+/// Only what was written while files were read was noticed; what was acknowledged while the child wrote was lost without a word.
+#[test]
+fn a_server_that_still_writes_while_the_import_is_written_is_noticed_and_nothing_is_made() {
+    type Meddle = fn(&SimDisk);
+    let meddlers: [(&str, Meddle); 3] = [
+        (LAST, |disk| {
+            disk.tamper(PARTS, LAST, |bytes| bytes.extend(encoded("SET late 1")));
+        }),
+        (BASE, |disk| {
+            disk.put(PARTS, "other", &disk.content(PARTS, BASE).unwrap());
+            disk.dir(PARTS).rename("other", BASE).unwrap();
+        }),
+        (MANIFEST, |disk| {
+            disk.put(PARTS, "other", b"file b seq 2 type b\nfile i seq 2 type i\n");
+            disk.dir(PARTS).rename("other", MANIFEST).unwrap();
+        }),
+    ];
+    for (name, meddle) in meddlers {
+        let disk = disk_with_parts();
+        let rig = meddled_with(&disk, meddle);
+        assert_eq!(rig.status(), Some(1), "{name}: {:#?}", rig.lines());
+        assert!(rig.logged(&format!("appendonlydir/{name}")), "{name}: {:#?}", rig.lines());
+        assert!(rig.logged("end the server that writes to it first"), "{name}: {:#?}", rig.lines());
+        drop(rig);
+        assert_eq!(disk.names(DIR), ["appendonlydir", engine::LOCK_NAME], "{name}");
+    }
+
+    let disk = SimDisk::new();
+    disk.put(DIR, "dump.rdb", &snapshot());
+    let rig = meddled_with(&disk, |disk| {
+        disk.put(DIR, "temp-1.rdb", &snapshot());
+        disk.dir(DIR).rename("temp-1.rdb", "dump.rdb").unwrap();
+    });
+    assert_eq!(rig.status(), Some(1), "{:#?}", rig.lines());
+    assert!(rig.logged("dump.rdb is not the file any more that was read"), "{:#?}", rig.lines());
 }
 
 /// The next start shows the whole dataset, from what was there before or from the finished log, and so does the one after it.

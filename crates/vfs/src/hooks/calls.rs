@@ -100,7 +100,7 @@ impl Object {
     /// What a name stands for.
     pub(super) fn of(name: &str) -> Self {
         match name {
-            _ if name.starts_with("temp-rewriteaof") => Self::New,
+            _ if name.starts_with("temp-rewriteaof") || name.ends_with(".import") => Self::New,
             _ if name.ends_with(".state") => Self::State,
             _ if name.ends_with(".aof") => Self::Log,
             _ => Self::Other,
