@@ -32,7 +32,7 @@ pub use json::{Json, Text};
 pub use preamble::RdbPreamble;
 pub use repair::{Held, RepairError, Repaired};
 pub use report::{Ambiguity, Assumed, Reading, Report, Stretch};
-pub use salvage::{SalvageError, Salvaged, salvage};
+pub use salvage::{SalvageError, Salvaged, SalvagedFiles, salvage, salvage_files};
 pub use timestamp::{Later, later_than};
 
 use crate::copy::read_exact;

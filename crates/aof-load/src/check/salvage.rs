@@ -31,6 +31,18 @@ pub struct Salvaged {
     pub selects_added: u64,
 }
 
+/// What was copied of several files, and what was found on the way.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SalvagedFiles {
+    /// As [`Salvaged::report`], one for each file.
+    pub reports: Vec<Report>,
+    /// The new file's size.
+    pub size_bytes: u64,
+    /// As [`Salvaged::selects_added`]; also those by which a file goes on in the database in which its commands ran.
+    pub selects_added: u64,
+}
+
 /// Why nothing was salvaged. There is no new file then, unless the directory could not be fsynced.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -105,16 +117,37 @@ pub fn salvage(
     dir: &dyn Dir,
     name: &str,
 ) -> Result<Salvaged, SalvageError> {
+    let SalvagedFiles { mut reports, size_bytes, selects_added } =
+        salvage_files(&[(Arc::clone(file), size_bytes)], preamble, dir, name)?;
+    let report = reports.pop().expect("a report for the one file");
+    Ok(Salvaged { report, size_bytes, selects_added })
+}
+
+/// Copies what is whole in the files of a log in several files, given in its order with the size up to which each is read, to one new
+/// file: a log that holds what they hold together. Each goes on in database 0, as it is the commands of a new client. All else as
+/// [`salvage`].
+///
+/// # Errors
+/// As [`salvage`].
+pub fn salvage_files(
+    files: &[(Arc<dyn File>, u64)],
+    preamble: Option<&dyn Preamble>,
+    dir: &dyn Dir,
+    name: &str,
+) -> Result<SalvagedFiles, SalvageError> {
     let _held = Held::take(dir).map_err(SalvageError::Lock)?;
-    let start = commands_start(&**file, size_bytes, preamble)?;
+    let mut starts = vec![0; files.len()];
+    if let (Some((file, size_bytes)), Some(start)) = (files.first(), starts.first_mut()) {
+        // No other may begin with a snapshot.
+        *start = commands_start(&**file, *size_bytes, preamble)?;
+    }
     if dir.stat(name).map_err(Failed::at(Operation::Stat, 0))?.is_some() {
         return Err(SalvageError::Exists { name: name.to_owned() });
     }
     let temp = TempFile::Copy.name(name);
-    remove_leftover(dir, &temp, &**file)?;
+    files.iter().try_for_each(|(file, _)| remove_leftover(dir, &temp, &**file))?;
     let to = dir.open(&temp, Open::CreateNew).map_err(Failed::at(Operation::Create, 0))?;
-    let writer = Writer::new(Arc::clone(file), Arc::clone(&to), start);
-    let done = copy_whole(file, start, size_bytes, writer).and_then(|salvaged| {
+    let done = copy_all(files, &starts, &to).and_then(|salvaged| {
         durable_rename_new(dir, &*to, &temp, name).map_err(|error| not_named(error, name))?;
         Ok(salvaged)
     });
@@ -123,6 +156,19 @@ pub fn salvage(
         let _still_there = dir.unlink(&temp);
     }
     done
+}
+
+fn copy_all(files: &[(Arc<dyn File>, u64)], starts: &[u64], to: &Arc<dyn File>) -> Result<SalvagedFiles, SalvageError> {
+    let mut salvaged = SalvagedFiles { reports: Vec::new(), size_bytes: 0, selects_added: 0 };
+    let mut database = 0;
+    for ((file, size_bytes), start) in files.iter().zip(starts) {
+        let mut writer = Writer::new(Arc::clone(file), Arc::clone(to), *start, database);
+        salvaged.reports.push(copy_whole(file, *start, *size_bytes, &mut writer)?);
+        salvaged.size_bytes += writer.written_bytes;
+        salvaged.selects_added += writer.selects_added;
+        database = writer.database;
+    }
+    Ok(salvaged)
 }
 
 /// Removes the temporary file of a salvage that was killed: under the lock it is nobody's.
@@ -135,7 +181,7 @@ fn remove_leftover(dir: &dyn Dir, temp: &str, damaged: &dyn File) -> Result<(), 
     dir.unlink(temp).map_err(|source| SalvageError::Leftover { name: temp.to_owned(), source })
 }
 
-fn copy_whole(file: &Arc<dyn File>, start: u64, size_bytes: u64, mut writer: Writer) -> Result<Salvaged, SalvageError> {
+fn copy_whole(file: &Arc<dyn File>, start: u64, size_bytes: u64, writer: &mut Writer) -> Result<Report, SalvageError> {
     let mut analysis = Analysis::new(file, start, size_bytes);
     let mut report = Report::new(size_bytes, start);
     while let Some(event) = analysis.next().map_err(CheckError::Read)? {
@@ -144,10 +190,10 @@ fn copy_whole(file: &Arc<dyn File>, start: u64, size_bytes: u64, mut writer: Wri
     }
     report.end(analysis.line());
     writer.flush()?;
-    Ok(Salvaged { report, size_bytes: writer.written_bytes, selects_added: writer.selects_added })
+    Ok(report)
 }
 
-/// Writes the new file.
+/// Writes what comes of one file to the new one.
 struct Writer {
     from: Arc<dyn File>,
     to: Arc<dyn File>,
@@ -160,8 +206,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(from: Arc<dyn File>, to: Arc<dyn File>, commands_start: u64) -> Self {
-        Self { from, to, pending: 0..commands_start, database: 0, written_bytes: 0, selects_added: 0 }
+    /// The new file's end selects `database`, unless it is empty.
+    fn new(from: Arc<dyn File>, to: Arc<dyn File>, commands_start: u64, database: u32) -> Self {
+        Self { from, to, pending: 0..commands_start, database, written_bytes: 0, selects_added: 0 }
     }
 
     fn take(&mut self, event: &Event) -> Result<(), Failed> {

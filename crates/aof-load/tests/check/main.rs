@@ -9,9 +9,12 @@
     reason = "tests: they run the real program over real files"
 )]
 
+mod large;
+mod manifests;
+
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use vfs::Dir as _;
@@ -300,37 +303,6 @@ fn json_is_one_object_with_the_documented_fields() {
     assert!(value(&["--json", "none"])["error"].as_str().unwrap().contains("No such file"));
 }
 
-/// How long the argument of the large log is.
-const HOLE_BYTES: u64 = 160 << 20;
-
-/// A log that takes no room on the disk: one argument is nearly all of it, and a hole.
-fn large_log(path: &Path, line_end: &[u8]) {
-    let mut file = fs::File::create(path).unwrap();
-    write!(file, "{PING}*2\r\n$3\r\nDEL\r\n${HOLE_BYTES}\r\n").unwrap();
-    let body = file.metadata().unwrap().len();
-    file.set_len(body + HOLE_BYTES).unwrap();
-    let mut end = fs::OpenOptions::new().append(true).open(path).unwrap();
-    end.write_all(line_end).unwrap();
-    end.write_all(PING.repeat(20_000).as_bytes()).unwrap();
-}
-
-#[test]
-fn a_file_larger_than_the_memory_there_is_is_checked_also_where_it_is_damaged() {
-    let place = Place::with(b"");
-    for (line_end, status) in [(&b"\r\n"[..], 0), (b"", 1)] {
-        large_log(&place.path("a.aof"), line_end);
-        // Address space of 64 MB in all: program, stack and heap.
-        let script = format!("ulimit -v 65536; exec '{}' a.aof", env!("CARGO_BIN_EXE_check-aof"));
-        let output = Command::new("sh").args(["-c", &script]).current_dir(place.home.path()).output().unwrap();
-        let ran = ran(&output);
-        assert_eq!(ran.status, status, "{}", ran.text);
-        let damaged = "*2\r\n$3\r\nDEL\r\n$167772160\r\n".len() as u64 + HOLE_BYTES;
-        let text =
-            if status == 0 { "diff=0\n".to_owned() } else { format!(" {damaged} in all; whole commands resume") };
-        assert!(ran.text.contains(&text), "{}", ran.text);
-    }
-}
-
 #[test]
 fn a_preamble_is_checked_and_only_what_stands_behind_it_is_cut_or_salvaged() {
     let preamble = [b"REDIS0011\xfe\x00\x00\x03key\x01v\xff", &[0; 8][..]].concat();
@@ -356,66 +328,4 @@ fn a_preamble_is_checked_and_only_what_stands_behind_it_is_cut_or_salvaged() {
         ran.text
     );
     assert_eq!(cut.read("a.aof"), &preamble[..start - 1]);
-}
-
-/// A manifest of a base in RDB format and two incremental files with these bytes.
-fn parts(first: &str, last: &str) -> Place {
-    let place = Place::with(b"");
-    fs::create_dir(place.path("p")).unwrap();
-    let base = [b"REDIS0011\xfe\x00\x00\x03key\x01v\xff", &[0; 8][..]].concat();
-    let manifest =
-        "file b.rdb seq 1 type b\nfile old.aof seq 1 type h\nfile 1.aof seq 1 type i\nfile 2.aof seq 2 type i\n";
-    for (name, bytes) in
-        [("a.manifest", manifest.as_bytes()), ("b.rdb", &base), ("1.aof", first.as_bytes()), ("2.aof", last.as_bytes())]
-    {
-        fs::write(place.path("p").join(name), bytes).unwrap();
-    }
-    place
-}
-
-#[test]
-fn the_files_of_a_manifest_are_checked_in_order_with_rediss_lines() {
-    let text = "Start checking Multi Part AOF\nStart to check BASE AOF (RDB format).\n\
-                RDB preamble is OK, proceeding with AOF tail...\n\
-                AOF analyzed: filename=b.rdb, size=27, ok_up_to=27, ok_up_to_line=1, diff=0\nBASE AOF b.rdb is valid\n\
-                Start to check INCR files.\n\
-                AOF analyzed: filename=1.aof, size=14, ok_up_to=14, ok_up_to_line=4, diff=0\nINCR AOF 1.aof is valid\n";
-    let place = parts(PING, "");
-    place.check(
-        &["p/a.manifest"],
-        0,
-        &format!("{text}INCR AOF 2.aof is empty\nAll AOF files and manifest are valid\n"),
-    );
-
-    let torn = format!("{PING}*1\r\n$4\r\nPI");
-    let place = parts(PING, &torn);
-    let ran = place.run(&["p/a.manifest"]);
-    let not_valid = "AOF 2.aof is not valid. Use the --fix option to try fixing it.\n";
-    assert!(ran.status == 1 && ran.text.starts_with(text) && ran.text.ends_with(not_valid), "{}", ran.text);
-    assert_eq!(place.read("p/2.aof"), torn.as_bytes());
-    for option in [&["--json"][..], &["--salvage", "new"], &["--truncate-to-timestamp", "1"]] {
-        let ran = place.run(&[option, &["p/a.manifest"]].concat());
-        assert!(ran.status == 1 && ran.text.contains("take one of its files"), "{}", ran.text);
-    }
-}
-
-#[test]
-fn only_the_last_file_of_a_manifest_is_cut_and_not_while_a_server_has_the_directory_above() {
-    let torn = format!("{PING}*1\r\n$4\r\nPI");
-    let place = parts(&torn, PING);
-    let ran = place.run(&["--fix", "--yes", "p/a.manifest"]);
-    assert!(ran.text.ends_with("Failed to truncate AOF 1.aof because it is not the last file\n"), "{}", ran.text);
-    assert_eq!((ran.status, place.read("p/1.aof")), (1, torn.clone().into_bytes()));
-
-    let place = parts(PING, &torn);
-    let dir = vfs::RealDir::open(place.home.path()).unwrap();
-    let lock = dir.lock(aof_state::LOCK_NAME).unwrap();
-    let ran = place.run(&["--fix", "--yes", "p/a.manifest"]);
-    assert!(ran.status == 1 && ran.text.contains("in use by a running server"), "{}", ran.text);
-    assert_eq!(place.read("p/2.aof"), torn.as_bytes());
-    drop(lock);
-    let ran = place.run(&["--fix", "--yes", "p/a.manifest"]);
-    let end = "Successfully truncated AOF 2.aof\nAll AOF files and manifest are valid\n";
-    assert!(ran.status == 0 && ran.text.ends_with(end), "{}", ran.text);
-    assert_eq!((place.read("p/2.aof"), place.read("p/2.aof.torn-14")), (PING.into(), b"*1\r\n$4\r\nPI".to_vec()));
 }

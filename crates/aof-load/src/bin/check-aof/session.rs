@@ -175,7 +175,10 @@ impl Subject {
             return Ok(true);
         }
         text::analysis(out, &self.shown, &salvaged.report)?;
-        text::salvaged(out, &self.shown, &path.display().to_string(), &salvaged)?;
+        let Report { commands, transactions, .. } = salvaged.report;
+        let (size_bytes, selects_added) = (salvaged.size_bytes, salvaged.selects_added);
+        let copied = text::Copied { commands, transactions, size_bytes, selects_added };
+        text::salvaged(out, &self.shown, &path.display().to_string(), &copied)?;
         Ok(true)
     }
 

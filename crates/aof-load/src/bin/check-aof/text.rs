@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use aof_load::check::{Ambiguity, Reading, Repaired, Report, Salvaged, Stretch, Text};
+use aof_load::check::{Ambiguity, Reading, Repaired, Report, Stretch, Text};
 
 /// What a check found: every damaged stretch, and redis-check-aof's line of figures.
 pub(crate) fn analysis(out: &mut dyn Write, file: &str, report: &Report) -> io::Result<()> {
@@ -111,14 +111,22 @@ pub(crate) fn repaired_json(repaired: &Repaired) -> String {
 }
 
 /// What was salvaged.
-pub(crate) fn salvaged(out: &mut dyn Write, file: &str, new: &str, salvaged: &Salvaged) -> io::Result<()> {
-    let Report { commands, transactions, .. } = salvaged.report;
-    if salvaged.selects_added > 0 {
-        writeln!(out, "{} SELECT commands were added, whose own are lost", salvaged.selects_added)?;
+pub(crate) struct Copied {
+    pub(crate) commands: u64,
+    pub(crate) transactions: u64,
+    pub(crate) size_bytes: u64,
+    pub(crate) selects_added: u64,
+}
+
+/// Says so.
+pub(crate) fn salvaged(out: &mut dyn Write, file: &str, new: &str, copied: &Copied) -> io::Result<()> {
+    let Copied { commands, transactions, size_bytes, selects_added } = copied;
+    if *selects_added > 0 {
+        writeln!(out, "{selects_added} SELECT commands were added, where one is lost or another file begins")?;
     }
     writeln!(
         out,
-        "Successfully salvaged AOF {file} to {new}: {commands} whole commands, among them {transactions} transactions, in {} bytes",
-        salvaged.size_bytes
+        "Successfully salvaged AOF {file} to {new}: {commands} whole commands, among them {transactions} transactions, in \
+         {size_bytes} bytes"
     )
 }
