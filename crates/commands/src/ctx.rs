@@ -27,11 +27,13 @@ pub struct CommandLimits {
     pub max_string_bytes: usize,
     /// Up to where small collections stay compact.
     pub thresholds: Thresholds,
+    /// `rdbcompression`: whether DUMP compresses strings where that pays.
+    pub compress_dumps: bool,
 }
 
 impl Default for CommandLimits {
     /// Source: the defaults of Redis 7.2.
     fn default() -> Self {
-        Self { max_string_bytes: 512 * 1024 * 1024, thresholds: Thresholds::default() }
+        Self { max_string_bytes: 512 * 1024 * 1024, thresholds: Thresholds::default(), compress_dumps: true }
     }
 }

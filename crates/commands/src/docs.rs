@@ -34,7 +34,7 @@ pub fn deprecation(command: &Command) -> Option<(&'static str, &'static str)> {
 pub fn doc_flag(command: &Command) -> Option<&'static str> {
     match deprecation(command) {
         Some(_) => Some("deprecated"),
-        None => (command.name == "debug").then_some("syscmd"),
+        None => matches!(command.name, "debug" | "restore-asking").then_some("syscmd"),
     }
 }
 

@@ -36,6 +36,15 @@ pub enum CommandError {
     /// A command that needs its key to exist.
     #[error("ERR no such key")]
     NoSuchKey,
+    /// RESTORE where a key stands.
+    #[error("BUSYKEY Target key name already exists.")]
+    BusyKey,
+    /// RESTORE of bytes that DUMP did not make, or not in a version that is known.
+    #[error("ERR DUMP payload version or checksum are wrong")]
+    BadPayload,
+    /// RESTORE of bytes that end in a right checksum and hold no value all the same.
+    #[error("ERR Bad data format")]
+    BadDataFormat,
     /// LSET beyond the list, SELECT-like numbers beyond their range.
     #[error("ERR index out of range")]
     IndexOutOfRange,

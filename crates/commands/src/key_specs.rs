@@ -22,7 +22,7 @@ const USES: &[(&[&str], &str)] = &[
     ),
     (&["RM delete"], "del unlink"),
     (&["OW insert"], "msetnx setnx"),
-    (&["OW update"], "mset psetex setex"),
+    (&["OW update"], "mset psetex restore restore-asking setex"),
     (&["RW insert"], "append hsetnx linsert lpush lpushx rpush rpushx sadd"),
     (&["RW update"], "expire expireat hmset hset lset persist pexpire pexpireat setrange zadd"),
     (&["RW delete"], "hdel lrem ltrim srem zrem zremrangebylex zremrangebyrank zremrangebyscore"),

@@ -5,11 +5,11 @@
 //! Placeholders: `{k}` a key, mostly of the module's own (few, so that commands meet), `{v}` a value, `{i}` a small integer, `{f}` a number,
 //! `{s}` a score as ZADD takes it, `{e}` an element, field or member, `{ms}` milliseconds from now (few, also negative),
 //! `{sec}` seconds from now, `{at}` an absolute time in ms near now, `{atsec}` one in seconds, `{db}` a database of two,
-//! `{n}` a count from 0 to 4, `{|NX|PX_{ms}}` one of these alternatives: `_` separates its words, it may be empty.
+//! `{n}` a count from 0 to 4, `{p}` a payload of RESTORE, `{|NX|PX_{ms}}` one of these alternatives: `_` separates its words, it may be empty.
 
 use std::collections::BTreeMap;
 
-use keyspace::{Keyspace, Thresholds, UnixMs};
+use keyspace::{Hash, Keyspace, List, Set, Str, Thresholds, UnixMs, ValueRef, ZSet};
 use proptest::prelude::*;
 
 use crate::harness::{Bench, decode, show_reply};
@@ -103,9 +103,39 @@ impl Filler {
                     self.word(request, word);
                 }
             }
+            Some("p") => request.push(payload(&mut self.rng)),
             Some(placeholder) => request.push(self.fill(placeholder).into_bytes()),
         }
     }
+}
+
+/// A value of any type in any version, now and then with a byte changed.
+fn payload(rng: &mut fastrand::Rng) -> Vec<u8> {
+    let limits = Thresholds::default();
+    let (mut list, mut set, mut hash, mut zset) = (List::new(), Set::new(), Hash::new(), ZSet::new());
+    for number in 0..rng.u8(1..6) {
+        let elem = pick(rng, &["a", "b", "1", "2", "a longer element", ""]).as_bytes();
+        list.push_back(elem, &limits);
+        set.insert(elem, &limits);
+        hash.set(elem, &[number], &limits);
+        zset.insert(elem, number.into(), &limits);
+    }
+    let text = Str::new(b"text");
+    let values = [
+        ValueRef::Str(text.as_ref()),
+        ValueRef::List(&list),
+        ValueRef::Set(&set),
+        ValueRef::Hash(&hash),
+        ValueRef::ZSet(&zset),
+    ];
+    let mut payload = Vec::new();
+    let options = rdb::WriteOptions { version: rng.u16(9..=11), compress: rng.bool() };
+    rdb::Encoder::reserve(options).payload(values[rng.usize(..values.len())], &mut payload);
+    if rng.u8(..10) == 0 {
+        let at = rng.usize(..payload.len());
+        payload[at] ^= 1;
+    }
+    payload
 }
 
 /// Thresholds at which tests reach the forms for large collections, or Redis's. A log may be loaded with others than it

@@ -6,7 +6,7 @@ use crate::command::Command;
 const TIPS: &[(&[&str], &str)] = &[
     (
         &["nondeterministic_output"],
-        "client|info client|list hrandfield hscan lastsave object|encoding object|freq object|idletime \
+        "client|info client|list dump hrandfield hscan lastsave object|encoding object|freq object|idletime \
          object|refcount pttl spop srandmember sscan time ttl zrandmember zscan",
     ),
     (

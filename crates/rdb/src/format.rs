@@ -11,6 +11,9 @@ pub const OLDEST_VERSION: u32 = 1;
 /// The newest version that is read: that of Redis 7.4.
 pub const NEWEST_VERSION: u32 = 12;
 
+/// The oldest version that is written: that of Redis 5 and 6.
+pub(crate) const OLDEST_WRITTEN_VERSION: u16 = 9;
+
 /// From this version on a file ends in a checksum.
 pub(crate) const CHECKSUM_SINCE: u32 = 5;
 

@@ -1,11 +1,13 @@
 //! Commands on keys of any type, and on whole databases: their rows.
 
 mod databases;
+mod dump;
 mod expire;
 mod list;
 mod memory;
 mod object;
 mod relocate;
+mod restore;
 mod whole;
 
 use crate::command::{Flags, Group, Keys, Row, row};
@@ -24,6 +26,8 @@ pub(crate) const ROWS: &[Row] = &[
         "6.2.0" "O(N) by the elements of a collection" "Copies the value of a key to another key."),
     row!(Generic "del" -2 Flags::WRITE, Keys::ALL, whole::del, "key...";
         "1.0.0" "O(N) by the keys" "Deletes keys."),
+    row!(Generic "dump" 2 READ, Keys::FIRST, dump::dump, "key";
+        "2.6.0" "O(N) by the elements of a collection and the length of a string" "Answers a value in the form that RESTORE takes."),
     row!(Generic "exists" -2 READ_FAST, Keys::ALL, whole::exists, "key...";
         "1.0.0" "O(N) by the keys" "Counts how many of the keys exist."),
     row!(Generic "expire" -3 WRITE_FAST, Keys::FIRST, expire::expire, "key seconds condition:[NX | XX | GT | LT]";
@@ -64,6 +68,9 @@ pub(crate) const ROWS: &[Row] = &[
         "1.0.0" "O(1)" "Gives a key another name, replacing the key of that name."),
     row!(Generic "renamenx" 3 WRITE_FAST, Keys::range(1, 2, 1), relocate::renamenx, "key newkey";
         "1.0.0" "O(1)" "Gives a key another name, if no key has it."),
+    row!(Generic "restore" -4 Flags::WRITE | Flags::DENYOOM | Flags::DANGEROUS, Keys::FIRST, restore::restore,
+        "key ttl:integer serialized-value [replace:REPLACE] [absttl:ABSTTL] [IDLETIME seconds] [FREQ frequency:integer]";
+        "2.6.0" "O(N) by the elements of a collection, O(N log N) of a sorted set" "Makes a key with the value that DUMP answered."),
     row!(Generic "scan" -2 READ, Keys::None, list::scan, "cursor [MATCH pattern] [COUNT count] [TYPE type]";
         "2.8.0" "O(1) a call, O(N) for a whole iteration" "Iterates over the keys of a database."),
     row!(Generic "touch" -2 READ_FAST, Keys::ALL, whole::touch, "key...";
@@ -84,6 +91,9 @@ pub(crate) const ROWS: &[Row] = &[
         "1.0.0" "O(N) by the keys of the database" "Removes all keys of the database."),
     row!(Server "memory|usage" -3 READ, Keys::range(2, 2, 1), memory::usage, "key [SAMPLES count]";
         "4.0.0" "O(1)" "Answers how much memory a key takes with its value."),
+    row!(Server "restore-asking" -4 Flags::WRITE | Flags::DENYOOM | Flags::ASKING | DANGEROUS_KEYSPACE, Keys::FIRST, restore::restore,
+        "key ttl:integer serialized-value [replace:REPLACE] [absttl:ABSTTL] [IDLETIME seconds] [FREQ frequency:integer]";
+        "3.0.0" "As RESTORE" "As RESTORE, from a node of a cluster that hands a key over."),
     row!(Server "swapdb" 3 WRITE_FAST | DANGEROUS_KEYSPACE, Keys::None, databases::swapdb, "index1 index2";
         "4.0.0" "O(1)" "Swaps the contents of two databases."),
 ];
@@ -110,6 +120,10 @@ pub(crate) const FUZZ: &[&str] = &[
     "SCAN 0 {|MATCH_s*} {|COUNT_{n}} {|TYPE_string}",
     "RANDOMKEY",
     "DBSIZE",
+    "DUMP {k}",
+    "RESTORE {k} 0 {p} {|REPLACE|REPLACE_IDLETIME_{n}|FREQ_{n}}",
+    "RESTORE {k} {ms} {p} REPLACE",
+    "RESTORE {k} {at} {p} {REPLACE_ABSTTL|ABSTTL}",
     "RENAME {k} {k}",
     "RENAMENX {k} {k}",
     "MOVE {k} {db}",

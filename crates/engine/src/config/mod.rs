@@ -219,5 +219,6 @@ pub(crate) fn command_limits(config: &Config) -> commands::CommandLimits {
     commands::CommandLimits {
         max_string_bytes: usize::try_from(config.proto_max_bulk_len_bytes).unwrap_or(usize::MAX),
         thresholds: config.thresholds,
+        compress_dumps: config.rdbcompression,
     }
 }

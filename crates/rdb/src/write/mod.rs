@@ -17,11 +17,13 @@ use string::Strings;
 pub use target::Target;
 use value::Layout;
 
-use crate::format::{MAGIC, OP_AUX, OP_EOF, OP_EXPIRE_MS, OP_FUNCTION, OP_RESIZE_DB, OP_SELECT_DB, ValueType};
+use crate::format::{
+    MAGIC, OLDEST_WRITTEN_VERSION, OP_AUX, OP_EOF, OP_EXPIRE_MS, OP_FUNCTION, OP_RESIZE_DB, OP_SELECT_DB, ValueType,
+};
 use crate::module::ModuleValue;
 
 /// The versions that can be written. What is written is the same for all: layouts that every server since Redis 4 reads.
-const VERSIONS: std::ops::RangeInclusive<u16> = 9..=11;
+const VERSIONS: std::ops::RangeInclusive<u16> = OLDEST_WRITTEN_VERSION..=11;
 
 /// The version from which on a file may hold functions.
 const FUNCTIONS_SINCE: u16 = 10;
@@ -38,7 +40,7 @@ pub struct WriteOptions {
 impl Default for WriteOptions {
     /// Version 9, compressed.
     fn default() -> Self {
-        Self { version: *VERSIONS.start(), compress: true }
+        Self { version: OLDEST_WRITTEN_VERSION, compress: true }
     }
 }
 
