@@ -3,7 +3,7 @@
 //! A mixed workload with a BGREWRITEAOF in its middle runs against our server, which is then killed; redis-server starts
 //! from a copy of the files. Both datasets are read through clients and compared, deadlines to the millisecond. The
 //! reference also loads the corpus it wrote itself, which proves the reading and comparing. RDB files have their own module,
-//! `interop_rdb.rs`.
+//! `interop_rdb.rs`, as have DUMP and RESTORE, `interop_dump.rs`.
 //!
 //! The other way round the workload runs against redis-server, which saves a dump and is killed, with a base of commands and with one in
 //! RDB format, and the last of its files is cut somewhere near its
@@ -22,8 +22,8 @@ use testkit::dataset::{DEADLINE_TOLERANCE_MS, Difference};
 use testkit::mixed::Mixed;
 use testkit::{Client, Dataset, Pipeline, ServerBuilder, compare, dump_dataset, wait_rewritten};
 
-use crate::interop_rdb;
 use crate::suite::{require_program, server_under_test};
+use crate::{interop_dump, interop_rdb};
 
 /// The server that reads our files and that ours is compared with. Debian's, so that everyone has the same one.
 pub(crate) const REFERENCE: &str = "redis-server";
@@ -79,6 +79,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let server = server_under_test(options.server.as_deref())?;
     load_own_corpus(&reference)?;
     let checker = require_program(interop_rdb::CHECKER)?;
+    let seen = interop_dump::round(&server, &reference).context("DUMP and RESTORE")?;
+    println!("interop: values in {seen} representations dumped and restored in both directions");
     let first = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 48));
     for seed in first..first + options.rounds {
         let keys = interop_rdb::round(&reference, &checker, seed)
@@ -239,7 +241,7 @@ fn load_own_corpus(reference: &Path) -> Result<()> {
     report(&compare(&expected, &found, DEADLINE_TOLERANCE_MS)).context("the reference's own corpus")
 }
 
-fn report(differences: &[Difference]) -> Result<()> {
+pub(crate) fn report(differences: &[Difference]) -> Result<()> {
     for difference in differences.iter().take(20) {
         println!("{difference}");
     }

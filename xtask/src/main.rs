@@ -16,6 +16,7 @@ mod compat_check;
 mod crash;
 mod faults;
 mod interop;
+mod interop_dump;
 mod interop_rdb;
 mod kill_points;
 mod leftovers;

@@ -37,6 +37,10 @@ pub(super) enum Domain {
     BitIndex,
     /// A list, set or sorted set.
     Sortable,
+    /// A time to live of RESTORE, or, with ABSTTL, a deadline; 0 is none.
+    RestoreTtl,
+    /// What RESTORE takes.
+    Payload,
     /// A glob pattern.
     Pattern,
     /// Where an iteration goes on.
@@ -164,6 +168,8 @@ const DOMAINS: &[(&str, &str, Domain)] = &[
     // Another user is refused, and Redis 7.2.4 does not answer that behind other replies: see `sequence.rs`.
     ("", "username", Domain::Words(&["default"])),
     ("", "password", Domain::Words(&["", "secret"])),
+    ("", "ttl", Domain::RestoreTtl),
+    ("", "serialized-value", Domain::Payload),
     ("", "value", Domain::Value),
     ("", "increment", Domain::Increment),
     ("", "decrement", Domain::Increment),

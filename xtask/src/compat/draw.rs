@@ -70,11 +70,20 @@ pub(super) fn request(values: &mut Values, command: &'static Command, spoil_perc
         spoil(values, &mut argv, fixed, by_member || command.name == "lset" || has_times(&tree));
     }
     match command.name {
+        "restore" | "restore-asking" => settle_deadline(values, &mut argv),
         "sort" | "sort_ro" => sorting::settle(&mut argv),
         "bitfield" => write_for_certain(&mut argv),
         _ => {}
     }
     Request { command, argv }
+}
+
+/// With ABSTTL, a time to live would be a deadline that was over long ago; without it, a deadline is one in decades.
+fn settle_deadline(values: &mut Values, argv: &mut [Vec<u8>]) {
+    const TTL_AT: usize = 2;
+    if argv.iter().any(|word| word.eq_ignore_ascii_case(b"ABSTTL")) && argv.get(TTL_AT).is_some_and(|ttl| ttl != b"0") {
+        argv[TTL_AT] = values.at(1);
+    }
 }
 
 /// Adds a write to a BITFIELD with OVERFLOW FAIL: see the known difference `bitfield-fail`.
@@ -126,7 +135,7 @@ fn has_times(arguments: &[Argument<'_>]) -> bool {
     arguments.iter().any(|argument| match &argument.kind {
         Kind::OneOf(inner) | Kind::Block(inner) => has_times(inner),
         Kind::UnixTime => true,
-        _ => matches!(&*argument.name, "seconds" | "milliseconds"),
+        _ => matches!(&*argument.name, "seconds" | "milliseconds" | "ttl"),
     })
 }
 

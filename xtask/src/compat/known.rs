@@ -240,6 +240,13 @@ pub(super) const KNOWN: &[Known] = &[
         },
     },
     Known {
+        name: "restore-overflow",
+        why: "a time to live whose end does not fit 64 bits of milliseconds is refused by RESTORE; in Redis it wraps around and \
+              is over (not drawn)",
+        side: Side::All,
+        explains: |_| false,
+    },
+    Known {
         name: "order-of-hashtables",
         why: "the representation of a union or difference depends on which members come first, in Redis by their hashes",
         side: Side::All,

@@ -3,6 +3,7 @@
 use commands::Command;
 use testkit::Value;
 
+use super::payloads;
 use super::step::Request;
 
 /// How a reply is compared.
@@ -26,6 +27,8 @@ pub(super) enum Manner {
     Sorted,
     /// Without what names the server and the connection.
     Greeting,
+    /// By the value that it holds: see `payloads.rs`.
+    Payload,
     /// The type alone: it tells of the process, its connections, or everything that the server has.
     Type,
     /// The facts about commands, without sentences and subcommands.
@@ -43,6 +46,7 @@ impl Manner {
             "srandmember" | "hrandfield" | "zrandmember" | "randomkey" => Self::Random,
             "scan" | "sscan" | "hscan" | "zscan" => Self::Scan,
             "sort" | "sort_ro" => Self::Sorted,
+            "dump" => Self::Payload,
             "hello" => Self::Greeting,
             "command|info" => Self::CommandInfo,
             "info"
@@ -75,6 +79,7 @@ impl Manner {
             Self::AnyOrderPairs => sorted_pairs(reply),
             Self::Shape => shape(reply),
             Self::Scan => scanned(request, reply),
+            Self::Payload => payload(reply),
             Self::Greeting => greeting(reply),
             Self::Type => type_alone(reply),
             // Without names it is about all commands that the server has.
@@ -83,6 +88,12 @@ impl Manner {
             Self::Exact | Self::Clock(_) | Self::Random | Self::Sorted => reply.clone(),
         }
     }
+}
+
+/// The digest of a payload's value; what is none, as it is.
+fn payload(reply: &Value) -> Value {
+    let digest = reply.as_bytes().and_then(|payload| payloads::digest(payload).ok());
+    digest.map_or_else(|| reply.clone(), Value::Bulk)
 }
 
 /// An order of replies, by how they print.

@@ -12,6 +12,7 @@ mod judge;
 mod known;
 mod manner;
 mod pair;
+mod payloads;
 mod recorded;
 mod sequence;
 mod shrink;

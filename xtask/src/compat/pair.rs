@@ -23,6 +23,9 @@ const CLOCK_GRAIN_MS: i64 = 5;
 /// The key under which what a random pop left stays in our server. It is represented as ours did it, not as the reference.
 pub(super) const POPPED: &[u8] = b"popped";
 
+/// The key under which each server has what the other dumped. It is represented as that one's form is read.
+pub(super) const DUMPED: &[u8] = b"dumped";
+
 /// The connections of all clients to one server.
 pub(super) type Clients = [Client; CLIENTS];
 
@@ -110,7 +113,11 @@ impl Pair {
 
     /// A step whose reply decides what is asked next.
     fn followed(&mut self, step: &Step, judge: &mut Judge<'_>) -> Result<Option<Box<Difference>>> {
-        if step.request.command.name == "spop" { self.random_pop(step, judge) } else { self.iteration(step, judge) }
+        match step.request.command.name {
+            "spop" => self.random_pop(step, judge),
+            "dump" => self.exchange(step, judge),
+            _ => self.iteration(step, judge),
+        }
     }
 
     /// Follows an iteration to its end on each server and compares what they answered in all.
@@ -147,6 +154,35 @@ impl Pair {
         if are_alike(&whole[0]) {
             let request = Request::of(&[b"OBJECT".as_slice(), b"ENCODING", key]);
             return Ok(judge.compare(&Step { client, request }, &encodings[0], &encodings[1]).err());
+        }
+        Ok(None)
+    }
+
+    /// Each server restores what the other dumped, with the deadline; what they then dump is the same once more. The key stays, so
+    /// that our log must have it right.
+    fn exchange(&mut self, step: &Step, judge: &mut Judge<'_>) -> Result<Option<Box<Difference>>> {
+        let (client, key) = (step.client, step.request.word(1));
+        let words: Vec<&[u8]> = step.request.argv.iter().map(Vec::as_slice).collect();
+        let dumped = self.both_once(client, &words, judge)?;
+        let found = judge.compare(step, &dumped[0], &dumped[1]).err();
+        let [Some(ours), Some(theirs)] = [dumped[0].as_bytes(), dumped[1].as_bytes()] else { return Ok(found) };
+        if found.is_some() {
+            return Ok(found);
+        }
+        let deadlines = self.both_once(client, &[b"PEXPIRETIME", key], judge)?;
+        let at = deadlines[1].as_integer().unwrap_or_default().max(0).to_string();
+        let words = |payload| [b"RESTORE", DUMPED, at.as_bytes(), payload, b"REPLACE", b"ABSTTL"];
+        let request = Request::of(&words(theirs));
+        let restored = [self.ours[client].call(&words(theirs))?, self.theirs[client].call(&words(ours))?];
+        if let Err(difference) = judge.compare(&Step { client, request }, &restored[0], &restored[1]) {
+            return Ok(Some(difference));
+        }
+        let request = Request::of(&[b"DUMP", DUMPED]);
+        let again = self.both_once(client, &[b"DUMP", DUMPED], judge)?;
+        for reply in &again {
+            if let Err(difference) = judge.compare(&Step { client, request: request.clone() }, reply, &dumped[0]) {
+                return Ok(Some(difference));
+            }
         }
         Ok(None)
     }
@@ -201,6 +237,7 @@ fn is_followed(step: &Step) -> bool {
     let request = &step.request;
     match request.command.name {
         "spop" => matches!(request.argv.len(), 2 | 3) && request.word(2) != b"1000",
+        "dump" => request.argv.len() == 2,
         "scan" | "sscan" | "hscan" | "zscan" => request.word(cursor_at(request)) == b"0",
         _ => false,
     }

@@ -54,6 +54,7 @@ fn weight(command: &Command) -> usize {
         _ if is_sort(command) => 40,
         _ if is_session(command) => 5,
         "bitfield" => 50,
+        "restore" | "dump" => 40,
         "setbit" | "bitop" | "lcs" => 20,
         _ if command.docs().group == Group::Generic => 9,
         "command|getkeys" | "command|getkeysandflags" | "command|info" => 20,

@@ -12,6 +12,7 @@ use commands::{Command, TABLE};
 use fastrand::Rng;
 
 use super::domains::{Domain, NEW_THRESHOLDS, RangeBy, THRESHOLDS, domain};
+use super::payloads;
 
 /// What is never a number, and what only looks like one.
 const NO_NUMBERS: &[&str] =
@@ -148,6 +149,11 @@ impl Values {
             Domain::MemberBound => self.member_bound(),
             Domain::After(unit_ms) => self.after(unit_ms),
             Domain::At(unit_ms) => self.at(unit_ms),
+            // With ABSTTL `draw.rs` puts a deadline in its place.
+            Domain::RestoreTtl if self.chance(40) => b"0".to_vec(),
+            // The largest one would not fit: see the known difference `restore-overflow`.
+            Domain::RestoreTtl => Some(self.after(1)).filter(|ttl| ttl.len() < 19).unwrap_or_else(|| b"-1".to_vec()),
+            Domain::Payload => payloads::draw(self),
             Domain::Pattern => self.pattern(),
             Domain::Cursor => self.cursor(),
             Domain::Database => self.database(),
@@ -294,7 +300,7 @@ impl Values {
     }
 
     /// Half a moment beside those of times to live.
-    fn at(&mut self, unit_ms: i64) -> Vec<u8> {
+    pub(super) fn at(&mut self, unit_ms: i64) -> Vec<u8> {
         match self.rng.u8(..20) {
             0 => return self.word(NO_NUMBERS),
             1 => return self.word(EDGES),

@@ -10,7 +10,7 @@ use testkit::{Client, Dataset, Pipeline, ServerBuilder, ServerProcess, Value, co
 
 use super::judge::{Counts, Judge};
 use super::known::Circumstances;
-use super::pair::{Clients, Found, POPPED, Pair};
+use super::pair::{Clients, DUMPED, Found, POPPED, Pair};
 use super::sequence::{DATABASES, INTSET_THRESHOLD, LIST_THRESHOLD, Sequence, is_sort};
 use super::step::{Request, Step};
 use super::values::all_keys;
@@ -330,7 +330,7 @@ impl State {
         keys.filter(|(((_, key), entry), (ours, theirs))| {
             let request = Request::of(&["OBJECT", "ENCODING"]);
             ours != theirs
-                && key.as_bytes() != POPPED
+                && ![POPPED, DUMPED].contains(&key.as_bytes())
                 && !judge.is_known(&request, ours, theirs, Some(entry.kind.as_bytes()))
         })
         .map(|(((db, key), entry), (ours, theirs))| {
