@@ -1,6 +1,6 @@
 //! Where recovered commands go, and why it may refuse one.
 
-use keyspace::{Thresholds, UnixMs, Value};
+use keyspace::{CustomTypes, Thresholds, UnixMs, Value};
 use resp_codec::Args;
 
 use crate::Unit;
@@ -35,6 +35,11 @@ pub trait Sink {
     /// Up to where the collections of a snapshot take their compact forms. The defaults unless implemented.
     fn thresholds(&self) -> Thresholds {
         Thresholds::default()
+    }
+
+    /// The custom types whose values a snapshot may hold: those of other types are refused by name. None unless implemented.
+    fn custom_types(&self) -> CustomTypes {
+        CustomTypes::default()
     }
 
     /// Another file of the log begins: its commands are those of a new client, for which database 0 is selected. Does nothing

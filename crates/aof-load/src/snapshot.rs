@@ -133,7 +133,8 @@ impl Snapshot {
 }
 
 fn open<S: Sink + ?Sized>(input: FileBytes, sink: &S, verify_checksum: bool) -> Result<Reader<FileBytes>, RdbError> {
-    let options = Options { limits: sink.thresholds(), verify_checksum, ..Options::default() };
+    let limits = sink.thresholds();
+    let options = Options { limits, types: sink.custom_types(), verify_checksum, ..Options::default() };
     Reader::new(Source::with_buffer(input, Vec::with_capacity(BUFFER_BYTES)), options)
 }
 

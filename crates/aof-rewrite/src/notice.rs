@@ -80,6 +80,11 @@ pub enum Notice {
         /// The error number; 0 if no system call is to blame.
         errno: i32,
     },
+    /// The child met a value of a custom type that cannot be rewritten.
+    CustomError {
+        /// The type, the key and the reason.
+        note: String,
+    },
     /// A signal ended the child.
     ChildKilled {
         /// Its number.
@@ -146,6 +151,7 @@ impl Notice {
             | Self::CannotAcknowledge { .. }
             | Self::ChildFailed
             | Self::ChildError { .. }
+            | Self::CustomError { .. }
             | Self::ChildKilled { .. }
             | Self::ChildStalled { .. }
             | Self::Mismatch { .. }
@@ -161,7 +167,7 @@ impl Notice {
     pub fn role(&self) -> Role {
         match self {
             Self::Agreed | Self::Concatenating { .. } | Self::FilePerformed | Self::CopyOnWrite { .. } => Role::Child,
-            Self::ChildError { .. } => Role::Child,
+            Self::ChildError { .. } | Self::CustomError { .. } => Role::Child,
             _ => Role::Parent,
         }
     }
@@ -194,6 +200,9 @@ impl fmt::Display for Notice {
             Self::ChildError { step, errno: 0 } => write!(f, "Write error writing append only file on disk: {step}"),
             Self::ChildError { step, errno } => {
                 write!(f, "Write error writing append only file on disk: {step}: {}", Errno(*errno))
+            }
+            Self::CustomError { note } => {
+                write!(f, "Write error writing append only file on disk: a value of the custom type {note}")
             }
             Self::ChildKilled { signal } => write!(f, "Background AOF rewrite terminated by signal {signal}"),
             Self::ChildStalled { stalled_ms } => {

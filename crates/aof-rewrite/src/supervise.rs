@@ -130,12 +130,17 @@ impl Rewriter {
                 self.happen(env, Event::ChildFailed);
             }
             Exit::Code(_) | Exit::Lost => {
+                let note = run.info.note;
                 if let Some(failure) = run.info.failure {
                     let step = ChildStep::name_of(failure);
                     if let Some(call) = ChildStep::call_of(failure) {
                         self.note_error(call, step, failure.errno);
                     }
-                    self.notices.push(Notice::ChildError { step, errno: failure.errno });
+                    self.notices.push(if note.is_empty() {
+                        Notice::ChildError { step, errno: failure.errno }
+                    } else {
+                        Notice::CustomError { note: note.to_string() }
+                    });
                 }
                 self.notices.push(Notice::ChildFailed);
                 self.happen(env, Event::ChildFailed);

@@ -3,8 +3,13 @@
 //! A record is shorter than `PIPE_BUF`, so that one write(2) of it is whole or not at all: a reader that reads whole records
 //! never sees half of one, and neither side needs a frame or a buffer. What the phases and steps mean is the task's.
 
+use crate::note::{NOTE_BYTES, Note};
+
 /// The size of a record on the wire, in bytes. Far below `PIPE_BUF` (4096 on Linux, 512 by POSIX).
-pub const INFO_SIZE_BYTES: usize = 56;
+pub const INFO_SIZE_BYTES: usize = NOTE_AT + 1 + NOTE_BYTES;
+
+/// Where the note stands in it.
+const NOTE_AT: usize = 56;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"LSci");
 
@@ -36,6 +41,8 @@ pub struct Info {
     pub cow_measurements: u64,
     /// Set in the last record of a child that fails.
     pub failure: Option<Failure>,
+    /// What there is to say of the failure, beyond its step; empty if there is nothing.
+    pub note: Note,
 }
 
 impl Info {
@@ -52,6 +59,9 @@ impl Info {
         let counters = [self.written_bytes, self.read_bytes, self.items, self.cow_bytes, self.cow_measurements];
         for (i, counter) in counters.into_iter().enumerate() {
             out[16 + i * 8..24 + i * 8].copy_from_slice(&counter.to_le_bytes());
+        }
+        if let Some(note) = out.last_chunk_mut() {
+            self.note.encode(note);
         }
         out
     }
@@ -72,6 +82,7 @@ impl Info {
             items: u64_at(32),
             cow_bytes: u64_at(40),
             cow_measurements: u64_at(48),
+            note: Note::decode(record.last_chunk()?)?,
             failure: (record[7] == 1).then(|| Failure { step: u16_at(8), errno: u32_at(12).cast_signed() }),
         })
     }
@@ -79,10 +90,14 @@ impl Info {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
     fn a_record_survives_the_pipe() {
+        let mut note = Note::default();
+        write!(note, "why").unwrap();
         let info = Info {
             phase: 7,
             in_fsync: true,
@@ -92,6 +107,7 @@ mod tests {
             cow_bytes: 4096,
             cow_measurements: 5,
             failure: Some(Failure { step: 9, errno: -5 }),
+            note,
         };
         assert_eq!(Info::decode(&info.encode()), Some(info));
         assert_eq!(Info::decode(&Info::default().encode()), Some(Info::default()));

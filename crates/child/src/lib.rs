@@ -2,6 +2,7 @@
 
 mod handle;
 mod info;
+mod note;
 mod real;
 mod region;
 pub mod sim;
@@ -10,6 +11,7 @@ mod watchdog;
 
 pub use handle::{Exit, Handle, Kill, Spawner, Spec};
 pub use info::{Failure, INFO_SIZE_BYTES, Info};
+pub use note::Note;
 #[cfg(feature = "test-hooks")]
 pub use real::hooks::{PipeWriteHook, on_pipe_write};
 pub use real::{ForkSpawner, TitleHook, in_child};

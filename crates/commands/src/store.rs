@@ -8,8 +8,8 @@
 //! While replaying nothing expires and no effect is recorded.
 
 use keyspace::{
-    Db, Deadline, EntryRef, Hash, Key, Keyspace, List, Removed, Set, StrMut, StrRef, UnixMs, Value, ValueMut, ValueRef,
-    ZSet,
+    CustomValue, Db, Deadline, EntryRef, Hash, Key, Keyspace, List, Removed, Set, StrMut, StrRef, UnixMs, Value,
+    ValueMut, ValueRef, ZSet,
 };
 use resp_codec::Effects;
 
@@ -215,6 +215,31 @@ impl<'a> Store<'a> {
     typed!(Hash, Hash, hash, hash_mut, hash_or_new);
     typed!(ZSet, ZSet, zset, zset_mut, zset_or_new);
 
+    /// Looks up a key of a custom type to be read.
+    ///
+    /// # Errors
+    /// `WrongType` if the key holds another type.
+    pub fn custom<T: CustomValue>(&mut self, key: Key<'_>) -> Result<Option<&T>, CommandError> {
+        match self.read(key) {
+            None => Ok(None),
+            Some(ValueRef::Custom(custom)) => custom.value().downcast_ref().map(Some).ok_or(CommandError::WrongType),
+            Some(_) => Err(CommandError::WrongType),
+        }
+    }
+
+    /// Looks up a key of a custom type to be changed. After a change: [`Store::modified`], and
+    /// [`Store::remove_if_empty`] if something was taken out.
+    ///
+    /// # Errors
+    /// `WrongType` if the key holds another type.
+    pub fn custom_mut<T: CustomValue>(&mut self, key: Key<'_>) -> Result<Option<&mut T>, CommandError> {
+        match self.write(key) {
+            None => Ok(None),
+            Some(ValueMut::Custom(value)) => value.downcast_mut().map(Some).ok_or(CommandError::WrongType),
+            Some(_) => Err(CommandError::WrongType),
+        }
+    }
+
     /// Does something in another database, with its effects recorded for that one.
     pub fn in_db<R>(&mut self, db: u32, work: impl FnOnce(&mut Self) -> R) -> R {
         let own = std::mem::replace(&mut self.db, db);
@@ -262,6 +287,22 @@ impl Store<'_> {
         self.modified(key);
     }
 
+    /// Inserts or replaces a value of a custom type, which must not be empty.
+    ///
+    /// # Errors
+    /// If the type is not registered: nothing has changed then.
+    pub fn insert_custom<T: CustomValue>(
+        &mut self,
+        key: Key<'_>,
+        value: T,
+        deadline: Deadline,
+    ) -> Result<(), CommandError> {
+        let adopted = self.keyspace.custom_types().adopt(Box::new(value));
+        let custom = adopted.map_err(|_| CommandError::Text("ERR the type of the value is not registered"))?;
+        self.insert(key, Value::Custom(custom), deadline);
+        Ok(())
+    }
+
     /// Takes a value out; the caller owns it.
     pub fn take(&mut self, key: Key<'_>) -> Option<(Value, Option<UnixMs>)> {
         let taken = self.db_mut().remove(key)?;
@@ -295,6 +336,7 @@ impl Store<'_> {
             Some(ValueRef::Set(value)) => value.is_empty(),
             Some(ValueRef::Hash(value)) => value.is_empty(),
             Some(ValueRef::ZSet(value)) => value.is_empty(),
+            Some(ValueRef::Custom(value)) => value.value().is_empty(),
         };
         empty && self.delete(key)
     }

@@ -67,6 +67,7 @@ fn read(value: ValueRef<'_>) -> usize {
         ValueRef::Set(set) => set.iter().map(text).sum(),
         ValueRef::Hash(hash) => hash.iter().map(|(field, value)| text(field) + text(value)).sum(),
         ValueRef::ZSet(zset) => zset.iter().chain(zset.iter().rev()).map(|(member, _)| text(member)).sum(),
+        ValueRef::Custom(_) => value.text_bytes(),
     }
 }
 

@@ -10,6 +10,7 @@ use numeric::IntBuf;
 use siphasher::sip::SipHasher13 as Sip64;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::custom::DigestParts;
 use crate::db::EntryRef;
 use crate::types::elem::Elem;
 use crate::value::ValueRef;
@@ -74,6 +75,26 @@ impl Sequence {
     }
 }
 
+/// Sums the elements of a custom value.
+struct Parts {
+    sum: Digest,
+    /// The parts so far of the element that has begun.
+    element: Option<Sequence>,
+}
+
+impl DigestParts for Parts {
+    fn part(&mut self, bytes: &[u8]) {
+        let element = self.element.take().unwrap_or_else(|| Sequence::new("part"));
+        self.element = Some(element.text(bytes));
+    }
+
+    fn end(&mut self) {
+        if let Some(element) = self.element.take() {
+            self.sum.add(element.finish());
+        }
+    }
+}
+
 /// Digests a key with its database, value and deadline.
 pub(crate) fn entry(db: usize, entry: EntryRef<'_>) -> Digest {
     let key = Sequence::new("key").number(db as u64).text(entry.key).digest(value(entry.value));
@@ -97,6 +118,11 @@ pub(crate) fn value(value: ValueRef<'_>) -> Digest {
         ValueRef::ZSet(zset) => zset.iter().for_each(|(elem, score)| {
             sum.add(Sequence::new("member").elem(elem).number(score.to_bits()).finish());
         }),
+        ValueRef::Custom(custom) => {
+            let mut parts = Parts { sum, element: None };
+            custom.value().digest(&mut parts);
+            sum = parts.sum;
+        }
     }
     sequence.digest(sum).finish()
 }

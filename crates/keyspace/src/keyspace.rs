@@ -1,5 +1,6 @@
 //! The set of numbered databases, with the hash seed they share.
 
+use crate::custom::CustomTypes;
 use crate::db::Db;
 use crate::digest::{self, Digest};
 use crate::hashing::{HashSeed, Key, Made};
@@ -14,6 +15,7 @@ pub struct Keyspace {
     /// What every [`Key`] is told.
     clock: LruClock,
     uses_count: bool,
+    types: CustomTypes,
 }
 
 impl Keyspace {
@@ -24,12 +26,23 @@ impl Keyspace {
             dbs: (0..databases).map(|_| Db::new(seed)).collect(),
             clock: LruClock::default(),
             uses_count: true,
+            types: CustomTypes::default(),
         }
     }
 
     /// Hashes `bytes`: once per key and command.
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         Key { bytes, hash: self.seed.hash(bytes), now: self.clock, counts: self.uses_count, _made: Made }
+    }
+
+    /// Says which custom types its values may be of; at first, none.
+    pub fn set_custom_types(&mut self, types: CustomTypes) {
+        self.types = types;
+    }
+
+    /// The custom types that its values may be of.
+    pub fn custom_types(&self) -> &CustomTypes {
+        &self.types
     }
 
     /// Sets the time of all uses from now on.

@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod alloc_tests;
+mod custom;
 mod db;
 mod digest;
 mod hashing;
@@ -14,6 +15,10 @@ mod time;
 mod types;
 mod value;
 
+pub use custom::{
+    CannotLoad, CannotRewrite, Custom, CustomType, CustomTypes, CustomValue, DigestParts, EmitCommands, LoadParts,
+    MAX_TYPE_VERSION, NotRegistered, ReadParts, TYPE_NAME_BYTES, TypeTwice, WriteParts,
+};
 pub use db::{Db, EntryRef, Removed, StrMut};
 pub use hashing::{HashSeed, Key, KeyHash};
 pub use keyspace::Keyspace;

@@ -7,6 +7,7 @@
 use numeric::{DoubleBuf, IntBuf};
 use sha1::{Digest as _, Sha1};
 
+use crate::custom::DigestParts;
 use crate::db::Db;
 use crate::types::elem::Elem;
 use crate::value::ValueRef;
@@ -40,6 +41,7 @@ impl Mix {
             ValueRef::Set(_) => 2,
             ValueRef::ZSet(_) => 3,
             ValueRef::Hash(_) => 4,
+            ValueRef::Custom(_) => 5,
         };
         self.mix(&kind.to_be_bytes());
         match value {
@@ -58,7 +60,29 @@ impl Mix {
                 pair.mix(DoubleBuf::new().format_shortest(score));
                 self.xor(&pair.0);
             }),
+            ValueRef::Custom(custom) => {
+                let mut parts = Parts::default();
+                custom.value().digest(&mut parts);
+                self.xor(&parts.sum.0);
+            }
         }
+    }
+}
+
+/// The elements of a custom value. Source: RedisModule_DigestAddStringBuffer and its kin (definition).
+#[derive(Default)]
+struct Parts {
+    sum: Mix,
+    element: Mix,
+}
+
+impl DigestParts for Parts {
+    fn part(&mut self, bytes: &[u8]) {
+        self.element.mix(bytes);
+    }
+
+    fn end(&mut self) {
+        self.sum.xor(&std::mem::take(&mut self.element).0);
     }
 }
 

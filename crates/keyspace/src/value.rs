@@ -2,6 +2,7 @@
 
 use numeric::DoubleBuf;
 
+use crate::custom::{Custom, CustomValue, Length};
 use crate::db::StrMut;
 use crate::types::elem::Elem;
 use crate::types::hash::Hash;
@@ -28,6 +29,8 @@ pub enum Value {
     Hash(Hash),
     /// A sorted set.
     ZSet(ZSet),
+    /// A value of a custom type.
+    Custom(Custom),
 }
 
 /// A borrowed value of any type.
@@ -43,6 +46,8 @@ pub enum ValueRef<'a> {
     Hash(&'a Hash),
     /// A sorted set.
     ZSet(&'a ZSet),
+    /// A value of a custom type.
+    Custom(&'a Custom),
 }
 
 /// A value of any type, to be changed in place.
@@ -58,6 +63,8 @@ pub enum ValueMut<'a> {
     Hash(&'a mut Hash),
     /// A sorted set.
     ZSet(&'a mut ZSet),
+    /// A value of a custom type.
+    Custom(&'a mut dyn CustomValue),
 }
 
 impl Value {
@@ -69,6 +76,7 @@ impl Value {
             Self::Set(value) => ValueRef::Set(value),
             Self::Hash(value) => ValueRef::Hash(value),
             Self::ZSet(value) => ValueRef::ZSet(value),
+            Self::Custom(value) => ValueRef::Custom(value),
         }
     }
 
@@ -92,6 +100,7 @@ impl<'a> ValueRef<'a> {
             Self::Set(_) => "set",
             Self::Hash(_) => "hash",
             Self::ZSet(_) => "zset",
+            Self::Custom(custom) => custom.value().custom_type().name(),
         }
     }
 
@@ -103,6 +112,7 @@ impl<'a> ValueRef<'a> {
             Self::Set(value) => value.encoding(),
             Self::Hash(value) => value.encoding(),
             Self::ZSet(value) => value.encoding(),
+            Self::Custom(custom) => custom.value().encoding(),
         }
     }
 
@@ -114,10 +124,11 @@ impl<'a> ValueRef<'a> {
             Self::Set(value) => value.free_effort(),
             Self::Hash(value) => value.free_effort(),
             Self::ZSet(value) => value.free_effort(),
+            Self::Custom(custom) => custom.value().free_effort(),
         }
     }
 
-    /// Length of all its elements as text, fields and scores included.
+    /// Length of all its elements as text, fields and scores included; of a custom value, that of the parts it saves.
     pub fn text_bytes(&self) -> usize {
         match self {
             Self::Str(value) => value.len(),
@@ -126,6 +137,11 @@ impl<'a> ValueRef<'a> {
             Self::Hash(value) => value.iter().map(|(field, value)| field.len() + value.len()).sum(),
             Self::ZSet(value) => {
                 value.iter().map(|(member, score)| member.len() + DoubleBuf::new().format(score).len()).sum()
+            }
+            Self::Custom(custom) => {
+                let mut length = Length::default();
+                custom.value().save(&mut length);
+                length.0
             }
         }
     }
@@ -138,6 +154,7 @@ impl<'a> ValueRef<'a> {
             Self::Set(value) => Value::Set(value.clone()),
             Self::Hash(value) => Value::Hash(value.clone()),
             Self::ZSet(value) => Value::ZSet(value.clone()),
+            Self::Custom(custom) => Value::Custom(custom.clone()),
         }
     }
 }

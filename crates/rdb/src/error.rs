@@ -54,6 +54,18 @@ pub enum RdbError {
         /// What it is.
         what: Foreign,
     },
+    /// The type of a custom value refuses its parts.
+    #[error("value of module type {id} at byte {offset}{} can't be loaded: {reason}", OfKey(key.as_ref()))]
+    Custom {
+        /// Where it stands.
+        offset: u64,
+        /// The key whose value it is.
+        key: Option<Excerpt>,
+        /// Its type, and the version of its layout.
+        id: ModuleId,
+        /// Why.
+        reason: &'static str,
+    },
     /// The file was changed since it was written.
     #[error("checksum at byte {offset}: expected {expected:016x}, found {found:016x}")]
     Checksum {
@@ -74,6 +86,7 @@ impl RdbError {
             | Self::Version { offset, .. }
             | Self::Corrupt { offset, .. }
             | Self::Unsupported { offset, .. }
+            | Self::Custom { offset, .. }
             | Self::Checksum { offset, .. } => *offset,
             Self::Source(SourceError::UnexpectedEnd { end, .. }) => *end,
             Self::Source(SourceError::Read { offset, .. } | SourceError::BufferFull { offset, .. }) => *offset,
@@ -83,7 +96,7 @@ impl RdbError {
 
     /// Names the key whose value was being read.
     pub(crate) fn with_key(mut self, name: &[u8]) -> Self {
-        if let Self::Corrupt { key, .. } | Self::Unsupported { key, .. } = &mut self {
+        if let Self::Corrupt { key, .. } | Self::Unsupported { key, .. } | Self::Custom { key, .. } = &mut self {
             *key = Some(Excerpt::of(name));
         }
         self

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use keyspace::CustomType;
+
 /// The characters of a type's name, six bits each. Source: `ModuleTypeNameCharSet` of Redis.
 const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -33,6 +35,11 @@ impl ModuleId {
             id = id << 6 | CHARACTERS.iter().position(|c| *c == byte)? as u64;
         }
         Some(Self(id << VERSION_BITS | u64::from(version)))
+    }
+
+    /// The id of values that a registered type writes.
+    pub fn of(ty: &CustomType) -> Self {
+        Self::new(ty.name(), ty.version()).expect("a custom type checks its name and version")
     }
 
     /// The id as a file states it; each number is one.

@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 use child::Failure;
 use keyspace::{Db, Elem, EntryRef, Hash, Keyspace, UnixMs, ValueRef, ZSet};
 
-use super::{Out, Snapshot, SnapshotProgress};
+use super::{Out, Snapshot, SnapshotProgress, custom};
 
 /// The most items in one command. Source: `AOF_REWRITE_ITEMS_PER_CMD` of Redis 4.0.
 const ITEMS_PER_COMMAND: usize = 64;
@@ -84,6 +84,8 @@ fn emit_entry(out: &mut Out<'_>, entry: EntryRef<'_>, now: UnixMs) -> Result<(),
         ValueRef::Set(set) => emit_elems(out, b"SADD", entry.key, set.len(), set.iter())?,
         ValueRef::Hash(hash) => emit_hash(out, entry.key, hash)?,
         ValueRef::ZSet(zset) => emit_zset(out, entry.key, zset)?,
+        ValueRef::Custom(value) if value.value().is_empty() => return Ok(()),
+        ValueRef::Custom(value) => custom::emit(out, entry.key, value.value())?,
     }
     if let Some(at) = entry.deadline {
         out.array(3)?;

@@ -10,6 +10,7 @@
 //!
 //! Invariant: the file is snapshot, then diff in the order it was fed. Any failure removes the file and ends in exit 1.
 
+mod custom;
 mod diff;
 mod emitter;
 mod out;
@@ -38,9 +39,9 @@ const EMPTY_WAITS: u32 = 20;
 /// How long the child waits for the acknowledgement, in milliseconds. Source: Redis 4.0.
 const ACK_WITHIN_MS: u64 = 5_000;
 
-/// Writes a frozen dataset: as commands, as an RDB preamble, or in whatever form is to come (custom types).
+/// Writes a frozen dataset: as commands, as an RDB preamble, or in whatever form is to come.
 ///
-/// In a forked child it must not allocate, free, lock or log; a custom type's callback gets the [`Out`] and the same rule.
+/// In a forked child it must not allocate, free, lock or log; what a custom value writes itself is bound by the same rule.
 pub trait Snapshot {
     /// Writes a bounded part.
     ///
@@ -90,10 +91,11 @@ pub(crate) enum ChildStep {
     NoAck = 6,
     BadAck = 7,
     Rename = 8,
+    Custom = 9,
 }
 
 impl ChildStep {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Write,
         Self::Fsync,
         Self::ReadDiff,
@@ -102,6 +104,7 @@ impl ChildStep {
         Self::NoAck,
         Self::BadAck,
         Self::Rename,
+        Self::Custom,
     ];
 
     fn failure(self, errno: i32) -> Failure {
@@ -129,6 +132,7 @@ impl ChildStep {
             Self::NoAck => "the server did not agree to stop sending diffs",
             Self::BadAck => "reading the acknowledgement",
             Self::Rename => "rename",
+            Self::Custom => "a custom value",
         })
     }
 }

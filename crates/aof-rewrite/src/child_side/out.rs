@@ -3,6 +3,7 @@
 //!
 //! Everything is reserved when [`Writer`] is made, before the fork; after that nothing here allocates.
 
+use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
@@ -32,6 +33,9 @@ const COW_DUTY: u64 = 100;
 
 /// The largest piece written without looking at the pipe and the clock in between, in bytes.
 const PIECE_BYTES: usize = 256 * 1024;
+
+/// How much of a key is shown in the log, in bytes.
+const KEY_BYTES_SHOWN: usize = 64;
 
 /// The child's file, its diff and its account of itself.
 pub(super) struct Writer {
@@ -125,6 +129,14 @@ impl Out<'_> {
     pub fn bulk_double(&mut self, value: f64) -> Result<(), Failure> {
         let mut buf = DoubleBuf::new();
         self.bulk(buf.format(value))
+    }
+
+    /// The failure of a custom value that cannot be rewritten, of which the parent is told what and why.
+    pub(super) fn cannot_rewrite(&mut self, type_name: &str, key: &[u8], reason: &str) -> Failure {
+        let shown = &key[..key.len().min(KEY_BYTES_SHOWN)];
+        // A note takes whatever fits.
+        let _cut = write!(self.writer.info.note, "{type_name}: {reason} (key \"{}\")", shown.escape_ascii());
+        ChildStep::Custom.failure(0)
     }
 
     /// Counts one item of the snapshot (a key), for the parent's progress figures.

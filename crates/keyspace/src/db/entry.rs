@@ -4,6 +4,7 @@
 
 use super::node::{Kind, MAX_PACKED_KEY_BYTES, Node};
 use super::str_mut::StrMut;
+use crate::custom::Custom;
 use crate::hashing::Key;
 use crate::time::{LruClock, UnixMs};
 use crate::types::elem::Elem;
@@ -54,6 +55,7 @@ impl Entry {
             Value::Set(set) => Node::apart(key, set, deadline),
             Value::Hash(hash) => Node::apart(key, hash, deadline),
             Value::ZSet(zset) => Node::apart(key, zset, deadline),
+            Value::Custom(custom) => Node::apart(key, custom, deadline),
         })
     }
 
@@ -89,6 +91,7 @@ impl Entry {
             Kind::Set => ValueRef::Set(self.0.value()),
             Kind::Hash => ValueRef::Hash(self.0.value()),
             Kind::ZSet => ValueRef::ZSet(self.0.value()),
+            Kind::Custom => ValueRef::Custom(self.0.value()),
         }
     }
 
@@ -120,6 +123,7 @@ impl Entry {
             Kind::Set => ValueMut::Set(self.0.value_mut()),
             Kind::Hash => ValueMut::Hash(self.0.value_mut()),
             Kind::ZSet => ValueMut::ZSet(self.0.value_mut()),
+            Kind::Custom => ValueMut::Custom(self.0.value_mut::<Custom>().value_mut()),
         }
     }
 
@@ -157,7 +161,7 @@ impl Entry {
 
     /// Overwrites a packed string and its deadline where they fit without a new allocation; false where they do not.
     fn overwrite(&mut self, text: StrRef<'_>, deadline: Option<UnixMs>) -> bool {
-        if matches!(self.0.kind(), Kind::Str | Kind::List | Kind::Set | Kind::Hash | Kind::ZSet) {
+        if !self.0.kind().is_packed() {
             return false;
         }
         let (kind, int) = packed_kind(text);
@@ -185,6 +189,7 @@ impl Entry {
             (Kind::Set, _) => Value::Set(self.0.into_value()),
             (Kind::Hash, _) => Value::Hash(self.0.into_value()),
             (Kind::ZSet, _) => Value::ZSet(self.0.into_value()),
+            (Kind::Custom, _) => Value::Custom(self.0.into_value()),
             (kind, _) => unreachable!("{kind:?} is a string"),
         }
     }
@@ -227,6 +232,7 @@ impl Entry {
             Kind::Set => self.0.value::<Set>().heap_bytes(),
             Kind::Hash => self.0.value::<Hash>().heap_bytes(),
             Kind::ZSet => self.0.value::<ZSet>().heap_bytes(),
+            Kind::Custom => self.0.value::<Custom>().heap_bytes(),
         };
         self.0.heap_bytes() + beside
     }

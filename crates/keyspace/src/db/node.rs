@@ -18,6 +18,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
+use crate::custom::Custom;
 use crate::time::{LruClock, UnixMs};
 use crate::types::capacity::rounded;
 use crate::types::hash::Hash;
@@ -41,6 +42,7 @@ pub(super) enum Kind {
     Set,
     Hash,
     ZSet,
+    Custom,
 }
 
 impl Kind {
@@ -53,10 +55,11 @@ impl Kind {
             Self::Set => size_of::<Set>(),
             Self::Hash => size_of::<Hash>(),
             Self::ZSet => size_of::<ZSet>(),
+            Self::Custom => size_of::<Custom>(),
         }
     }
 
-    fn is_packed(self) -> bool {
+    pub(super) fn is_packed(self) -> bool {
         self.value_size() == 0
     }
 }
@@ -87,12 +90,12 @@ macro_rules! payload {
     };
 }
 
-payload!(Str, List, Set, Hash, ZSet);
+payload!(Str, List, Set, Hash, ZSet, Custom);
 
 /// All values begin where the allocation begins, so one alignment serves them all.
 const ALIGN: usize = 8;
 const _: () = assert!(align_of::<Str>() <= ALIGN && align_of::<List>() <= ALIGN && align_of::<Set>() <= ALIGN);
-const _: () = assert!(align_of::<Hash>() <= ALIGN && align_of::<ZSet>() <= ALIGN);
+const _: () = assert!(align_of::<Hash>() <= ALIGN && align_of::<ZSet>() <= ALIGN && align_of::<Custom>() <= ALIGN);
 
 const DEADLINE_BYTES: usize = 8;
 
@@ -116,8 +119,17 @@ struct Tag(u8);
 impl Tag {
     const DEADLINE: u8 = 0x80;
     /// The kinds in the order of their numbers.
-    const KINDS: [Kind; 8] =
-        [Kind::PackedText, Kind::PackedRaw, Kind::PackedInt, Kind::Str, Kind::List, Kind::Set, Kind::Hash, Kind::ZSet];
+    const KINDS: [Kind; 9] = [
+        Kind::PackedText,
+        Kind::PackedRaw,
+        Kind::PackedInt,
+        Kind::Str,
+        Kind::List,
+        Kind::Set,
+        Kind::Hash,
+        Kind::ZSet,
+        Kind::Custom,
+    ];
 
     fn new(kind: Kind, has_deadline: bool) -> Self {
         debug_assert!(Self::KINDS[kind as usize] == kind, "the kinds stand in the order of their numbers");

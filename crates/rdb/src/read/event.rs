@@ -1,6 +1,6 @@
 //! What a reader is told and what it gives.
 
-use keyspace::{Thresholds, UnixMs, Value};
+use keyspace::{CustomTypes, Thresholds, UnixMs, Value};
 
 use crate::format::{MAX_STRING_BYTES, ValueType};
 use crate::module::{ModuleId, ModuleValue};
@@ -14,7 +14,9 @@ pub struct Options {
     pub verify_checksum: bool,
     /// What happens to values of types that the keyspace does not have.
     pub unsupported: Unsupported,
-    /// Whether values of custom types are taken apart; else they are unsupported.
+    /// The custom types whose values are loaded.
+    pub types: CustomTypes,
+    /// Whether values of other custom types are taken apart; else they are unsupported.
     pub parse_modules: bool,
     /// Longest key, element or compact collection that is accepted, in bytes; at most [`MAX_STRING_BYTES`].
     pub max_string_bytes: u64,
@@ -27,6 +29,7 @@ impl Default for Options {
             limits: Thresholds::default(),
             verify_checksum: true,
             unsupported: Unsupported::Refuse,
+            types: CustomTypes::default(),
             parse_modules: false,
             max_string_bytes: MAX_STRING_BYTES,
         }
@@ -120,7 +123,7 @@ pub struct KeyEntry {
 pub enum Content {
     /// A value of the keyspace.
     Value(Value),
-    /// A value of a custom type.
+    /// A value of a custom type that is not registered.
     Module(ModuleValue),
     /// A collection without elements, which no command leaves behind but old servers with bugs have saved. Redis 7 passes over
     /// such keys and counts them; so should a loader.

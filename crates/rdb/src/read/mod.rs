@@ -212,7 +212,10 @@ pub(crate) fn read_content<I: Input>(
     match kind {
         ValueType::Module2 => {
             let id = wire.module_id()?;
-            if options.parse_modules {
+            if let Some(ty) = options.types.find(&id.name()) {
+                let value = wire.custom_value(offset, id, ty)?;
+                return Ok(if value::is_empty(&value) { Content::Empty(kind) } else { Content::Value(value) });
+            } else if options.parse_modules {
                 return Ok(Content::Module(wire.module_value(id)?));
             } else if !skip {
                 return Err(refusal(Foreign::Module(id)));

@@ -212,12 +212,13 @@ fn node_kind<I: Input>(wire: &mut Wire<I>) -> Result<Option<Walk>, RdbError> {
     }
 }
 
-fn is_empty(value: &Value) -> bool {
+pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Str(_) => false,
         Value::List(list) => list.is_empty(),
         Value::Set(set) => set.is_empty(),
         Value::Hash(hash) => hash.is_empty(),
         Value::ZSet(zset) => zset.is_empty(),
+        Value::Custom(custom) => custom.value().is_empty(),
     }
 }

@@ -1,5 +1,7 @@
 //! Values of custom types, part by part.
 
+use keyspace::{CustomValue, WriteParts};
+
 use super::Target;
 use super::string::{Strings, write_length};
 use crate::format::{PART_DOUBLE, PART_EOF, PART_FLOAT, PART_SIGNED, PART_STRING, PART_UNSIGNED};
@@ -95,5 +97,54 @@ impl<'e, T: Target + ?Sized> ModuleWriter<'e, T> {
     fn number(&mut self, kind: u64, value: u64) -> Result<(), T::Error> {
         write_length(self.out, kind)?;
         write_length(self.out, value)
+    }
+}
+
+impl Strings {
+    /// Writes a value of the keyspace, without the type.
+    pub(super) fn custom<T: Target + ?Sized>(&mut self, out: &mut T, value: &dyn CustomValue) -> Result<(), T::Error> {
+        let writer = ModuleWriter::begin(self, out, ModuleId::of(value.custom_type()))?;
+        let mut saved = Saved { writer, error: None };
+        value.save(&mut saved);
+        match saved.error {
+            None => saved.writer.finish(),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+/// Takes the parts that a value saves, up to the first error: the value is not told of it.
+struct Saved<'e, T: Target + ?Sized> {
+    writer: ModuleWriter<'e, T>,
+    error: Option<T::Error>,
+}
+
+impl<'e, T: Target + ?Sized> Saved<'e, T> {
+    fn write(&mut self, part: impl FnOnce(&mut ModuleWriter<'e, T>) -> Result<(), T::Error>) {
+        if self.error.is_none() {
+            self.error = part(&mut self.writer).err();
+        }
+    }
+}
+
+impl<T: Target + ?Sized> WriteParts for Saved<'_, T> {
+    fn unsigned(&mut self, value: u64) {
+        self.write(|writer| writer.unsigned(value));
+    }
+
+    fn signed(&mut self, value: i64) {
+        self.write(|writer| writer.signed(value));
+    }
+
+    fn float(&mut self, value: f32) {
+        self.write(|writer| writer.float(value));
+    }
+
+    fn double(&mut self, value: f64) {
+        self.write(|writer| writer.double(value));
+    }
+
+    fn string(&mut self, bytes: &[u8]) {
+        self.write(|writer| writer.string(bytes));
     }
 }

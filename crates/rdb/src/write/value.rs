@@ -35,6 +35,7 @@ impl Layout {
             ValueRef::Set(_) => ValueType::Set,
             ValueRef::Hash(_) => ValueType::Hash,
             ValueRef::ZSet(_) => ValueType::ZSet2,
+            ValueRef::Custom(_) => ValueType::Module2,
         };
         Self { kind, nodes }
     }
@@ -86,6 +87,7 @@ impl Strings {
                     out.write(&score.to_le_bytes())?;
                 }
             }
+            ValueRef::Custom(custom) => self.custom(out, custom.value())?,
         }
         Ok(())
     }

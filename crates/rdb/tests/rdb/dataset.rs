@@ -67,6 +67,7 @@ fn canonical(value: &Value) -> (String, Json) {
             };
             json!(zset.iter().map(|(member, value)| json!([text(member), score(value)])).collect::<Vec<_>>())
         }
+        ValueRef::Custom(_) => panic!("no custom type is registered"),
     };
     (value.type_name().to_owned(), json)
 }
