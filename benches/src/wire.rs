@@ -93,6 +93,7 @@ impl Executor {
             reply: Reply::new(&mut self.out, Protocol::Resp2),
             rng: &mut self.rng,
             limits: &self.limits,
+            table: commands::CommandTable::default(),
         };
         execute(command, &mut ctx, args);
         &self.out

@@ -6,7 +6,6 @@
 
 use resp_codec::Args;
 
-use crate::table::DOCS;
 use crate::{CommandError, Ctx};
 
 /// Runs a data command. Returns an error only before it has changed anything; the error becomes the reply.
@@ -25,11 +24,11 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys stand.
     pub keys: Keys,
-    /// Its arguments, in the notation of [`syntax`](crate::syntax).
-    pub syntax: &'static str,
     /// Who runs it.
     pub run: Run,
-    /// Its position in [`TABLE`](crate::TABLE): dense, for statistics by command.
+    /// What is told about it.
+    pub docs: &'static Docs,
+    /// Its position in [`TABLE`](crate::TABLE), or behind it: dense, for statistics by command.
     pub id: u16,
 }
 
@@ -46,11 +45,36 @@ pub struct Docs {
     pub complexity: &'static str,
     /// One sentence about it.
     pub summary: &'static str,
+    /// Its arguments, in the notation of [`syntax`](crate::syntax).
+    pub syntax: &'static str,
 }
 
+impl Docs {
+    /// Nothing is told.
+    const NONE: Self = Self { group: Group::Generic, since: "", complexity: "", summary: "", syntax: "" };
+}
+
+static NO_DOCS: Docs = Docs::NONE;
+
 /// A row as its module writes it, before the table takes it apart.
+///
+/// ```
+/// use commands::{CommandError, Ctx, Flags, Group, Keys, Row};
+/// use resp_codec::Args;
+///
+/// fn length(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+///     let key = ctx.store.key(args.at(1));
+///     let bytes = ctx.store.string(key)?.map_or(0, |text| text.len());
+///     ctx.reply.count(bytes);
+///     Ok(())
+/// }
+///
+/// static ROWS: [Row; 1] = [Row::data("my.length", 2, Flags::READONLY | Flags::FAST, Keys::FIRST, length)
+///     .doc(Group::Module, "1.0.0", "O(1)", "Answers the length of a text.")
+///     .takes("key")];
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Row {
+pub struct Row {
     pub(crate) command: Command,
     pub(crate) docs: Docs,
 }
@@ -139,6 +163,8 @@ impl Flags {
     pub const ALLOW_BUSY: u32 = 1 << 19;
     pub const NO_ASYNC_LOADING: u32 = 1 << 20;
     pub const NO_MULTI: u32 = 1 << 21;
+    /// Of an extension.
+    pub const MODULE: u32 = 1 << 22;
     /// Ours, not shown: in the ACL categories of the types it sorts, not in that of its group (SORT).
     pub const SORTS: u32 = 1 << 25;
     /// Ours, not shown: a subcommand. Every row's name tells; the flag spares requests to look.
@@ -181,6 +207,7 @@ pub enum Group {
     Connection,
     Server,
     Transactions,
+    Module,
 }
 
 impl Group {
@@ -197,6 +224,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Transactions => "transactions",
+            Self::Module => "module",
         }
     }
 }
@@ -243,7 +271,7 @@ impl Keys {
 
 impl Row {
     /// Starts a row that a handler of this crate runs; [`Self::doc`] and [`Self::takes`] complete it.
-    pub(crate) const fn data(name: &'static str, arity: i32, flags: u32, keys: Keys, run: Handler) -> Self {
+    pub const fn data(name: &'static str, arity: i32, flags: u32, keys: Keys, run: Handler) -> Self {
         Self::new(name, arity, flags, keys, Run::Data(run))
     }
 
@@ -257,26 +285,26 @@ impl Row {
             | if matches!(keys, Keys::Numkeys { .. } | Keys::Sort { .. }) { Flags::MOVABLEKEYS } else { 0 }
             | if has_bar(name) { Flags::SUBCOMMAND } else { 0 };
         Self {
-            command: Command { name, arity, flags: Flags(flags), keys, syntax: "", run, id: 0 },
-            docs: Docs { group: Group::Generic, since: "", complexity: "", summary: "" },
+            command: Command { name, arity, flags: Flags(flags), keys, run, docs: &NO_DOCS, id: 0 },
+            docs: Docs::NONE,
         }
     }
 
     /// Completes a row with what COMMAND DOCS shows.
-    pub(crate) const fn doc(
+    pub const fn doc(
         mut self,
         group: Group,
         since: &'static str,
         complexity: &'static str,
         summary: &'static str,
     ) -> Self {
-        self.docs = Docs { group, since, complexity, summary };
+        self.docs = Docs { group, since, complexity, summary, syntax: self.docs.syntax };
         self
     }
 
     /// Completes a row with the arguments that it takes, in the notation of [`syntax`](crate::syntax).
-    pub(crate) const fn takes(mut self, syntax: &'static str) -> Self {
-        self.command.syntax = syntax;
+    pub const fn takes(mut self, syntax: &'static str) -> Self {
+        self.docs.syntax = syntax;
         self
     }
 }
@@ -291,11 +319,6 @@ const fn has_bar(name: &str) -> bool {
 }
 
 impl Command {
-    /// What is told about it.
-    pub fn docs(&self) -> &'static Docs {
-        &DOCS[usize::from(self.id)]
-    }
-
     /// Whether a request of `argc` arguments, the name included, fits the arity.
     pub const fn accepts(&self, argc: usize) -> bool {
         let least = self.arity.unsigned_abs() as usize;

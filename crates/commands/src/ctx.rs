@@ -5,7 +5,7 @@
 use keyspace::Thresholds;
 use resp_codec::Reply;
 
-use crate::Store;
+use crate::{CommandTable, Store};
 
 /// Everything one command may use.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Ctx<'a> {
     pub rng: &'a mut fastrand::Rng,
     /// Settings that commands obey.
     pub limits: &'a CommandLimits,
+    /// All commands that there are, for COMMAND.
+    pub table: CommandTable,
 }
 
 /// The settings that data commands obey.

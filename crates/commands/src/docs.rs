@@ -71,7 +71,7 @@ impl<'r, 'o> Fields<'r, 'o> {
 
 /// Appends one pair of COMMAND DOCS: the name and what is said about it.
 pub fn command_docs(reply: &mut Reply<'_>, command: &Command) {
-    let docs = command.docs();
+    let docs = command.docs;
     let (deprecated_since, instead) = deprecation(command).unzip();
     reply.bulk(command.name.as_bytes());
     let mut fields = Fields::begin(reply);
@@ -84,7 +84,7 @@ pub fn command_docs(reply: &mut Reply<'_>, command: &Command) {
     }
     fields.text("deprecated_since", deprecated_since);
     fields.text("replaced_by", instead);
-    let arguments = syntax::parse(command.syntax).expect("a test reads the line of every row");
+    let arguments = syntax::parse(command.docs.syntax).expect("a test reads the line of every row");
     if !arguments.is_empty() {
         list(fields.name("arguments"), &arguments, &mut 0);
     }

@@ -92,6 +92,7 @@ impl Bench {
                     reply: Reply::new(&mut reply, self.protocol),
                     rng: &mut self.rng,
                     limits: &self.limits,
+                    table: crate::CommandTable::default(),
                 };
                 execute(command, &mut ctx, args);
             }

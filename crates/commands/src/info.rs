@@ -12,6 +12,7 @@ const SHOWN_FLAGS: &[(u32, &str)] = &[
     (Flags::WRITE, "write"),
     (Flags::READONLY, "readonly"),
     (Flags::DENYOOM, "denyoom"),
+    (Flags::MODULE, "module"),
     (Flags::ADMIN, "admin"),
     (Flags::PUBSUB, "pubsub"),
     (Flags::NOSCRIPT, "noscript"),
@@ -41,7 +42,7 @@ pub fn flag_names(command: &Command) -> impl Iterator<Item = &'static str> {
 pub fn categories(command: &Command) -> impl Iterator<Item = &'static str> {
     let flags = command.flags;
     let container = flags.has(Flags::CONTAINER);
-    let group = if flags.has(Flags::CONNECTION_CATEGORY) { Group::Connection } else { command.docs().group };
+    let group = if flags.has(Flags::CONNECTION_CATEGORY) { Group::Connection } else { command.docs.group };
     let sorts = flags.has(Flags::SORTS);
     let of_group = |wanted: Group| group == wanted && !sorts && (!container || flags.has(Flags::CONNECTION_CATEGORY));
     let admin = flags.has(Flags::ADMIN | Flags::ADMIN_CATEGORY);

@@ -7,13 +7,13 @@ use numeric::parse_i64;
 use resp_codec::Args;
 use smallvec::SmallVec;
 
-use crate::command::{Command, Keys};
+use crate::command::{Command, Flags, Keys};
 use crate::parse::is;
 
 /// How keys are used, for each specification of a command in turn, and the commands of which that is true. Redis's words:
 /// what happens to the key (read only, overwritten, removed, read and written), then to its value.
 ///
-/// A command that is not listed reads.
+/// A command that is not listed reads; one of an extension does what its flags say.
 const USES: &[(&[&str], &str)] = &[
     (
         &["RO"],
@@ -74,7 +74,9 @@ pub type Positions = SmallVec<[usize; 8]>;
 /// The key specifications of a command.
 pub fn key_specs(command: &Command) -> SmallVec<[KeySpec; 3]> {
     let listed = USES.iter().find(|(_, commands)| commands.split(' ').any(|name| name == command.name));
-    let uses = listed.map_or(&["RO access"][..], |(uses, _)| uses);
+    let unlisted: &[_] =
+        if command.flags.has(Flags::MODULE) && command.is_write() { &["RW access update"] } else { &["RO access"] };
+    let uses = listed.map_or(unlisted, |(uses, _)| uses);
     let one_key = |index| KeySpec { index, find: FindKeys::Range { last: 0, step: 1 }, uses: uses[0] };
     let others = |index, find| KeySpec { index, find, uses: uses[uses.len() - 1] };
     match command.keys {

@@ -11,6 +11,7 @@ pub mod ctx;
 pub mod docs;
 pub mod error;
 pub mod execute;
+pub mod extension;
 pub mod glob;
 pub mod info;
 pub mod key_specs;
@@ -39,10 +40,11 @@ mod harness;
 #[cfg(test)]
 mod replay_tests;
 
-pub use command::{Command, EngineOp, Flags, Group, Handler, Keys, Run};
+pub use command::{Command, EngineOp, Flags, Group, Handler, Keys, Row, Run};
 pub use ctx::{CommandLimits, Ctx};
 pub use error::CommandError;
 pub use execute::execute;
+pub use extension::{CommandTable, Extension, ExtensionError, Extensions};
 pub use keylog::KeyLog;
 pub use store::{Garbage, Store};
 pub use table::{Refusal, TABLE, find, resolve};

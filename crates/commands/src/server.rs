@@ -7,8 +7,8 @@ use crate::docs::command_docs;
 use crate::glob::Pattern;
 use crate::info::{categories, command_info, statuses};
 use crate::key_specs::{KeySpec, Positions, key_specs};
-use crate::table::{TABLE, commands, find, find_subcommand};
-use crate::{CommandError, Ctx, parse};
+use crate::table::find_subcommand;
+use crate::{CommandError, CommandTable, Ctx, parse};
 
 const ANYTIME: u32 = Flags::LOADING | Flags::STALE;
 const COMMAND: u32 = ANYTIME | Flags::CONNECTION_CATEGORY;
@@ -53,15 +53,15 @@ fn time(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Result<(), CommandError> {
 }
 
 fn command(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Result<(), CommandError> {
-    ctx.reply.array(commands().count());
-    for command in commands() {
+    ctx.reply.array(ctx.table.commands().count());
+    for command in ctx.table.commands() {
         command_info(&mut ctx.reply, command);
     }
     Ok(())
 }
 
 fn count(ctx: &mut Ctx<'_>, _args: Args<'_>) -> Result<(), CommandError> {
-    ctx.reply.count(commands().count());
+    ctx.reply.count(ctx.table.commands().count());
     Ok(())
 }
 
@@ -72,7 +72,7 @@ fn info(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     }
     ctx.reply.array(args.len() - 2);
     for name in args.from(2) {
-        match find(name) {
+        match ctx.table.find(name) {
             Some(command) => command_info(&mut ctx.reply, command),
             None => ctx.reply.null(),
         }
@@ -82,8 +82,9 @@ fn info(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 
 /// COMMAND DOCS leaves out unknown names.
 fn docs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    let named = args.from(2).filter_map(find);
-    let all = (args.len() == 2).then(commands).into_iter().flatten();
+    let table = ctx.table;
+    let named = args.from(2).filter_map(|name| table.find(name));
+    let all = (args.len() == 2).then(|| table.commands()).into_iter().flatten();
     let begun = ctx.reply.deferred();
     let mut count = 0;
     for command in named.chain(all) {
@@ -96,12 +97,13 @@ fn docs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 
 /// COMMAND LIST, with `FILTERBY MODULE|ACLCAT|PATTERN value`.
 fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    let table = ctx.table;
     let wanted: Box<dyn Fn(&Command) -> bool + '_> = match args.len() {
         2 => Box::new(|_| true),
         5 if parse::is(args.at(2), "FILTERBY") => {
             let value = args.at(4);
             if parse::is(args.at(3), "MODULE") {
-                Box::new(|_| false)
+                Box::new(move |command| table.is_of(command, value))
             } else if parse::is(args.at(3), "ACLCAT") {
                 Box::new(|command| categories(command).any(|name| value.eq_ignore_ascii_case(name.as_bytes())))
             } else if parse::is(args.at(3), "PATTERN") {
@@ -115,7 +117,7 @@ fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     };
     let begun = ctx.reply.deferred();
     let mut count = 0;
-    for command in TABLE.iter().filter(|command| wanted(command)) {
+    for command in table.all().filter(|command| wanted(command)) {
         ctx.reply.bulk(command.name.as_bytes());
         count += 1;
     }
@@ -127,9 +129,9 @@ fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 const ASKED_AT: usize = 2;
 
 /// The keys of the request that COMMAND GETKEYS is asked about, by the specification that found them.
-fn asked(args: Args<'_>) -> Result<Vec<(KeySpec, Positions)>, CommandError> {
+fn asked(table: CommandTable, args: Args<'_>) -> Result<Vec<(KeySpec, Positions)>, CommandError> {
     const UNKNOWN: CommandError = CommandError::Text("ERR Invalid command specified");
-    let mut command = find(args.at(ASKED_AT)).filter(|found| !found.is_subcommand()).ok_or(UNKNOWN)?;
+    let mut command = table.find(args.at(ASKED_AT)).filter(|found| !found.is_subcommand()).ok_or(UNKNOWN)?;
     if command.flags.has(Flags::CONTAINER)
         && let Some(sub) = args.get(ASKED_AT + 1)
     {
@@ -149,7 +151,7 @@ fn asked(args: Args<'_>) -> Result<Vec<(KeySpec, Positions)>, CommandError> {
 }
 
 fn getkeys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    let found = asked(args)?;
+    let found = asked(ctx.table, args)?;
     ctx.reply.array(found.iter().map(|(_, keys)| keys.len()).sum());
     for at in found.iter().flat_map(|(_, keys)| keys) {
         ctx.reply.bulk(args.at(ASKED_AT + at));
@@ -158,7 +160,7 @@ fn getkeys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 }
 
 fn getkeysandflags(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    let found = asked(args)?;
+    let found = asked(ctx.table, args)?;
     ctx.reply.array(found.iter().map(|(_, keys)| keys.len()).sum());
     for (spec, at) in found.iter().flat_map(|(spec, keys)| keys.iter().map(move |at| (spec, at))) {
         ctx.reply.array(2);

@@ -40,13 +40,14 @@ pub static TABLE: [Command; COUNT] = {
     let (rows, mut out, mut n) = (joined(), [GROUPS[0][0].command; COUNT], 0);
     while n < COUNT {
         out[n] = rows[n].command;
+        out[n].docs = &DOCS[n];
         n += 1;
     }
     out
 };
 
 /// What is told about each, by the same numbers.
-pub(crate) static DOCS: [Docs; COUNT] = {
+static DOCS: [Docs; COUNT] = {
     let (rows, mut out, mut n) = (joined(), [GROUPS[0][0].docs; COUNT], 0);
     while n < COUNT {
         out[n] = rows[n].docs;
@@ -122,7 +123,7 @@ impl NameHash {
 }
 
 /// No command has a longer name; longer ones are refused before they are hashed.
-const LONGEST_NAME: usize = 32;
+pub(crate) const LONGEST_NAME: usize = 32;
 
 /// Finds a command by its name in any case; a subcommand by `parent|sub`.
 pub fn find(name: &[u8]) -> Option<&'static Command> {
@@ -185,7 +186,8 @@ pub enum Refusal<'a> {
     WrongArity(&'static Command),
 }
 
-/// Finds the row that runs a request, subcommands included, and checks the number of arguments.
+/// Finds the row that runs a request, subcommands included, and checks the number of arguments. Without extensions: see
+/// [`CommandTable`](crate::CommandTable).
 ///
 /// # Errors
 /// As Redis, in this order: an unknown command, an unknown subcommand, a wrong number of arguments.

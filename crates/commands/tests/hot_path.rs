@@ -70,6 +70,7 @@ impl Server {
             reply: Reply::new(&mut self.out, Protocol::Resp2),
             rng: &mut self.rng,
             limits: &self.limits,
+            table: commands::CommandTable::default(),
         };
         execute(command, &mut ctx, args);
     }

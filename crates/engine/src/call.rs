@@ -74,6 +74,7 @@ impl Engine {
             reply: Reply::new(client.out.buffer(), client.proto).up_to(reply_limit),
             rng: &mut self.rng,
             limits: &self.limits,
+            table: self.table,
         };
         commands::execute(command, &mut ctx, args);
         if !counts_as_use {

@@ -19,7 +19,7 @@ impl Engine {
     /// Runs, queues or refuses one request.
     pub(crate) fn process(&mut self, client: &mut Client, args: Args<'_>) {
         client.reply_mode.next_request();
-        let command = match commands::resolve(args) {
+        let command = match self.table.resolve(args) {
             Ok(command) => command,
             Err(refusal) => return self.refuse_unresolved(client, &refusal),
         };

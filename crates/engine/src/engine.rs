@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use aof_state::LogOffset;
-use commands::{CommandLimits, Garbage, KeyLog};
+use commands::{CommandLimits, CommandTable, Extensions, Garbage, KeyLog};
 use keyspace::Keyspace;
 use resp_codec::Effects;
 
@@ -54,6 +54,7 @@ pub struct Engine {
     pub(crate) effects: Effects,
     pub(crate) keylog: KeyLog,
     pub(crate) limits: CommandLimits,
+    pub(crate) table: CommandTable,
     pub(crate) trash: Vec<Garbage>,
     pub(crate) rng: fastrand::Rng,
     pub(crate) now: Now,
@@ -114,11 +115,17 @@ pub struct Engine {
 impl Engine {
     /// An engine that has touched no file yet; [`Engine::start`] does.
     pub fn new(config: Config, env: Env, now: Now) -> Self {
+        Self::with_extensions(config, env, now, &Extensions::default())
+    }
+
+    /// As [`Engine::new`], with the types and commands of an embedding program.
+    pub fn with_extensions(config: Config, env: Env, now: Now, extensions: &Extensions) -> Self {
         let Env { dir, bio, spawner, log, config_file, process, seed } = env;
         let stopwatch = Stopwatch::new(process.nanos);
         let rng_seed = u64::from_le_bytes(*seed.first_chunk().expect("16 bytes hold 8"));
         let mut keyspace = Keyspace::new(config.databases, keyspace::HashSeed(seed));
         keyspace.set_clock(now.unix().into());
+        keyspace.set_custom_types(extensions.types.clone());
         Self {
             keyspace,
             clients: Clients::default(),
@@ -129,11 +136,12 @@ impl Engine {
             effects: Effects::default(),
             keylog: KeyLog::default(),
             limits: crate::config::command_limits(&config),
+            table: extensions.table,
             trash: Vec::new(),
             rng: fastrand::Rng::with_seed(rng_seed),
             now,
             started: now,
-            stats: Stats::default(),
+            stats: Stats::of(extensions.table),
             stopwatch,
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),

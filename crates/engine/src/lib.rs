@@ -49,6 +49,7 @@ mod waiting;
 pub use aof_state::BootId;
 pub use client::{ClientId, Peer};
 pub use clock::Now;
+pub use commands::{Extension, ExtensionError, Extensions};
 pub use config::Config;
 pub use engine::Engine;
 pub use env::{ConfigFile, CpuTime, Env, Exit, Memory, Process, TestHooks};

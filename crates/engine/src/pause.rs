@@ -47,7 +47,7 @@ impl Engine {
     /// Whether the request must wait for the end of the pause in force. One that is refused is refused at once.
     pub(crate) fn postpones(&mut self, client: &mut Client, args: Args<'_>) -> bool {
         let Some(pause) = self.pause else { return false };
-        let Ok(command) = commands::resolve(args) else { return false };
+        let Ok(command) = self.table.resolve(args) else { return false };
         if self.refusal(client, command).is_some() || pause.writes_only && !may_write(client, command) {
             return false;
         }

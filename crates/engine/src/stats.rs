@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use commands::Command;
+use commands::{Command, CommandTable};
 use hdrhistogram::Histogram;
 
 /// Different error codes counted apart; a client can make up codes only by DEBUG ERROR.
@@ -31,12 +31,15 @@ pub(crate) struct CommandStats {
 }
 
 /// The counters of every command of the table, in its order.
-#[derive(Clone, Debug)]
-struct ByCommand(Box<[CommandStats]>);
+#[derive(Clone, Debug, Default)]
+struct ByCommand {
+    table: CommandTable,
+    counters: Box<[CommandStats]>,
+}
 
-impl Default for ByCommand {
-    fn default() -> Self {
-        Self(vec![CommandStats::default(); commands::TABLE.len()].into_boxed_slice())
+impl ByCommand {
+    fn of(table: CommandTable) -> Self {
+        Self { table, counters: vec![CommandStats::default(); table.len()].into_boxed_slice() }
     }
 }
 
@@ -102,15 +105,20 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
+    /// Nothing is counted yet of the commands of this table.
+    pub(crate) fn of(table: CommandTable) -> Self {
+        Self { commands: ByCommand::of(table), ..Self::default() }
+    }
+
     /// The counters of a command, to be changed.
     pub(crate) fn command(&mut self, command: &Command) -> &mut CommandStats {
-        &mut self.commands.0[usize::from(command.id)]
+        &mut self.commands.counters[usize::from(command.id)]
     }
 
     /// The commands that were called or refused, in the order of the table.
     pub(crate) fn by_command(&self) -> impl Iterator<Item = (&'static Command, &CommandStats)> + '_ {
         let used = |s: &CommandStats| s.calls + s.rejected_calls > 0;
-        commands::TABLE.iter().zip(&self.commands.0).filter(move |(_, s)| used(s))
+        self.commands.table.all().zip(&self.commands.counters).filter(move |(_, s)| used(s))
     }
 
     /// How long commands took in all, in nanoseconds. EXEC's own time is that of the commands in it.
@@ -164,7 +172,7 @@ impl Stats {
 
     /// CONFIG RESETSTAT: everything but what the log has not saved is forgotten.
     pub(crate) fn reset(&mut self) {
-        *self = Self { dirty: self.dirty, ..Self::default() };
+        *self = Self { dirty: self.dirty, ..Self::of(self.commands.table) };
     }
 }
 

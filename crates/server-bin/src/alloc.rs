@@ -30,7 +30,8 @@ pub(crate) fn report() -> String {
 }
 
 /// jemalloc, with a check against use in a forked child.
-pub(crate) struct ChildGuard;
+#[derive(Debug)]
+pub struct ChildGuard;
 
 fn check() {
     if cfg!(debug_assertions) && child::in_child() {

@@ -8,7 +8,7 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use engine::{ClientId, ConfigFile, Engine, Env, Exit, Level, Peer};
+use engine::{ClientId, ConfigFile, Engine, Env, Exit, Extensions, Level, Peer};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -67,6 +67,7 @@ impl EventLoop {
         signals: Signals,
         mut log: Logger,
         dir: Arc<dyn Dir>,
+        extensions: &Extensions,
     ) -> anyhow::Result<Self> {
         let (config_file, config_path) = (settings.config_file(), settings.config_path());
         let config = settings.config;
@@ -91,7 +92,7 @@ impl EventLoop {
             process: process::facts(config_path),
             seed: process::random_bytes()?,
         };
-        let engine = Engine::new(config, env, clock::now());
+        let engine = Engine::with_extensions(config, env, clock::now(), extensions);
         let new = Self {
             epoll,
             listeners,

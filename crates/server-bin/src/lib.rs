@@ -1,4 +1,6 @@
-//! The Ledgerstone server: reads arguments and configuration, builds the engine's environment, and runs the event loop.
+#![doc = include_str!("../README.md")]
+//!
+//! # Invariants
 //!
 //! Everything that touches the outside other than files stands in this crate: sockets, signals, the clocks, the process.
 //! Whatever stops the server from starting is one line on standard error (and in the log file, if there is one) and a non-zero exit status.
@@ -19,14 +21,15 @@ mod title;
 
 use std::process::ExitCode;
 
+pub use alloc::ChildGuard as Allocator;
+use anyhow::Context as _;
 use arguments::Invocation;
-use engine::{Level, Log as _};
+pub use engine::Extension;
+use engine::{Extensions, Level, Log as _};
 use vfs::error_chain;
 
-#[global_allocator]
-static ALLOCATOR: alloc::ChildGuard = alloc::ChildGuard;
-
-fn main() -> ExitCode {
+/// Runs the server with the program's arguments and these extensions, until it ends.
+pub fn main(extensions: &[Extension]) -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     match arguments::parse(&arguments) {
         Invocation::Version => {
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
             println!("{}", arguments::USAGE);
             ExitCode::SUCCESS
         }
-        Invocation::Run(run) => match serve(&run) {
+        Invocation::Run(run) => match serve(&run, extensions) {
             Ok(status) => ExitCode::from(status),
             Err(error) => {
                 eprintln!("ledgerstone-server: {}", error_chain(&*error));
@@ -48,7 +51,8 @@ fn main() -> ExitCode {
 }
 
 /// Runs the server until it ends. Returns its exit status.
-fn serve(run: &arguments::Run) -> anyhow::Result<u8> {
+fn serve(run: &arguments::Run, extensions: &[Extension]) -> anyhow::Result<u8> {
+    let extensions = Extensions::new(extensions).context("the program's extensions")?;
     let settings = settings::load(run)?;
     let signals = signals::Signals::block()?;
     let mut log = logger::Logger::open(&settings.config.logfile, settings.config.loglevel)?;
@@ -56,7 +60,7 @@ fn serve(run: &arguments::Run) -> anyhow::Result<u8> {
     if log.is_file() && !settings.config.appendonly {
         eprintln!("ledgerstone-server: appendonly is no: nothing is saved, all data is lost when the server ends");
     }
-    let status = run_loop(settings, signals, log.clone());
+    let status = run_loop(settings, signals, log.clone(), &extensions);
     if let Err(error) = &status
         && log.is_file()
     {
@@ -69,10 +73,11 @@ fn run_loop(
     mut settings: settings::Settings,
     signals: signals::Signals,
     mut log: logger::Logger,
+    extensions: &Extensions,
 ) -> anyhow::Result<u8> {
     // Changes the working directory, as Redis does: relative paths that come later are relative to `dir`.
     let dir = process::enter_dir(&settings.config.dir)?;
     settings.config.dir = dir.path().display().to_string();
     settings.config.maxclients = process::raise_descriptor_limit(settings.config.maxclients, &mut log);
-    event_loop::EventLoop::new(settings, signals, log, dir)?.run()
+    event_loop::EventLoop::new(settings, signals, log, dir, extensions)?.run()
 }

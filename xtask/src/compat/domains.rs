@@ -219,7 +219,7 @@ pub(super) fn domain(command: &Command, argument: &Argument<'_>, by: RangeBy) ->
         return *domain;
     }
     let bound =
-        matches!(name, "min" | "max") || command.docs().group == Group::SortedSet && matches!(name, "start" | "stop");
+        matches!(name, "min" | "max") || command.docs.group == Group::SortedSet && matches!(name, "start" | "stop");
     match (bound, by) {
         (true, RangeBy::Member) => Domain::MemberBound,
         (true, RangeBy::Score) => Domain::ScoreBound,

@@ -28,7 +28,7 @@ enum Item<'t, 's> {
 
 /// The line of a command's arguments.
 pub(super) fn line(command: &Command) -> &'static str {
-    OWN_LINES.iter().find(|(name, _)| *name == command.name).map_or(command.syntax, |(_, line)| line)
+    OWN_LINES.iter().find(|(name, _)| *name == command.name).map_or(command.docs.syntax, |(_, line)| line)
 }
 
 /// Draws a request; spoils it with a probability of `spoil_percent`.

@@ -111,7 +111,7 @@ pub(super) const KNOWN: &[Known] = &[
         name: "new-commands",
         why: "CLIENT NO-TOUCH, CLIENT SETINFO and WAITAOF are new in 7.2",
         side: Side::Older,
-        explains: |case| case.request.command.docs().since.starts_with("7.2"),
+        explains: |case| case.request.command.docs.since.starts_with("7.2"),
     },
     Known {
         name: "hello-setname",

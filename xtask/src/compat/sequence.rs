@@ -56,9 +56,9 @@ fn weight(command: &Command) -> usize {
         "bitfield" => 50,
         "restore" | "dump" => 40,
         "setbit" | "bitop" | "lcs" => 20,
-        _ if command.docs().group == Group::Generic => 9,
+        _ if command.docs.group == Group::Generic => 9,
         "command|getkeys" | "command|getkeysandflags" | "command|info" => 20,
-        _ if command.docs().group == Group::Server => 6,
+        _ if command.docs.group == Group::Server => 6,
         _ => 12,
     }
 }

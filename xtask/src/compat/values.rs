@@ -127,11 +127,11 @@ impl Values {
     /// A value for an argument of a command.
     pub(super) fn draw(&mut self, command: &Command, argument: &Argument<'_>, by: RangeBy) -> Vec<u8> {
         match domain(command, argument, by) {
-            Domain::Key => self.key(command.docs().group),
+            Domain::Key => self.key(command.docs.group),
             Domain::Data => self.data(),
             Domain::Value if self.chance(50) => self.small(200),
             Domain::Value => self.data(),
-            Domain::Increment if command.name.contains("float") || command.docs().group == Group::SortedSet => {
+            Domain::Increment if command.name.contains("float") || command.docs.group == Group::SortedSet => {
                 self.float()
             }
             Domain::Increment => self.integer(300, EDGES),

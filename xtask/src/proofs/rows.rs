@@ -97,6 +97,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             "R12",
             "R13",
             "R14",
+            "R15",
             "switch",
             "child-alone",
             "child-memory",

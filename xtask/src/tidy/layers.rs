@@ -62,6 +62,7 @@ pub(crate) const TABLE: &[Row] = &[
     outside("xtask",      &["commands", "keyspace", "powerfs", "rdb", "resp-codec", "rio", "testkit"], &["anyhow", "clap", "fastrand", "nix", "serde_json", "tempfile"]),
     outside("tests-live", &["aof-load", "resp-codec", "testkit"], &["anyhow", "tempfile"]),
     outside("tests-sim",  &["bio", "child", "engine", "resp-codec", "vfs"], &["fastrand"]),
+    outside("tests-custom-type", &["commands", "keyspace", "numeric", "resp-codec", "server-bin"], &[]),
     outside("benches",    &["allocator", "aof-buffer", "aof-load", "bio", "child", "commands", "engine", "keyspace", "resp-codec", "testkit", "vfs"],
                           &["criterion", "fastrand", "nix", "serde_json"]),
 ];

@@ -97,7 +97,7 @@ fn is_documented_without_arguments(command: &Command) -> bool {
 #[test]
 fn the_line_of_every_row_follows_the_notation_and_agrees_with_its_arity() {
     for command in &TABLE {
-        let arguments = parse(command.syntax).unwrap_or_else(|error| panic!("{}: {error}", command.name));
+        let arguments = parse(command.docs.syntax).unwrap_or_else(|error| panic!("{}: {error}", command.name));
         if is_documented_without_arguments(command) {
             assert!(arguments.is_empty() && command.arity < 0, "{}", command.name);
             continue;
@@ -106,13 +106,13 @@ fn the_line_of_every_row_follows_the_notation_and_agrees_with_its_arity() {
         let (least, most) = word_count(&arguments);
         let least_in_all = i32::try_from(name_words + least).unwrap();
         let arity = if most == Some(least) { least_in_all } else { -least_in_all };
-        assert_eq!(arity, command.arity, "{} {:?}", command.name, command.syntax);
+        assert_eq!(arity, command.arity, "{} {:?}", command.name, command.docs.syntax);
     }
 }
 
 #[test]
 fn every_row_is_documented() {
     for command in &TABLE {
-        assert!(command.docs().summary.ends_with('.') && !command.docs().since.is_empty(), "{}", command.name);
+        assert!(command.docs.summary.ends_with('.') && !command.docs.since.is_empty(), "{}", command.name);
     }
 }

@@ -110,7 +110,7 @@ impl Engine {
 
     /// LATENCY HISTOGRAM of all commands, or of some with their subcommands; one that never ran is left out.
     fn latency_histogram(&mut self, client: &mut Client, args: Args<'_>) {
-        let asked: Vec<&Command> = args.from(2).filter_map(commands::find).collect();
+        let asked: Vec<&Command> = args.from(2).filter_map(|name| self.table.find(name)).collect();
         let wanted = |command: &Command| {
             args.len() == 2
                 || asked.iter().any(|a| a.id == command.id || command.parent().is_some_and(|parent| parent == a.name))

@@ -5,8 +5,8 @@
 
 use aof_load::{Import, Recovered, Recovery, Refusal, Sink, Unit};
 use aof_state::Identity;
-use commands::{Command, CommandLimits, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
-use keyspace::{Deadline, Keyspace, Thresholds, UnixMs, Value};
+use commands::{Command, CommandLimits, CommandTable, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
+use keyspace::{CustomTypes, Deadline, Keyspace, Thresholds, UnixMs, Value};
 use resp_codec::{Args, Effects, Protocol, Reply};
 use vfs::{error_chain, strerror};
 
@@ -105,6 +105,7 @@ impl Engine {
         let mut replay = Replay {
             keyspace: &mut self.keyspace,
             limits: replay_limits(&self.limits),
+            table: self.table,
             effects: &mut self.effects,
             keys: &mut self.keylog,
             trash: &mut self.trash,
@@ -187,6 +188,7 @@ impl Engine {
 pub(super) struct Replay<'a> {
     keyspace: &'a mut Keyspace,
     limits: CommandLimits,
+    table: CommandTable,
     effects: &'a mut Effects,
     keys: &'a mut KeyLog,
     trash: &'a mut Vec<Garbage>,
@@ -198,8 +200,8 @@ pub(super) struct Replay<'a> {
 
 impl Replay<'_> {
     /// The row of a command that may stand in a log.
-    pub(super) fn find(args: Args<'_>) -> Result<&'static Command, Refusal> {
-        let command = commands::resolve(args).map_err(|refusal| match refusal {
+    pub(super) fn find(table: CommandTable, args: Args<'_>) -> Result<&'static Command, Refusal> {
+        let command = table.resolve(args).map_err(|refusal| match refusal {
             commands::Refusal::WrongArity(_) => Refusal::WrongArity,
             commands::Refusal::UnknownCommand(_) | commands::Refusal::UnknownSubcommand { .. } => {
                 Refusal::UnknownCommand
@@ -238,6 +240,7 @@ impl Replay<'_> {
             reply: Reply::new(&mut self.scratch, Protocol::Resp2),
             rng: self.rng,
             limits: &self.limits,
+            table: self.table,
         };
         commands::execute(command, &mut ctx, args);
         self.trash.clear();
@@ -255,13 +258,13 @@ impl Sink for Replay<'_> {
     }
 
     fn check(&mut self, args: Args<'_>) -> Result<(), Refusal> {
-        Self::find(args).map(drop)
+        Self::find(self.table, args).map(drop)
     }
 
     fn apply(&mut self, unit: &Unit<'_>) -> Result<(), Refusal> {
         for command in unit.commands() {
             let args = command.args();
-            self.run(Self::find(args)?, args)?;
+            self.run(Self::find(self.table, args)?, args)?;
         }
         Ok(())
     }
@@ -280,5 +283,9 @@ impl Sink for Replay<'_> {
 
     fn thresholds(&self) -> Thresholds {
         self.limits.thresholds
+    }
+
+    fn custom_types(&self) -> CustomTypes {
+        self.keyspace.custom_types().clone()
     }
 }

@@ -67,7 +67,8 @@ impl Engine {
         let mut reader = Reader::new(file, start, size_bytes);
         while let Some(batch) = reader.next_batch().map_err(|error| error_chain(&error))? {
             for command in batch.units().flat_map(|unit| unit.commands()) {
-                Replay::find(command.args()).map_err(|refusal| format!("{refusal} at byte {}", command.offset()))?;
+                Replay::find(self.table, command.args())
+                    .map_err(|refusal| format!("{refusal} at byte {}", command.offset()))?;
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bio::{Bio, Completion, InlineBio, Job, JobId, Kind};
 use child::sim::SimChildren;
-use engine::{ClientId, Config, ConfigFile, Engine, Env, MemoryLog, Now, Peer, Process, StartError};
+use engine::{ClientId, Config, ConfigFile, Engine, Env, Extensions, MemoryLog, Now, Peer, Process, StartError};
 use resp_codec::encode_command;
 use vfs::sim::SimDisk;
 
@@ -99,24 +99,34 @@ impl Rig {
 
     /// A server on a disk, serving.
     pub(crate) fn on(disk: &SimDisk, config: Config, boot: u8) -> Result<Self, StartError> {
-        let mut rig = Self::loading(disk, config, boot)?;
+        Ok(Self::loading(disk, config, boot)?.served())
+    }
+
+    /// A server with types and commands of its own, serving unless its log is refused.
+    pub(crate) fn extended(disk: &SimDisk, config: Config, extensions: &Extensions) -> Self {
+        Self::begin(disk, config, BOOT, None, extensions).unwrap().served()
+    }
+
+    /// Turns until it serves or ends.
+    fn served(mut self) -> Self {
+        let rig = &mut self;
         for _ in 0..100 {
             if rig.logged("Ready to accept connections") || rig.engine.exit().is_some() {
                 break;
             }
             rig.turn();
         }
-        Ok(rig)
+        self
     }
 
     /// A server on an empty disk that was started with a configuration file.
     pub(crate) fn started_with(file: Box<dyn ConfigFile>) -> Self {
-        Self::begin(&SimDisk::new(), config("no"), BOOT, Some(file)).unwrap()
+        Self::begin(&SimDisk::new(), config("no"), BOOT, Some(file), &Extensions::default()).unwrap()
     }
 
     /// A server on a disk that has begun to load what is there.
     pub(crate) fn loading(disk: &SimDisk, config: Config, boot: u8) -> Result<Self, StartError> {
-        Self::begin(disk, config, boot, None)
+        Self::begin(disk, config, boot, None, &Extensions::default())
     }
 
     fn begin(
@@ -124,6 +134,7 @@ impl Rig {
         config: Config,
         boot: u8,
         config_file: Option<Box<dyn ConfigFile>>,
+        extensions: &Extensions,
     ) -> Result<Self, StartError> {
         let threads = Threads::default();
         let children = SimChildren::new();
@@ -144,7 +155,8 @@ impl Rig {
             },
             seed: [9; 16],
         };
-        let mut rig = Self { engine: Engine::new(config, env, now), disk: disk.clone(), children, threads, now, log };
+        let engine = Engine::with_extensions(config, env, now, extensions);
+        let mut rig = Self { engine, disk: disk.clone(), children, threads, now, log };
         rig.engine.start()?;
         Ok(rig)
     }
