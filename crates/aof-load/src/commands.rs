@@ -186,7 +186,7 @@ impl Sink for Queue {
     }
 
     fn put(&mut self, db: u32, key: &[u8], value: Value, deadline: Option<UnixMs>) -> Result<(), Refusal> {
-        for args in rebuild(key, &value, deadline) {
+        for args in rebuild(key, &value, deadline).map_err(|cannot| Refusal::CannotApply(cannot.0))? {
             self.push(self.offset, db, args);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! A key as the commands that rebuild it: those of a rewritten log.
 
-use keyspace::{Elem, IntBuf, UnixMs, Value, ValueRef};
+use keyspace::{CannotRewrite, Elem, EmitCommands, IntBuf, UnixMs, Value, ValueRef};
 use numeric::DoubleBuf;
 
 /// A command's arguments, its name the first of them.
@@ -10,18 +10,51 @@ pub(crate) type Words = Vec<Vec<u8>>;
 const ITEMS_PER_COMMAND: usize = 64;
 
 /// The commands that make a key of this value and this deadline where there is none.
-pub(crate) fn rebuild(key: &[u8], value: &Value, deadline: Option<UnixMs>) -> Vec<Words> {
+///
+/// # Errors
+/// If a value of a custom type says that no commands can.
+pub(crate) fn rebuild(key: &[u8], value: &Value, deadline: Option<UnixMs>) -> Result<Vec<Words>, CannotRewrite> {
     let mut commands = match value.as_ref() {
         ValueRef::Str(value) => vec![vec![b"SET".to_vec(), key.to_vec(), value.elem().to_vec()]],
         ValueRef::List(list) => in_commands("RPUSH", key, list.iter().map(|elem| [elem.to_vec()])),
         ValueRef::Set(set) => in_commands("SADD", key, set.iter().map(|elem| [elem.to_vec()])),
         ValueRef::Hash(hash) => in_commands("HSET", key, hash.iter().map(|(f, v)| [f.to_vec(), v.to_vec()])),
         ValueRef::ZSet(zset) => in_commands("ZADD", key, zset.iter().map(scored)),
+        ValueRef::Custom(custom) => {
+            let mut emitted = Emitted::default();
+            custom.value().rewrite(key, &mut emitted)?;
+            emitted.0
+        }
     };
     if let Some(UnixMs(at)) = deadline {
         commands.push(vec![b"PEXPIREAT".to_vec(), key.to_vec(), IntBuf::new().format(at).to_vec()]);
     }
-    commands
+    Ok(commands)
+}
+
+/// What a value of a custom type emits.
+#[derive(Default)]
+struct Emitted(Vec<Words>);
+
+impl EmitCommands for Emitted {
+    fn command(&mut self, name: &'static str, _: usize) {
+        self.0.push(vec![name.into()]);
+    }
+
+    fn arg(&mut self, bytes: &[u8]) {
+        // Arguments without a command are no command.
+        if let Some(command) = self.0.last_mut() {
+            command.push(bytes.to_vec());
+        }
+    }
+
+    fn arg_int(&mut self, value: i64) {
+        self.arg(IntBuf::new().format(value));
+    }
+
+    fn arg_double(&mut self, value: f64) {
+        self.arg(DoubleBuf::new().format(value));
+    }
 }
 
 fn scored((member, score): (Elem<'_>, f64)) -> [Vec<u8>; 2] {
@@ -48,6 +81,7 @@ mod tests {
 
     fn check(value: &Value, deadline: Option<i64>, expected: &[&str]) {
         let lines: Vec<String> = rebuild(b"k", value, deadline.map(UnixMs))
+            .unwrap()
             .iter()
             .map(|words| words.iter().map(|word| word.escape_ascii().to_string()).collect::<Vec<_>>().join(" "))
             .collect();
@@ -71,7 +105,7 @@ mod tests {
     fn a_key_comes_in_commands_of_64_items_at_most() {
         let mut list = List::new();
         (0..130).for_each(|i: u32| list.push_back(i.to_string().as_bytes(), &Thresholds::default()));
-        let commands = rebuild(b"k", &Value::List(list), None);
+        let commands = rebuild(b"k", &Value::List(list), None).unwrap();
         assert_eq!(commands.iter().map(Vec::len).collect::<Vec<_>>(), [66, 66, 4]);
         let items: Vec<_> = commands.iter().flat_map(|words| &words[2..]).collect();
         assert_eq!((items.len(), items[129].as_slice()), (130, &b"129"[..]));

@@ -99,6 +99,7 @@ impl Server {
             reply: Reply::new(&mut out, Protocol::Resp2),
             rng: &mut fastrand::Rng::with_seed(1),
             limits: &self.limits,
+            table: commands::CommandTable::default(),
         };
         execute(resolve(args).expect("a known command"), &mut ctx, args);
         out

@@ -96,6 +96,7 @@ fn value(ctx: &Ctx<'_>, payload: &Payload<'_>) -> Result<Value, RdbError> {
     let options = rdb::Options {
         limits: ctx.limits.thresholds,
         max_string_bytes: ctx.limits.max_string_bytes as u64,
+        types: ctx.store.keyspace.custom_types().clone(),
         ..rdb::Options::default()
     };
     match payload.read(&options)? {
