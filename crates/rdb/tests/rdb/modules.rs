@@ -1,7 +1,13 @@
 //! Values of custom types: written part by part, taken apart, walked over, refused by name.
 
-use keyspace::UnixMs;
-use rdb::{Content, Encoder, Entry, ModuleId, ModuleValue, Options, Part, Unsupported, WriteOptions};
+use keyspace::{
+    CannotLoad, CannotRewrite, CustomType, CustomTypes, CustomValue, Deadline, EmitCommands, HashSeed, Keyspace,
+    ReadParts, UnixMs, Value, WriteParts,
+};
+use rdb::{
+    Content, Encoder, Entry, ModuleId, ModuleValue, Options, Part, Preface, SnapshotWriter, Target, Unsupported,
+    WriteOptions,
+};
 
 use crate::dataset::{events, keys};
 
@@ -105,4 +111,138 @@ fn data_of_modules_beside_the_keys_are_an_event() {
     assert_eq!(aux(Options { unsupported: Unsupported::Skip, ..Options::default() }), Ok((id(), 1, None)));
     let text = "data of module Ledger_v1 version 7 at byte 9 is not supported";
     assert_eq!(aux(Options::default()), Err(text.to_owned()));
+}
+
+static PAIR: CustomType = CustomType::new("test-pair", 1, &[], load_pair);
+
+/// A number and a text, each of which has every kind of part beside it.
+#[derive(Clone, Debug, PartialEq)]
+struct Pair(i64, Vec<u8>);
+
+impl CustomValue for Pair {
+    fn custom_type(&self) -> &'static CustomType {
+        &PAIR
+    }
+
+    fn copy(&self) -> Box<dyn CustomValue> {
+        Box::new(self.clone())
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.1.capacity()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.1.is_empty()
+    }
+
+    fn rewrite(&self, _key: &[u8], _out: &mut dyn EmitCommands) -> Result<(), CannotRewrite> {
+        Err(CannotRewrite("not asked for here"))
+    }
+
+    fn save(&self, out: &mut dyn WriteParts) {
+        out.signed(self.0);
+        out.unsigned(u64::MAX);
+        out.float(1.5);
+        out.double(f64::NEG_INFINITY);
+        out.string(&self.1);
+    }
+}
+
+fn load_pair(_version: u16, parts: &mut dyn ReadParts) -> Result<Box<dyn CustomValue>, CannotLoad> {
+    let number = parts.signed()?;
+    let others = (parts.unsigned()?, parts.float()?, parts.double()?);
+    if others != (u64::MAX, 1.5, f64::NEG_INFINITY) {
+        return Err(CannotLoad("no pair"));
+    }
+    Ok(Box::new(Pair(number, parts.string()?)))
+}
+
+fn registered() -> Options {
+    Options { types: CustomTypes::new([&PAIR]).unwrap(), ..Options::default() }
+}
+
+/// A keyspace with one pair.
+fn with_pair(pair: Pair) -> Keyspace {
+    let mut keyspace = Keyspace::new(1, HashSeed([1; 16]));
+    let custom = registered().types.adopt(Box::new(pair)).unwrap();
+    let key = keyspace.key(b"k");
+    keyspace.db_mut(0).insert(key, Value::Custom(custom), Deadline::At(UnixMs(5)));
+    keyspace
+}
+
+fn snapshot(keyspace: &Keyspace, out: &mut Failing) -> Result<(), &'static str> {
+    SnapshotWriter::new(keyspace, None, Encoder::reserve(WriteOptions::default()), Preface::default()).run(out)
+}
+
+/// Takes so many pieces, and no more.
+struct Failing {
+    left: usize,
+    bytes: Vec<u8>,
+}
+
+impl Target for Failing {
+    type Error = &'static str;
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        self.left = self.left.checked_sub(1).ok_or("no space")?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn checksum(&mut self) -> Option<u64> {
+        None
+    }
+}
+
+#[test]
+fn a_value_of_a_registered_type_goes_through_a_snapshot() {
+    let pair = Pair(-7, vec![b't'; 300]);
+    let mut out = Failing { left: usize::MAX, bytes: Vec::new() };
+    snapshot(&with_pair(pair.clone()), &mut out).unwrap();
+    let found = keys(&out.bytes, registered()).unwrap().remove(0);
+    let Content::Value(Value::Custom(custom)) = found.content else { panic!("no value of the keyspace") };
+    assert_eq!((custom.value().downcast_ref(), found.expire_at), (Some(&pair), Some(UnixMs(5))));
+    // Unknown, it is refused, walked over or taken apart, as a module's.
+    let refused = events(&out.bytes, Options::default()).err().unwrap().to_string();
+    assert!(refused.contains("value of module type test-pair version 1 at byte"), "{refused}");
+    let Content::Module(parts) = keys(&out.bytes, parsing()).unwrap().remove(0).content else { panic!("no parts") };
+    assert_eq!((parts.parts.len(), parts.parts[0].as_i64()), (5, Some(-7)));
+}
+
+#[test]
+fn a_value_that_is_empty_is_passed_over_as_an_empty_collection() {
+    let mut out = Failing { left: usize::MAX, bytes: Vec::new() };
+    snapshot(&with_pair(Pair(0, Vec::new())), &mut out).unwrap();
+    let found = keys(&out.bytes, registered()).unwrap().remove(0);
+    assert!(matches!(found.content, Content::Empty(kind) if kind.name() == "module value"));
+}
+
+#[test]
+fn whichever_piece_of_a_value_the_target_does_not_take_is_the_error() {
+    let keyspace = with_pair(Pair(1, b"text".to_vec()));
+    let mut whole = Failing { left: usize::MAX, bytes: Vec::new() };
+    snapshot(&keyspace, &mut whole).unwrap();
+    let pieces = usize::MAX - whole.left;
+    for left in 0..pieces {
+        let mut out = Failing { left, bytes: Vec::new() };
+        assert_eq!(snapshot(&keyspace, &mut out), Err("no space"), "after {left} pieces");
+        assert!(whole.bytes.starts_with(&out.bytes), "nothing comes behind the error");
+    }
+}
+
+#[test]
+fn a_value_that_is_cut_or_changed_anywhere_is_refused_and_never_a_panic() {
+    let mut out = Failing { left: usize::MAX, bytes: Vec::new() };
+    snapshot(&with_pair(Pair(1, b"text".to_vec())), &mut out).unwrap();
+    let start = out.bytes.windows(2).rposition(|bytes| bytes == b"\x01k").unwrap();
+    for at in start..out.bytes.len() - 9 {
+        assert!(events(&out.bytes[..at], registered()).is_err(), "cut at {at}");
+        for bit in 0..8 {
+            let mut changed = out.bytes.clone();
+            changed[at] ^= 1 << bit;
+            // There is no checksum: what it is read as does not matter, but that there is an end.
+            let _any = events(&changed, registered());
+        }
+    }
 }
