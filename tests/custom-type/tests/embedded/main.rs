@@ -149,6 +149,39 @@ fn displaced_items_are_the_same_ones_after_a_reload() -> Result<()> {
 }
 
 #[test]
+fn a_dumped_value_is_restored_as_it_was_and_lives_on_in_the_log() -> Result<()> {
+    for rewritten in [false, true] {
+        let home = Home::new()?;
+        let mut running = home.embedded(false).start()?;
+        let mut client = running.client()?;
+        calls(&mut client, &["FREQ.RESERVE k 3", "FREQ.ADD k a a b c d a e"])?;
+        let dumped = call(&mut client, "DUMP k")?;
+        let payload = dumped.as_bytes().context("a payload")?;
+        client.expect(&[&b"RESTORE"[..], b"twin", DEADLINE_MS.as_bytes(), payload, b"ABSTTL"])?;
+        if rewritten {
+            calls(&mut client, &["BGREWRITEAOF"])?;
+            wait_rewritten(&mut client)?;
+        }
+        let lists = ["FREQ.LIST k WITHCOUNTS", "FREQ.LIST twin WITHCOUNTS", "PEXPIRETIME twin"];
+        let before: Vec<Value> = lists.iter().map(|line| call(&mut client, line)).collect::<Result<_>>()?;
+        ensure!(before[0] == before[1], "{before:?}");
+        running.kill_9()?;
+        let running = home.embedded(false).start()?;
+        let mut client = running.client()?;
+        let after: Vec<Value> = lists.iter().map(|line| call(&mut client, line)).collect::<Result<_>>()?;
+        ensure!(after == before, "{after:?}");
+    }
+    // Another program's payload is refused by the name of its type.
+    let home = Home::new()?;
+    let running = home.embedded(false).start()?;
+    let mut client = running.client()?;
+    let reply = client.call(&[&b"RESTORE"[..], b"k", b"0", &payloads::foreign()])?;
+    let error = String::from_utf8_lossy(reply.as_error().context("no error")?).into_owned();
+    ensure!(error == "ERR Bad data format: value of module type elsewhere version 0 is not supported", "{error}");
+    Ok(())
+}
+
+#[test]
 fn the_server_without_the_type_refuses_its_log() -> Result<()> {
     for (preamble, text) in [
         (false, "Unknown command 'freq.load' reading the append only file"),

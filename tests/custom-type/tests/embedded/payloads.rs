@@ -27,6 +27,14 @@ fn payload(version: u16, parts: &[Part]) -> Vec<u8> {
     out
 }
 
+/// A payload of a type that the program does not have.
+pub(crate) fn foreign() -> Vec<u8> {
+    let id = ModuleId::new("elsewhere", 0).expect("a name and a version");
+    let mut out = Vec::new();
+    Encoder::reserve(WriteOptions::default()).module_payload(&ModuleValue { id, parts: vec![number(1)] }, &mut out);
+    out
+}
+
 fn number(value: u64) -> Part {
     Part::Unsigned(value)
 }
