@@ -3,11 +3,11 @@
 //! The algorithm is Space-Saving (Metwally, Agrawal, El Abbadi 2005): an item that finds no room takes the place of the one with
 //! the lowest count and goes on from that count, which is then the most that its own may be too high.
 //!
-//! Invariants: names differ; there are at most `capacity` of them; an error is lower than its count. The order of the items is a
+//! Invariants: names differ; there are at most `capacity` of them; an error is lower than its count, and neither is negative. The order of the items is a
 //! part of the value: among equal counts the first gives way, so two copies stay equal whatever is added to both.
 
 /// The most items that can be asked for.
-const MAX_CAPACITY: usize = 1_000;
+const MAX_CAPACITY: i64 = 1_000;
 
 /// One item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,27 +15,31 @@ pub struct Item {
     /// Its name.
     pub name: Box<[u8]>,
     /// How often it came, at most.
-    pub count: u64,
+    pub count: i64,
     /// By how much that may be too high.
-    pub error: u64,
+    pub error: i64,
 }
 
 /// The most frequent items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrequentItems {
-    capacity: usize,
+    capacity: i64,
     items: Vec<Item>,
 }
 
 impl FrequentItems {
     /// Counts at most so many items; `None` if that is none or more than [`MAX_CAPACITY`].
-    pub fn new(capacity: usize) -> Option<Self> {
+    pub fn new(capacity: i64) -> Option<Self> {
         (1..=MAX_CAPACITY).contains(&capacity).then_some(Self { capacity, items: Vec::new() })
     }
 
     /// The most items.
-    pub fn capacity(&self) -> usize {
+    pub fn capacity(&self) -> i64 {
         self.capacity
+    }
+
+    fn has_room(&self) -> bool {
+        i64::try_from(self.items.len()).is_ok_and(|len| len < self.capacity)
     }
 
     /// The items, in their order.
@@ -61,7 +65,7 @@ impl FrequentItems {
             item.count = item.count.saturating_add(1);
             return None;
         }
-        if self.items.len() < self.capacity {
+        if self.has_room() {
             self.items.push(Item { name: name.into(), count: 1, error: 0 });
             return None;
         }
@@ -73,7 +77,7 @@ impl FrequentItems {
 
     /// Puts an item behind the others as it was; false if no such item can be there.
     pub fn restore(&mut self, item: Item) -> bool {
-        let fits = self.items.len() < self.capacity && item.error < item.count && self.find(&item.name).is_none();
+        let fits = self.has_room() && (0..item.count).contains(&item.error) && self.find(&item.name).is_none();
         if fits {
             self.items.push(item);
         }
@@ -105,6 +109,7 @@ mod tests {
         assert!(items.restore(item(b"a", 3, 2)));
         assert!(!items.restore(item(b"a", 1, 0)), "twice");
         assert!(!items.restore(item(b"b", 2, 2)), "more error than count");
+        assert!(!items.restore(item(b"b", 2, -1)) && !items.restore(item(b"b", -1, -2)), "less than nothing");
         assert!(items.restore(item(b"b", 1, 0)));
         assert!(!items.restore(item(b"c", 1, 0)), "no room");
         assert!(FrequentItems::new(0).is_none() && FrequentItems::new(MAX_CAPACITY + 1).is_none());

@@ -4,14 +4,14 @@
 
 use commands::{CommandError, Ctx, Flags, Group, Keys, Row};
 use keyspace::Deadline;
-use numeric::{parse_i64, parse_u64};
+use numeric::parse_i64;
 use resp_codec::Args;
 
 use crate::items::{FrequentItems, Item};
 use crate::value::{ARGS_PER_ITEM, LOAD_COMMAND};
 
 /// What FREQ.ADD makes where there is none.
-const DEFAULT_CAPACITY: usize = 100;
+const DEFAULT_CAPACITY: i64 = 100;
 
 const WRITE: u32 = Flags::WRITE | Flags::DENYOOM;
 
@@ -38,8 +38,7 @@ pub static COMMANDS: [Row; 5] = [
 const NO_CAPACITY: CommandError = CommandError::Text("ERR capacity must be between 1 and 1000");
 
 fn with_capacity(arg: &[u8]) -> Result<FrequentItems, CommandError> {
-    let capacity = parse_i64(arg).ok_or(CommandError::NotAnInteger)?;
-    usize::try_from(capacity).ok().and_then(FrequentItems::new).ok_or(NO_CAPACITY)
+    FrequentItems::new(parse_i64(arg).ok_or(CommandError::NotAnInteger)?).ok_or(NO_CAPACITY)
 }
 
 fn reserve(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
@@ -77,7 +76,7 @@ fn count(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let key = ctx.store.key(args.at(1));
     let items = ctx.store.custom::<FrequentItems>(key)?;
     let count = items.and_then(|items| items.find(args.at(2))).map_or(0, |item| item.count);
-    ctx.reply.integer(i64::try_from(count).unwrap_or(i64::MAX));
+    ctx.reply.integer(count);
     Ok(())
 }
 
@@ -93,7 +92,7 @@ fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     for item in items {
         ctx.reply.bulk(&item.name);
         if with_counts {
-            ctx.reply.integer(i64::try_from(item.count).unwrap_or(i64::MAX));
+            ctx.reply.integer(item.count);
         }
     }
     Ok(())
@@ -113,7 +112,7 @@ fn load(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
     }
     let mut rest = args.from(3);
     while let (Some(name), Some(count), Some(error)) = (rest.next(), rest.next(), rest.next()) {
-        let [count, error] = [count, error].map(|arg| parse_u64(arg).ok_or(CommandError::NotAnInteger));
+        let [count, error] = [count, error].map(|arg| parse_i64(arg).ok_or(CommandError::NotAnInteger));
         if !items.restore(Item { name: name.into(), count: count?, error: error? }) {
             return Err(MISFIT);
         }

@@ -44,39 +44,33 @@ impl CustomValue for FrequentItems {
         for items in std::iter::once(first).chain(chunks) {
             out.command(LOAD_COMMAND, 2 + items.len() * ARGS_PER_ITEM);
             out.arg(key);
-            out.arg_int(integer(self.capacity() as u64)?);
+            out.arg_int(self.capacity());
             for item in items {
                 out.arg(&item.name);
-                out.arg_int(integer(item.count)?);
-                out.arg_int(integer(item.error)?);
+                out.arg_int(item.count);
+                out.arg_int(item.error);
             }
         }
         Ok(())
     }
 
     fn save(&self, out: &mut dyn WriteParts) {
-        out.unsigned(self.capacity() as u64);
+        out.signed(self.capacity());
         out.unsigned(self.items().len() as u64);
         for item in self.items() {
             out.string(&item.name);
-            out.unsigned(item.count);
-            out.unsigned(item.error);
+            out.signed(item.count);
+            out.signed(item.error);
         }
     }
 }
 
-/// A count as an argument.
-fn integer(count: u64) -> Result<i64, CannotRewrite> {
-    i64::try_from(count).map_err(|_| CannotRewrite("a count is too large for an argument"))
-}
-
 /// Makes a value of what [`CustomValue::save`] wrote. Version 0 knew no errors.
 fn load(version: u16, parts: &mut dyn ReadParts) -> Result<Box<dyn CustomValue>, CannotLoad> {
-    let capacity = usize::try_from(parts.unsigned()?).ok().and_then(FrequentItems::new);
-    let mut items = capacity.ok_or(CannotLoad("no capacity that there can be"))?;
+    let mut items = FrequentItems::new(parts.signed()?).ok_or(CannotLoad("no capacity that there can be"))?;
     for _ in 0..parts.unsigned()? {
-        let (name, count) = (parts.string()?.into_boxed_slice(), parts.unsigned()?);
-        let error = if version == 0 { 0 } else { parts.unsigned()? };
+        let (name, count) = (parts.string()?.into_boxed_slice(), parts.signed()?);
+        let error = if version == 0 { 0 } else { parts.signed()? };
         if !items.restore(Item { name, count, error }) {
             return Err(CannotLoad("an item that cannot be there"));
         }

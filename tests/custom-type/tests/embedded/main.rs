@@ -1,6 +1,7 @@
 //! The program with its own type, as a real process: written to, rewritten, killed and started again.
 #![expect(clippy::disallowed_methods, reason = "drives a real process over real files")]
 
+mod misfits;
 mod payloads;
 
 use std::path::PathBuf;
@@ -218,7 +219,8 @@ fn errors_of_its_commands_are_errors_and_change_nothing() -> Result<()> {
         ("FREQ.LOAD k 4", "ERR the key has another capacity"),
         ("FREQ.LOAD k 3 b 1", "ERR syntax error"),
         ("FREQ.LOAD k 3 b 1 0 a 1 0", "ERR an item that cannot be there"),
-        ("FREQ.LOAD k 3 b 1 -1", "ERR value is not an integer"),
+        ("FREQ.LOAD k 3 b 1 -1", "ERR an item that cannot be there"),
+        ("FREQ.LOAD k 3 b many 1", "ERR value is not an integer"),
         ("FREQ.LIST k WITHSCORES", "ERR syntax error"),
     ] {
         let reply = call(&mut client, line)?;
