@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use aof_state::TempFile;
-use child::{ChildEnv, Info, Spec, Step, Task, Watchdog};
+use child::{Info, Spec, Task, Watchdog};
+use child_file::{Stillborn, create_temp};
 use keyspace::{Keyspace, UnixMs};
-use vfs::{Dir, File, Open};
 
 use crate::child_side::{AnySnapshot, ChildFiles, ChildTask};
 use crate::env::{Call, ForkSource, Mode, RewriteConfig, RewriteEnv, StartError};
@@ -119,14 +119,6 @@ impl Rewriter {
     }
 }
 
-/// A temp file of the same name can only be a left-over of a server with this process id (always 1 in a container).
-fn create_temp(dir: &dyn Dir, name: &str) -> io::Result<Arc<dyn File>> {
-    if dir.stat(name)?.is_some() {
-        dir.unlink(name)?;
-    }
-    dir.open(name, Open::CreateNew)
-}
-
 fn fork(
     from: &mut ForkSource<'_>,
     files: &ChildFiles,
@@ -154,15 +146,6 @@ fn task_over<K: std::borrow::Borrow<Keyspace>>(
 ) -> io::Result<ChildTask<AnySnapshot<K>>> {
     let snapshot = AnySnapshot::reserve(keyspace, now, config.preamble);
     ChildTask::reserve(files, snapshot, config.child_diff_bytes, config.incremental_fsync)
-}
-
-/// A simulated child whose memory could not be reserved.
-struct Stillborn;
-
-impl Task for Stillborn {
-    fn step(&mut self, _env: &mut dyn ChildEnv) -> Step {
-        Step::Exit(1)
-    }
 }
 
 impl StartError {

@@ -20,6 +20,11 @@ pub enum TempFile {
         /// The process that made the name.
         pid: u32,
     },
+    /// A snapshot in the making: `temp-<pid>.rdb`. Source: name as in Redis.
+    Dump {
+        /// The process that made the name.
+        pid: u32,
+    },
     /// The next state file: `temp-<log>.state`.
     State,
     /// The probe of a disk after a failed fsync: `temp-<log>.probe`.
@@ -37,6 +42,7 @@ impl TempFile {
         match self {
             Self::Rewrite { pid } => format!("temp-rewriteaof-{pid}.aof"),
             Self::RewriteDone { pid } => format!("temp-rewriteaof-bg-{pid}.aof"),
+            Self::Dump { pid } => format!("temp-{pid}.rdb"),
             Self::State => format!("temp-{aof_name}.state"),
             Self::Probe => format!("temp-{aof_name}.probe"),
             Self::Copy => format!("temp-{aof_name}.copy"),
@@ -51,11 +57,12 @@ impl TempFile {
         let rest = name.strip_prefix("temp-")?;
         if let Some(pid) = rest.strip_prefix("rewriteaof-").and_then(|rest| rest.strip_suffix(".aof")) {
             let done = pid.strip_prefix("bg-");
-            let digits = done.unwrap_or(pid);
-            if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                let pid = digits.parse().ok()?;
+            if let Some(pid) = process_id(done.unwrap_or(pid)) {
                 return Some(if done.is_some() { Self::RewriteDone { pid } } else { Self::Rewrite { pid } });
             }
+        }
+        if let Some(pid) = rest.strip_suffix(".rdb").and_then(process_id) {
+            return Some(Self::Dump { pid });
         }
         match rest.strip_prefix(aof_name)? {
             ".state" => Some(Self::State),
@@ -65,6 +72,12 @@ impl TempFile {
             _ => None,
         }
     }
+}
+
+/// A number of digits and nothing else.
+fn process_id(digits: &str) -> Option<u32> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten()
 }
 
 /// Whether start-up removes `name` beside the log `aof_name`.
@@ -132,6 +145,7 @@ mod tests {
         let all = [
             TempFile::Rewrite { pid: 1 },
             TempFile::RewriteDone { pid: u32::MAX },
+            TempFile::Dump { pid: 7 },
             TempFile::State,
             TempFile::Probe,
             TempFile::Copy,
@@ -151,6 +165,9 @@ mod tests {
             "appendonly.aof.torn-12",
             "appendonly.aof.old-1700000000",
             "dump.rdb",
+            "temp-.rdb",
+            "temp-mine.rdb",
+            "temp-7.rdb.bak",
             "temp-rewriteaof-.aof",
             "temp-rewriteaof-bg-.aof",
             "temp-rewriteaof-12.aof.bak",

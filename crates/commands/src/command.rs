@@ -129,6 +129,10 @@ pub enum EngineOp {
     Debug,
     Shutdown,
     BgRewriteAof,
+    /// SAVE
+    Save,
+    /// BGSAVE
+    BgSave,
     LastSave,
     Role,
     Wait,

@@ -83,6 +83,8 @@ pub(crate) const ROWS: &[Row] = &[
         "2.2.0" "O(1) for each key" "Makes the next transaction depend on keys not changing."),
     row!(Server "bgrewriteaof" 1 Flags::ADMIN | NOSCRIPT | Flags::NO_ASYNC_LOADING, BgRewriteAof, "";
         "1.0.0" "O(1)" "Rewrites the append-only file in the background."),
+    row!(Server "bgsave" -1 Flags::ADMIN | NOSCRIPT | Flags::NO_ASYNC_LOADING, BgSave, "[SCHEDULE]";
+        "1.0.0" "O(1)" "Makes a snapshot of all databases in the background."),
     Row::engine("config", -2, Flags::CONTAINER, Keys::None, EngineOp::Config).doc(Group::Server, "2.0.0", "", "Answers and changes the configuration."),
     row!(Server "config|get" -3 ADMIN, Config, "parameter...";
         "2.0.0" "O(N) by the parameters given" "Answers the values of parameters."),
@@ -128,6 +130,8 @@ pub(crate) const ROWS: &[Row] = &[
         "4.0.0" "O(N) by the parts of the table of keys" "Answers what memory is used for, in numbers."),
     row!(Server "role" 1 CONNECTION | FAST | Flags::ADMIN_CATEGORY | Flags::DANGEROUS, Role, "";
         "2.8.12" "O(1)" "Answers what the server is in a replication, and to whom."),
+    row!(Server "save" 1 Flags::ADMIN | NOSCRIPT | Flags::NO_ASYNC_LOADING | Flags::NO_MULTI, Save, "";
+        "1.0.0" "O(N) by all keys" "Makes a snapshot of all databases, and nothing else meanwhile."),
     row!(Server "shutdown" -1 ADMIN | Flags::NO_MULTI | Flags::ALLOW_BUSY, Shutdown,
         "save-selector:[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]";
         "1.0.0" "O(N) by all keys when saving" "Brings the log to disk and ends the server."),

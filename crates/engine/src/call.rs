@@ -16,6 +16,9 @@ impl Engine {
         match command.run {
             Run::Data(_) => {
                 self.run_data(client, command, args);
+                if self.keylog.sees_all && command.name == "flushall" {
+                    self.persistence.note_flushed();
+                }
                 let need = self.feed_effects(client, args);
                 self.end_reply(client, need);
             }

@@ -49,6 +49,9 @@ impl Engine {
             || matches!(command.run, Run::Engine(EngineOp::Ping))
             || matches!(command.run, Run::Engine(EngineOp::Exec))
                 && client.transaction.as_ref().is_some_and(|t| t.writes);
+        if let Some(text) = self.snapshot_error().filter(|_| writes) {
+            return Some(text.to_owned());
+        }
         if writes { self.log_error() } else { None }
     }
 

@@ -129,7 +129,7 @@ impl Engine {
         Self {
             keyspace,
             clients: Clients::default(),
-            persistence: Persistence::new(&config, dir, bio, spawner, &process, &seed),
+            persistence: Persistence::new(&config, dir, bio, spawner, &process, &seed, now),
             last_writes: LastWrites::default(),
             watch: WatchTable::default(),
             unit: None,

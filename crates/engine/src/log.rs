@@ -65,3 +65,4 @@ macro_rules! from_level_of {
 from_level_of!(aof_buffer);
 from_level_of!(aof_load);
 from_level_of!(aof_rewrite);
+from_level_of!(rdb_save);

@@ -48,13 +48,15 @@ pub(crate) const TABLE: &[Row] = &[
     row(2, "child",      &[], &["libc", "nix"]),
     row(2, "rio",        &["vfs"], &["crc-fast", "thiserror"]),
     row(2, "aof-state",  &["vfs"], &["crc-fast", "thiserror"]),
+    row(3, "child-file", &["child", "rio", "vfs"], &[]),
     row(3, "aof-buffer", &["aof-state", "bio", "resp-codec", "vfs"], &["thiserror"]),
     row(3, "rdb",        &["keyspace", "numeric", "rio"], &["thiserror"]),
     row(4, "commands",   &["keyspace", "numeric", "rdb", "resp-codec"], &["fastrand", "smallvec", "thiserror"]),
-    row(4, "aof-rewrite", &["aof-state", "bio", "child", "keyspace", "numeric", "rdb", "resp-codec", "rio", "vfs"], &["libc", "thiserror"]),
+    row(4, "aof-rewrite", &["aof-state", "bio", "child", "child-file", "keyspace", "numeric", "rdb", "resp-codec", "rio", "vfs"], &["libc", "thiserror"]),
+    row(4, "rdb-save",   &["aof-state", "bio", "child", "child-file", "keyspace", "rdb", "vfs"], &["libc", "thiserror"]),
     row(4, "aof-load",   &["aof-state", "keyspace", "numeric", "rdb", "resp-codec", "rio", "vfs"], &["anyhow", "clap", "libc", "memchr", "parking_lot", "thiserror"]),
     row(5, "engine",     &["aof-buffer", "aof-load", "aof-rewrite", "aof-state", "bio", "child", "commands", "keyspace",
-                           "numeric", "resp-codec", "vfs"], &["fastrand", "hdrhistogram", "parking_lot", "thiserror"]),
+                           "numeric", "rdb-save", "resp-codec", "vfs"], &["fastrand", "hdrhistogram", "parking_lot", "thiserror"]),
     row(6, "server-bin", &["allocator", "bio", "child", "engine", "vfs"],
                          &["anyhow", "getrandom", "libc", "nix", "tikv-jemalloc-ctl", "tikv-jemalloc-sys"]),
     outside("testkit",    &["resp-codec"], &["anyhow", "fastrand", "nix", "serde_json"]),
@@ -76,7 +78,7 @@ pub(crate) const TEST_EXTERNAL: &[&str] = &["insta", "proptest", "tempfile", "fa
 
 /// Names of ours under which a registry has strangers.
 pub(crate) const OURS_BY_PATH: &[&str] =
-    &["allocator", "rio", "keyspace", "bio", "rdb", "child", "numeric", "engine", "commands"];
+    &["allocator", "rio", "keyspace", "bio", "rdb", "child", "child-file", "rdb-save", "numeric", "engine", "commands"];
 
 /// The row of a crate.
 pub(crate) fn find(name: &str) -> Option<&'static Row> {

@@ -20,6 +20,7 @@ use std::io;
 use std::sync::Arc;
 
 use child::{ChildEnv, Failure, Received, Step, Task};
+use child_file::FileStep;
 use vfs::{Dir, File};
 
 use crate::env::Call;
@@ -83,8 +84,8 @@ pub(crate) enum SnapshotPhase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(crate) enum ChildStep {
-    Write = 1,
-    Fsync = 2,
+    Write = FileStep::Write as u16,
+    Fsync = FileStep::Fsync as u16,
     ReadDiff = 3,
     ParentGone = 4,
     AskStop = 5,

@@ -7,64 +7,38 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
-use child::{ChildEnv, Failure, Info};
+use child::{ChildEnv, Failure};
+use child_file::{ChildFile, PIECE_BYTES};
 use numeric::{DoubleBuf, IntBuf};
 use resp_codec::encode::Header;
-use rio::{FileOutput, Sink, SinkError};
 use vfs::File;
 
 use super::diff::{DiffMemory, Filled};
 use super::{ChildStep, SnapshotPhase};
 
-/// The sink's buffer, in bytes.
-const BUFFER_BYTES: usize = 256 * 1024;
-
 /// After how many bytes written the diff is read. Source: `AOF_READ_DIFF_INTERVAL_BYTES` of Redis 4.0.
 const READ_DIFF_EVERY_BYTES: u64 = 10 * 1024;
-
-/// After how many bytes the child fsyncs. Source: `AOF_AUTOSYNC_BYTES` of Redis 4.0.
-const FSYNC_EVERY_BYTES: u64 = 32 * 1024 * 1024;
-
-/// How often the child reports at least while it runs, in milliseconds.
-const REPORT_EVERY_MS: u64 = 500;
-
-/// Measuring copy-on-write may take at most one part in so many of the child's time.
-const COW_DUTY: u64 = 100;
-
-/// The largest piece written without looking at the pipe and the clock in between, in bytes.
-const PIECE_BYTES: usize = 256 * 1024;
 
 /// How much of a key is shown in the log, in bytes.
 const KEY_BYTES_SHOWN: usize = 64;
 
-/// The child's file, its diff and its account of itself.
+/// The child's file and its diff.
 pub(super) struct Writer {
-    sink: Sink<FileOutput>,
+    file: ChildFile,
     diff: DiffMemory,
-    pub(super) info: Info,
-    incremental_fsync: bool,
     looked_at_bytes: u64,
-    reported_ms: u64,
-    cow_due_ms: u64,
 }
 
 impl Writer {
     /// Reserves all the memory that writing will need.
     pub(super) fn reserve(file: Arc<dyn File>, diff_bytes: usize, incremental_fsync: bool) -> io::Result<Self> {
-        Ok(Self {
-            sink: Sink::with_buffer(FileOutput::new(file), Vec::with_capacity(BUFFER_BYTES)),
-            diff: DiffMemory::reserve(diff_bytes)?,
-            info: Info::default(),
-            incremental_fsync,
-            looked_at_bytes: 0,
-            reported_ms: 0,
-            cow_due_ms: 0,
-        })
+        let file = ChildFile::reserve(file, incremental_fsync);
+        Ok(Self { file, diff: DiffMemory::reserve(diff_bytes)?, looked_at_bytes: 0 })
     }
 
     /// Also keeps the checksum of what is written.
     pub(super) fn checksummed(mut self) -> Self {
-        self.sink = self.sink.checksummed();
+        self.file = self.file.checksummed();
         self
     }
 
@@ -87,8 +61,8 @@ impl Out<'_> {
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         for piece in bytes.chunks(PIECE_BYTES) {
-            self.writer.sink.write_all(piece).map_err(sink_failure)?;
-            if self.writer.sink.accepted_bytes() - self.writer.looked_at_bytes >= READ_DIFF_EVERY_BYTES {
+            self.writer.file.write(piece)?;
+            if self.writer.file.accepted_bytes() - self.writer.looked_at_bytes >= READ_DIFF_EVERY_BYTES {
                 self.look_around()?;
             }
         }
@@ -135,47 +109,40 @@ impl Out<'_> {
     pub(super) fn cannot_rewrite(&mut self, type_name: &str, key: &[u8], reason: &str) -> Failure {
         let shown = &key[..key.len().min(KEY_BYTES_SHOWN)];
         // A note takes whatever fits.
-        let _cut = write!(self.writer.info.note, "{type_name}: {reason} (key \"{}\")", shown.escape_ascii());
+        let _cut = write!(self.writer.file.info().note, "{type_name}: {reason} (key \"{}\")", shown.escape_ascii());
         ChildStep::Custom.failure(0)
     }
 
     /// Counts one item of the snapshot (a key), for the parent's progress figures.
     pub fn item_done(&mut self) {
-        self.writer.info.items += 1;
+        self.writer.file.info().items += 1;
     }
 
     /// The checksum of everything written so far, which is not kept any longer; `None` if it was not kept.
     pub(super) fn end_checksum(&mut self) -> Option<u64> {
-        self.writer.sink.end_checksum()
+        self.writer.file.end_checksum()
     }
 
     /// Reads the diff, fsyncs if enough was written, reports if it is time.
     pub(super) fn look_around(&mut self) -> Result<(), Failure> {
-        self.writer.looked_at_bytes = self.writer.sink.accepted_bytes();
+        self.writer.looked_at_bytes = self.writer.file.accepted_bytes();
         self.read_diff()?;
-        let unsynced_bytes = self.writer.sink.written_bytes() - self.writer.sink.fsynced_bytes();
-        if self.writer.incremental_fsync && unsynced_bytes >= FSYNC_EVERY_BYTES {
-            self.fsync()?;
-        }
+        self.writer.file.fsync_in_time(self.env)?;
         let mono_ms = self.env.mono_ms();
         self.report_in_time(mono_ms);
         Ok(())
     }
 
-    /// Reports if it is time. Also called where nothing is written: while a child passes over keys that have expired, say.
+    /// Reports if it is time.
     pub(super) fn report_in_time(&mut self, mono_ms: u64) {
-        if mono_ms >= self.writer.reported_ms + REPORT_EVERY_MS {
-            self.writer.reported_ms = mono_ms;
-            self.measure_cow(mono_ms);
-            self.report();
-        }
+        self.writer.file.report_in_time(self.env, mono_ms);
     }
 
     /// Reads what the parent sent, as far as there is memory; how many bytes that was.
     pub(super) fn read_diff(&mut self) -> Result<u64, Failure> {
         match self.writer.diff.fill(self.env).map_err(|e| failure(ChildStep::ReadDiff, &e))? {
             Filled::Drained(bytes) | Filled::Full(bytes) => {
-                self.writer.info.read_bytes += bytes;
+                self.writer.file.info().read_bytes += bytes;
                 Ok(bytes)
             }
             Filled::Closed => Err(ChildStep::ParentGone.failure(0)),
@@ -188,64 +155,27 @@ impl Out<'_> {
             return Ok(());
         }
         for piece in self.writer.diff.bytes().chunks(PIECE_BYTES) {
-            self.writer.sink.write_all(piece).map_err(sink_failure)?;
+            self.writer.file.write(piece)?;
         }
         self.writer.diff.clear();
-        self.report();
+        self.writer.file.report(self.env);
         Ok(())
     }
 
-    /// Writes and fsyncs everything. Tells the parent before and after, for its watchdog.
+    /// Writes and fsyncs everything.
     pub(super) fn fsync(&mut self) -> Result<(), Failure> {
-        self.writer.sink.flush().map_err(sink_failure)?;
-        self.writer.info.in_fsync = true;
-        self.report();
-        let result = self.writer.sink.fsync().map_err(sink_failure);
-        self.writer.info.in_fsync = false;
-        self.report();
-        result
+        self.writer.file.fsync(self.env)
     }
 
     pub(super) fn enter(&mut self, phase: SnapshotPhase) {
-        self.writer.info.phase = phase as u16;
-        self.report();
-    }
-
-    fn measure_cow(&mut self, mono_ms: u64) {
-        if mono_ms < self.writer.cow_due_ms {
-            return;
-        }
-        self.writer.info.cow_bytes = self.env.cow_bytes();
-        self.writer.info.cow_measurements += 1;
-        let cost_ms = self.env.mono_ms().saturating_sub(mono_ms);
-        self.writer.cow_due_ms = mono_ms + cost_ms * COW_DUTY;
-    }
-
-    fn report(&mut self) {
-        self.writer.info.written_bytes = self.writer.sink.written_bytes();
-        self.env.report(&self.writer.info);
+        self.writer.file.info().phase = phase as u16;
+        self.writer.file.report(self.env);
     }
 
     /// The final account: figures, or what failed.
     pub(super) fn report_last(&mut self, failure: Option<Failure>) {
-        let info = &mut self.writer.info;
-        info.failure = failure;
-        info.written_bytes = self.writer.sink.written_bytes();
-        info.cow_bytes = self.env.cow_bytes();
-        info.cow_measurements += 1;
-        self.env.report_last(info);
+        self.writer.file.report_last(self.env, failure);
     }
-}
-
-fn sink_failure(error: SinkError) -> Failure {
-    let step = match error {
-        SinkError::Fsync { .. } | SinkError::Poisoned { .. } => ChildStep::Fsync,
-        _ => ChildStep::Write,
-    };
-    let errno = error.errno().unwrap_or(0);
-    // Not dropped: an error without errno may own memory, and a forked child frees nothing.
-    std::mem::forget(error);
-    step.failure(errno)
 }
 
 pub(super) fn failure(step: ChildStep, error: &io::Error) -> Failure {

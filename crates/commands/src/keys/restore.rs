@@ -95,7 +95,6 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandEr
 fn value(ctx: &Ctx<'_>, payload: &Payload<'_>) -> Result<Value, RdbError> {
     let options = rdb::Options {
         limits: ctx.limits.thresholds,
-        types: ctx.store.keyspace.custom_types().clone(),
         max_string_bytes: ctx.limits.max_string_bytes as u64,
         types: ctx.store.keyspace.custom_types().clone(),
         ..rdb::Options::default()

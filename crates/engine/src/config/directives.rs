@@ -135,7 +135,12 @@ impl Directive {
     /// # Errors
     /// As [`Directive::set`] and [`Directive::is_live`].
     pub fn set_live(&self, config: &mut Config, value: &str) -> Result<(), ConfigError> {
-        self.is_live().and_then(|()| self.set(config, value))
+        self.is_live()?;
+        if self.name == "save" {
+            // What is said here replaces what is in force, where a line of a file adds to the line before.
+            config.save.forget();
+        }
+        self.set(config, value)
     }
 
     /// Whether it may be set at run time.

@@ -5,7 +5,6 @@ use super::directives::{Directive, aliased, inert};
 
 /// Every directive without effect.
 pub(super) static INERT: &[Directive] = &[
-    inert("save", &["", "3600 1 300 100 60 10000"]),
     inert("aof-timestamp-enabled", &["no"]),
     inert("daemonize", &["no"]),
     inert("rename-command", &[""]),
@@ -40,10 +39,8 @@ pub(super) static INERT: &[Directive] = &[
     inert("lazyfree-lazy-user-del", &["no", "yes"]),
     inert("lazyfree-lazy-user-flush", &["no", "yes"]),
     aliased("slave-lazy-flush", inert("replica-lazy-flush", &["no", "yes"])),
-    inert("rdb-save-incremental-fsync", &["yes", "no"]),
     inert("rdb-del-sync-files", &["no"]),
     inert("sanitize-dump-payload", &["no"]),
-    inert("stop-writes-on-bgsave-error", &["yes", "no"]),
     inert("notify-keyspace-events", &[""]),
     inert("tracking-table-max-keys", &["1000000"]),
     inert("busy-reply-threshold", &["5000"]),

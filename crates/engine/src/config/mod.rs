@@ -7,6 +7,7 @@ mod directives;
 pub mod file;
 mod inert;
 pub mod rewrite;
+mod save_points;
 mod table;
 mod values;
 
@@ -14,6 +15,7 @@ use aof_buffer::AppendFsync;
 use keyspace::Thresholds;
 
 pub use directives::{ConfigError, Directive};
+pub use save_points::SavePoints;
 
 use crate::log::Level;
 
@@ -87,8 +89,14 @@ pub struct Config {
     pub appendfilename: String,
     /// `appenddirname`: where Redis 7 and Valkey keep a log in several files. Read, never written.
     pub appenddirname: String,
-    /// `dbfilename`: a snapshot of a Redis. Read, never written.
+    /// `dbfilename`: the snapshot.
     pub dbfilename: String,
+    /// `save`: when a snapshot is made by itself.
+    pub save: SavePoints,
+    /// `stop-writes-on-bgsave-error`.
+    pub stop_writes_on_bgsave_error: bool,
+    /// `rdb-save-incremental-fsync`.
+    pub rdb_save_incremental_fsync: bool,
     /// `appendfsync`.
     pub appendfsync: AppendFsync,
     /// `no-appendfsync-on-rewrite`.
@@ -160,6 +168,9 @@ impl Default for Config {
             appendfilename: "appendonly.aof".to_owned(),
             appenddirname: "appendonlydir".to_owned(),
             dbfilename: "dump.rdb".to_owned(),
+            save: SavePoints::default(),
+            stop_writes_on_bgsave_error: true,
+            rdb_save_incremental_fsync: true,
             appendfsync: AppendFsync::EverySec,
             no_appendfsync_on_rewrite: false,
             auto_aof_rewrite_percentage: 100,

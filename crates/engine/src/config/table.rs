@@ -167,6 +167,10 @@ pub(super) static IN_EFFECT: &[Directive] = &[
     yes_no_directive!(live "aof-rewrite-incremental-fsync" aof_rewrite_incremental_fsync),
     yes_no_directive!(live "aof-use-rdb-preamble" aof_use_rdb_preamble),
     yes_no_directive!(live "rdbcompression" rdbcompression),
+    // Snapshots.
+    live("save", |c| c.save.show(), |c, v| c.save.set(v)),
+    yes_no_directive!(live "stop-writes-on-bgsave-error" stop_writes_on_bgsave_error),
+    yes_no_directive!(live "rdb-save-incremental-fsync" rdb_save_incremental_fsync),
     // What takes long.
     live(
         "slowlog-log-slower-than",

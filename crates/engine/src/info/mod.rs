@@ -91,13 +91,7 @@ impl Engine {
         out.put("loading", u8::from(p.is_loading()));
         out.put("async_loading", 0);
         p.info_child(self.now, out);
-        out.put("rdb_changes_since_last_save", self.stats.dirty);
-        out.put("rdb_bgsave_in_progress", 0);
-        out.put("rdb_last_save_time", self.started.unix_s());
-        out.put("rdb_last_bgsave_status", "ok");
-        out.put("rdb_last_bgsave_time_sec", -1);
-        out.put("rdb_current_bgsave_time_sec", -1);
-        out.zeros(&["rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"]);
+        p.info_snapshots(self.stats.dirty, self.now, out);
         p.info_aof(self.now, out);
         p.info_loading(self.now, out);
         p.info_ours(self.now, out);

@@ -9,6 +9,7 @@ use resp_codec::{Args, Protocol};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::log::Level;
+use crate::persistence::ReloadHow;
 
 const HELP: &[&str] = &[
     "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -32,6 +33,12 @@ const HELP: &[&str] = &[
     "    Reply with a test value of the specified type. <type> can be: string,",
     "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
     "    true, false.",
+    "RELOAD [option ...]",
+    "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
+    "    * MERGE: conflicting keys will be loaded from RDB.",
+    "    * NOFLUSH: the existing database will not be removed before load, but",
+    "      conflicting keys will be refused.",
+    "    * NOSAVE: the database will be loaded from an existing RDB file.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Setting it to 0 disables expiring keys in background when they are not",
     "    accessed (otherwise the default behavior). Setting it to 1 reenables the",
@@ -74,6 +81,7 @@ impl Engine {
             ("object", 3) => self.debug_object(client, args.at(2)),
             ("populate", 3..=5) => self.debug_populate(client, args),
             ("protocol", 3) => self.debug_protocol(client, args.at(2)),
+            ("reload", _) => self.debug_reload(client, args),
             ("set-active-expire", 3) => {
                 self.active_expire = args.at(2) != b"0";
                 self.answer_ok(client);
@@ -101,6 +109,29 @@ impl Engine {
                 self.answer_ok(client);
             }
             Err(reason) => self.answer_error(client, &format!("ERR {reason}")),
+        }
+    }
+
+    fn debug_reload(&mut self, client: &mut Client, args: Args<'_>) {
+        let mut how = ReloadHow::default();
+        for option in args.from(2) {
+            match option.to_ascii_lowercase().as_slice() {
+                b"merge" => how.merge = true,
+                b"noflush" => how.noflush = true,
+                b"nosave" => how.nosave = true,
+                _ => {
+                    let text = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.";
+                    return self.answer_error(client, text);
+                }
+            }
+        }
+        match self.reload_dump(how) {
+            Ok(()) => {
+                client.watch_broken |= !client.watched.is_empty();
+                self.log_line(Level::Notice, format_args!("DB reloaded by DEBUG RELOAD"));
+                self.answer_ok(client);
+            }
+            Err(text) => self.answer_error(client, &text),
         }
     }
 

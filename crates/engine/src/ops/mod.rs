@@ -50,9 +50,11 @@ impl Engine {
             EngineOp::Debug => self.debug_command(client, args),
             EngineOp::Shutdown => self.shutdown_command(client, args),
             EngineOp::BgRewriteAof => self.bgrewriteaof(client),
+            EngineOp::Save => self.save_command(client),
+            EngineOp::BgSave => self.bgsave_command(client, args),
             EngineOp::LastSave => {
-                let started_s = self.started.unix_s();
-                self.reply(client).integer(started_s);
+                let saved_s = self.persistence.last_save_s();
+                self.reply(client).integer(saved_s);
                 self.end_reply(client, LogOffset(0));
             }
             EngineOp::Role => self.role(client),

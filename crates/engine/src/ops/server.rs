@@ -1,4 +1,4 @@
-//! Operations on the server as a whole: SHUTDOWN, BGREWRITEAOF, ROLE.
+//! Operations on the server as a whole: SHUTDOWN, SAVE, BGSAVE, BGREWRITEAOF, ROLE.
 
 use aof_state::LogOffset;
 use resp_codec::Args;
@@ -8,6 +8,27 @@ use crate::engine::Engine;
 use crate::persistence::ShutdownHow;
 
 impl Engine {
+    pub(super) fn save_command(&mut self, client: &mut Client) {
+        match self.save_now() {
+            Ok(()) => self.answer_ok(client),
+            Err(text) => self.answer_error(client, text),
+        }
+    }
+
+    pub(super) fn bgsave_command(&mut self, client: &mut Client, args: Args<'_>) {
+        let schedule = args.get(1).is_some_and(|option| option.eq_ignore_ascii_case(b"schedule"));
+        if args.len() > 2 || args.len() == 2 && !schedule {
+            return self.answer_error(client, "ERR syntax error");
+        }
+        match self.start_snapshot(schedule) {
+            Ok(text) => {
+                self.reply(client).status(text);
+                self.end_reply(client, LogOffset(0));
+            }
+            Err(text) => self.answer_error(client, text),
+        }
+    }
+
     pub(super) fn bgrewriteaof(&mut self, client: &mut Client) {
         match self.start_rewrite() {
             Ok(text) => {

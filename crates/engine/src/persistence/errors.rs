@@ -47,6 +47,11 @@ impl FileErrors {
         self.count(Call::Other, step, &root_cause(error));
     }
 
+    /// Counts an error of a snapshot, which has its own lines.
+    pub(super) fn count_snapshot(&mut self, step: &str, errno: i32) {
+        self.count(Call::Other, &format!("{step} in a snapshot"), &reason_of(errno));
+    }
+
     /// Counts an error and writes a line about it, with what follows from it.
     pub(super) fn warn(&mut self, step: &str, error: &(dyn Error + 'static), consequence: &str) {
         self.count_background(step, error);
@@ -90,8 +95,7 @@ impl Persistence {
             }
         }
         for FileError { call, step, errno } in self.rewriter.take_errors() {
-            let reason = if errno == 0 { "no error number".to_owned() } else { errno_text(errno) };
-            self.errors.count(call, &format!("{step} in a rewrite"), &reason);
+            self.errors.count(call, &format!("{step} in a rewrite"), &reason_of(errno));
         }
     }
 }
@@ -106,6 +110,6 @@ impl Engine {
     }
 }
 
-fn errno_text(errno: i32) -> String {
-    strerror(&io::Error::from_raw_os_error(errno))
+fn reason_of(errno: i32) -> String {
+    if errno == 0 { "no error number".to_owned() } else { strerror(&io::Error::from_raw_os_error(errno)) }
 }

@@ -88,6 +88,11 @@ impl Engine {
         match p.healing.step(!p.rewriter.may_start(), mono_ms) {
             Step::Wait => {}
             Step::Probe => p.probe_disk(),
+            // The log comes first: nothing is acknowledged until it is well.
+            Step::Rewrite if p.snapshots.saver.is_running() => {
+                p.healing.probed = true;
+                p.snapshots.saver.stop();
+            }
             Step::Rewrite => {
                 self.log_line(
                     Level::Notice,

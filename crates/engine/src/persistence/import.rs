@@ -90,6 +90,14 @@ impl Engine {
         }
     }
 
+    /// Refuses to start beside a log in several files that would be left aside.
+    pub(super) fn refuse_foreign_log(&self, advice: &'static str) -> Result<(), StartError> {
+        match self.foreign_parts()? {
+            Some(found) => Err(self.beside_data(&found.name, advice)),
+            None => Ok(()),
+        }
+    }
+
     /// Says what is left aside because `log` is loaded. Redis would load some of it instead.
     pub(super) fn tell_of_foreign_data(&mut self, log: &str) -> Result<(), StartError> {
         let (parts, dump) = (self.config.appenddirname.clone(), self.config.dbfilename.clone());

@@ -3,7 +3,7 @@
 //! Replayed commands are on behalf of nobody: no reply, no expiry, nothing fed back. A command that fails on replay did
 //! not come from a log that matches it, so recovery stops there rather than guess.
 
-use aof_load::{Import, Recovered, Recovery, Refusal, Sink, Unit};
+use aof_load::{Import, Imported, Recovered, Recovery, Refusal, Sink, Unit};
 use aof_state::Identity;
 use commands::{Command, CommandLimits, CommandTable, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
 use keyspace::{CustomTypes, Deadline, Keyspace, Thresholds, UnixMs, Value};
@@ -12,6 +12,7 @@ use vfs::{error_chain, strerror};
 
 use super::Phase;
 use super::import::Writing;
+use super::snapshots::LastLoad;
 use crate::clock::Now;
 use crate::config::replay_limits;
 use crate::engine::Engine;
@@ -23,7 +24,7 @@ use crate::log::Level;
 const STEP_BYTES: u64 = 4 << 20;
 
 /// Why a database cannot be selected, nor have a key of a snapshot.
-const OUT_OF_RANGE: Refusal = Refusal::CannotApply("the database's number is out of range: see 'databases'");
+pub(super) const OUT_OF_RANGE: Refusal = Refusal::CannotApply("the database's number is out of range: see 'databases'");
 
 /// A load in progress.
 pub(crate) struct Loading {
@@ -31,6 +32,8 @@ pub(crate) struct Loading {
     pub(super) started: Now,
     /// The database that the last SELECT of the log chose.
     db: u32,
+    /// Keys of snapshots.
+    keys: LastLoad,
 }
 
 /// What is loaded.
@@ -45,8 +48,19 @@ pub(super) enum Work {
     },
     /// What another server left, under this name.
     Import { import: Box<Import>, name: String },
+    /// The snapshot that is the dataset, with `appendonly no`; or one that is read back.
+    Dump { import: Box<Import>, how: DumpLoad },
     /// It was read, and a child writes it to our log.
     Writing(Writing),
+}
+
+/// How the keys of a snapshot are taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DumpLoad {
+    /// One that is there already makes way; else it is an error.
+    pub(super) replaces: bool,
+    /// One whose deadline has passed is taken, and goes when the load has ended: into the log.
+    pub(super) keeps_expired: bool,
 }
 
 impl Loading {
@@ -58,8 +72,17 @@ impl Loading {
         Self::of(Work::Import { import: Box::new(import), name }, started)
     }
 
+    pub(super) fn dump(import: Import, how: DumpLoad, started: Now) -> Self {
+        Self::of(Work::Dump { import: Box::new(import), how }, started)
+    }
+
     fn of(work: Work, started: Now) -> Self {
-        Self { work, started, db: 0 }
+        Self { work, started, db: 0, keys: LastLoad::default() }
+    }
+
+    /// Whether there will be a log when it is done.
+    pub(super) fn is_of_log(&self) -> bool {
+        !matches!(self.work, Work::Dump { .. })
     }
 
     /// Whether files are read, so that every turn has something to do.
@@ -69,14 +92,18 @@ impl Loading {
 
     /// `aof_state` of INFO.
     pub(super) fn state(&self) -> &'static str {
-        if matches!(self.work, Work::Log { .. }) { "loading" } else { "importing" }
+        match self.work {
+            Work::Log { .. } => "loading",
+            Work::Import { .. } | Work::Writing(_) => "importing",
+            Work::Dump { .. } => "off",
+        }
     }
 
     /// How many bytes were gone through, and how many there are to go through.
     fn read_bytes(&self) -> (u64, u64) {
         let progress = match &self.work {
             Work::Log { recovery, .. } => recovery.progress(),
-            Work::Import { import, .. } => import.progress(),
+            Work::Import { import, .. } | Work::Dump { import, .. } => import.progress(),
             Work::Writing(writing) => return (writing.imported.size_bytes, writing.imported.size_bytes),
         };
         (progress.done_bytes, progress.total_bytes)
@@ -102,6 +129,10 @@ impl Engine {
     /// Goes on loading, if a load is in progress: a few milliseconds of it.
     pub(crate) fn load_step(&mut self) {
         let Phase::Loading(loading) = &mut self.persistence.phase else { return };
+        let takes = match loading.work {
+            Work::Dump { how, .. } => how,
+            _ => DumpLoad { replaces: false, keeps_expired: true },
+        };
         let mut replay = Replay {
             keyspace: &mut self.keyspace,
             limits: replay_limits(&self.limits),
@@ -112,11 +143,15 @@ impl Engine {
             rng: &mut self.rng,
             now: self.now.unix(),
             db: &mut loading.db,
+            takes,
+            loaded: &mut loading.keys,
             scratch: Vec::new(),
         };
         let (step, notices) = match &mut loading.work {
             Work::Log { recovery, .. } => (recovery.step(&mut replay, STEP_BYTES), recovery.take_notices()),
-            Work::Import { import, .. } => (import.step(&mut replay, STEP_BYTES), import.take_notices()),
+            Work::Import { import, .. } | Work::Dump { import, .. } => {
+                (import.step(&mut replay, STEP_BYTES), import.take_notices())
+            }
             Work::Writing(_) => return,
         };
         for notice in notices {
@@ -138,6 +173,7 @@ impl Engine {
 
     fn finish_loading(&mut self) {
         let Phase::Loading(mut loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
+        self.persistence.snapshots.last_load = loading.keys;
         match loading.work {
             Work::Log { recovery, identity, same_boot } => {
                 self.finish_log(*recovery, identity, same_boot, loading.started);
@@ -147,8 +183,23 @@ impl Engine {
                 loading.work = self.write_import(name, imported, sources);
                 self.persistence.phase = Phase::Loading(loading);
             }
+            Work::Dump { import, .. } => self.finish_dump(&import.finish(), loading.started),
             Work::Writing(_) => unreachable!("nothing is read any more"),
         }
+    }
+
+    /// Begins to serve on a snapshot, which is the dataset as long as there is no log.
+    fn finish_dump(&mut self, loaded: &Imported, started: Now) {
+        let elapsed_us = self.now.mono_us - started.mono_us;
+        let bytes = loaded.size_bytes;
+        self.log_line(
+            Level::Notice,
+            format_args!(
+                "DB loaded from disk: {}.{:03} seconds ({bytes} bytes)",
+                elapsed_us / 1_000_000,
+                elapsed_us % 1_000_000 / 1000
+            ),
+        );
     }
 
     /// Begins to serve on our own log.
@@ -195,6 +246,8 @@ pub(super) struct Replay<'a> {
     rng: &'a mut fastrand::Rng,
     now: UnixMs,
     db: &'a mut u32,
+    takes: DumpLoad,
+    loaded: &'a mut LastLoad,
     scratch: Vec<u8>,
 }
 
@@ -273,10 +326,16 @@ impl Sink for Replay<'_> {
         if db >= self.keyspace.databases() {
             return Err(OUT_OF_RANGE);
         }
+        if !self.takes.keeps_expired && deadline.is_some_and(|at| at < self.now) {
+            self.loaded.keys_expired += 1;
+            return Ok(());
+        }
+        self.loaded.keys_loaded += 1;
         let key = self.keyspace.key(key);
         let deadline = deadline.map_or(Deadline::Clear, Deadline::At);
         match self.keyspace.db_mut(db).insert(key, value, deadline) {
             None => Ok(()),
+            Some(_) if self.takes.replaces => Ok(()),
             Some(_) => Err(Refusal::CannotApply("it stands there twice")),
         }
     }

@@ -12,6 +12,7 @@ mod measured;
 mod reload;
 mod report;
 mod shutdown;
+mod snapshots;
 mod start;
 mod switches;
 mod turn;
@@ -27,13 +28,16 @@ use commands::Garbage;
 use resp_codec::{Args, Effect, Effects};
 use vfs::{Dir, DirLock, File};
 
+use crate::clock::Now;
 use crate::config::Config;
 use crate::env::Process;
 pub use aof_state::LOCK_NAME;
 use heal::Healing;
 use loading::Loading;
 use lone::LoneWriter;
+pub(crate) use reload::ReloadHow;
 pub(crate) use shutdown::ShutdownHow;
+use snapshots::Snapshots;
 pub use start::StartError;
 
 /// What the log is to the server at the moment.
@@ -94,7 +98,10 @@ pub(crate) struct Persistence {
     incremental_fsync: bool,
     preamble: PreambleSettings,
     no_fsync_on_rewrite: bool,
+    snapshots: Snapshots,
     forks: u64,
+    /// How long the last fork took, in microseconds.
+    latest_fork_us: u64,
     /// Memory that the program used when the last child was forked, or was to be, in bytes.
     forked_bytes: u64,
     /// Rewrites tried since CONFIG RESETSTAT, and how many had succeeded before it.
@@ -123,6 +130,7 @@ impl Persistence {
         spawner: Box<dyn Spawner>,
         process: &Process,
         seed: &[u8; 16],
+        now: Now,
     ) -> Self {
         let options = Options { policy: config.appendfsync };
         let mut made = Self {
@@ -148,7 +156,9 @@ impl Persistence {
             incremental_fsync: config.aof_rewrite_incremental_fsync,
             preamble: PreambleSettings::of(config),
             no_fsync_on_rewrite: config.no_appendfsync_on_rewrite,
+            snapshots: Snapshots::new(config, now),
             forks: 0,
+            latest_fork_us: 0,
             forked_bytes: 0,
             rewrites: 0,
             succeeded_before: 0,
@@ -265,6 +275,7 @@ impl Persistence {
         self.incremental_fsync = config.aof_rewrite_incremental_fsync;
         self.preamble = PreambleSettings::of(config);
         self.no_fsync_on_rewrite = config.no_appendfsync_on_rewrite;
+        self.snapshots.configure(config);
         self.measure(config.latency_monitor_threshold_ms);
     }
 

@@ -1,22 +1,101 @@
-//! DEBUG LOADAOF: the log is written out, the dataset dropped, and read back from the log.
+//! DEBUG LOADAOF and DEBUG RELOAD: the dataset is written out, dropped, and read back: from the log, or from a snapshot.
 //!
-//! Blocks the loop until it is done, as in Redis. Nothing is dropped before the log is fsynced and was read through once: a log
-//! that is gone or damaged is refused, while the dataset can still be written to another. What is read back is proven as at a
-//! start; if that fails all the same the server ends, as the data then stands in the log alone.
+//! Blocks the loop until it is done, as in Redis. Nothing is dropped before the file is durable and was read through once: one
+//! that is gone or damaged is refused, while the dataset can still be written to another. What is read back from a log is proven
+//! as at a start. If reading fails all the same the server ends, as the data then stands in the file alone.
 
-use aof_load::Reader;
 use aof_load::check::{RdbPreamble, commands_start};
+use aof_load::{Import, Reader, Refusal, Sink, Unit};
 use aof_rewrite::Abort;
 use aof_state::Identity;
 use commands::Garbage;
+use keyspace::{Keyspace, Thresholds, UnixMs, Value};
+use resp_codec::Args;
 use vfs::{Open, error_chain, strerror};
 
-use super::loading::Replay;
+use super::Phase;
+use super::loading::{DumpLoad, Loading, OUT_OF_RANGE, Replay};
 use crate::engine::Engine;
 use crate::env::Exit;
 use crate::log::Level;
 
+/// What refuses a reload, as in Redis.
+const CANNOT_LOAD: &str = "ERR Error trying to load the RDB dump, check server logs.";
+
+/// The options of DEBUG RELOAD.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReloadHow {
+    /// `NOSAVE`: the snapshot is read that is there.
+    pub nosave: bool,
+    /// `NOFLUSH`: what is in memory stays.
+    pub noflush: bool,
+    /// `MERGE`: of two keys of a name, that of the snapshot is taken.
+    pub merge: bool,
+}
+
 impl Engine {
+    /// Reads the dataset back from the snapshot.
+    ///
+    /// # Errors
+    /// The error's text; nothing has changed then, unless the server ends.
+    pub(crate) fn reload_dump(&mut self, how: ReloadHow) -> Result<(), String> {
+        if self.unit.is_some() {
+            return Err("ERR not inside a transaction".to_owned());
+        }
+        if self.persistence.is_fed() && (how.nosave || how.noflush) {
+            let text = "ERR with the AOF on, only what was just saved can be reloaded: the log would not hold the rest";
+            return Err(text.to_owned());
+        }
+        if !self.stop_snapshot() {
+            return Err("ERR the child of a snapshot does not end: try again in a moment".to_owned());
+        }
+        if !how.nosave && !self.save_in_loop() {
+            return Err("ERR".to_owned());
+        }
+        self.check_dump(how).map_err(|reason| self.reload_refused(&reason))?;
+        if !how.noflush {
+            self.drop_dataset();
+        }
+        let takes = DumpLoad { replaces: how.merge, keeps_expired: self.persistence.is_fed() };
+        match self.open_dump() {
+            Ok(dump) => self.load_now(Loading::dump(dump, takes, self.now)),
+            Err(reason) => {
+                self.log_line(Level::Warning, format_args!("{reason}"));
+                self.exit = Some(Exit { status: 1 });
+            }
+        }
+        if self.exit.is_some() { Err(CANNOT_LOAD.to_owned()) } else { Ok(()) }
+    }
+
+    fn reload_refused(&mut self, reason: &str) -> String {
+        self.log_line(Level::Warning, format_args!("DEBUG RELOAD: {reason}"));
+        CANNOT_LOAD.to_owned()
+    }
+
+    fn open_dump(&self) -> Result<Import, String> {
+        let name = &self.config.dbfilename;
+        let opened = Import::of_dump(&self.persistence.dir, name, self.load_options());
+        opened.map_err(|error| error_chain(&error))?.ok_or_else(|| format!("there is no {name}"))
+    }
+
+    /// Reads the snapshot through once, to see that it can be taken.
+    fn check_dump(&self, how: ReloadHow) -> Result<(), String> {
+        let beside = Some(&self.keyspace).filter(|_| how.noflush && !how.merge);
+        let mut check = Check { databases: self.keyspace.databases(), beside, thresholds: self.limits.thresholds };
+        let mut import = self.open_dump()?;
+        while !import.step(&mut check, u64::MAX).map_err(|error| error_chain(&error))?.is_done() {}
+        Ok(())
+    }
+
+    /// Loads without anything else in between; the log is what it was before.
+    fn load_now(&mut self, loading: Loading) {
+        let before = std::mem::replace(&mut self.persistence.phase, Phase::Loading(Box::new(loading)));
+        while self.persistence.is_loading() && self.exit.is_none() {
+            self.load_step();
+        }
+        self.persistence.phase = before;
+    }
+
     /// Reads the dataset back from the log.
     ///
     /// # Errors
@@ -83,5 +162,37 @@ impl Engine {
             .iter_mut()
             .filter(|client| !client.watched.is_empty())
             .for_each(|client| client.watch_broken = true);
+    }
+}
+
+/// Takes what is loaded, and keeps nothing of it.
+struct Check<'a> {
+    databases: u32,
+    /// What must not have the keys already.
+    beside: Option<&'a Keyspace>,
+    thresholds: Thresholds,
+}
+
+impl Sink for Check<'_> {
+    fn begin_file(&mut self) {}
+
+    fn check(&mut self, _args: Args<'_>) -> Result<(), Refusal> {
+        Err(Refusal::NotAllowedInLog)
+    }
+
+    fn apply(&mut self, _unit: &Unit<'_>) -> Result<(), Refusal> {
+        Err(Refusal::NotAllowedInLog)
+    }
+
+    fn put(&mut self, db: u32, key: &[u8], _value: Value, _deadline: Option<UnixMs>) -> Result<(), Refusal> {
+        if db >= self.databases {
+            return Err(OUT_OF_RANGE);
+        }
+        let is_there = self.beside.is_some_and(|keyspace| keyspace.db(db).contains(keyspace.key(key)));
+        if is_there { Err(Refusal::CannotApply("a key of this name is there: see MERGE")) } else { Ok(()) }
+    }
+
+    fn thresholds(&self) -> Thresholds {
+        self.thresholds
     }
 }

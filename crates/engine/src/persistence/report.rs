@@ -15,18 +15,27 @@ pub(super) struct ChildCow {
     measured_ms: Option<u64>,
 }
 
+/// What a child last said of itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct ChildReport {
+    keys: u64,
+    cow_bytes: u64,
+    measurements: u64,
+}
+
 impl Persistence {
     /// CONFIG RESETSTAT: what is counted here begins anew.
     pub(crate) fn reset_stats(&mut self) {
         self.forks = 0;
         self.rewrites = 0;
+        self.snapshots.reset_stats();
         self.succeeded_before = self.rewriter.status(0).succeeded;
         self.errors.reset();
         self.aof.reset_stats();
     }
 
     pub(crate) fn latest_fork_us(&self) -> u64 {
-        if self.forks == 0 { 0 } else { self.rewriter.status(0).latest_fork_us }
+        if self.forks == 0 { 0 } else { self.latest_fork_us }
     }
 
     pub(crate) fn forks(&self) -> u64 {
@@ -63,14 +72,27 @@ impl Persistence {
         }
     }
 
-    /// The fields of the child that rewrites, if there is one.
+    /// What the child that rewrites or makes a snapshot last said; `None` if there is none.
+    fn child(&self, mono_ms: u64) -> Option<ChildReport> {
+        let r = self.rewriter.status(mono_ms);
+        let s = self.snapshots.saver.status(mono_ms);
+        let of = |(keys, cow_bytes, measurements)| ChildReport { keys, cow_bytes, measurements };
+        let rewrite = r.child_pid.map(|_| of((r.keys_processed, r.current_cow_bytes, r.cow_measurements)));
+        rewrite.or_else(|| s.child_pid.map(|_| of((s.keys_processed, s.current_cow_bytes, s.cow_measurements))))
+    }
+
+    /// Whether a child lives that shares the memory, dying ones included.
+    pub(super) fn has_child(&self, mono_ms: u64) -> bool {
+        self.child(mono_ms).is_some()
+    }
+
+    /// The fields of the child, if there is one.
     pub(crate) fn info_child(&self, now: Now, out: &mut Lines<'_>) {
-        let s = self.rewriter.status(now.mono_ms());
-        let child = s.child_pid.is_some();
-        let (cow, total) = if child { (self.child_cow, self.child_keys) } else { (ChildCow::default(), 0) };
-        let processed = if child { s.keys_processed } else { 0 };
-        out.put("current_cow_peak", cow.peak_bytes.max(s.current_cow_bytes));
-        out.put("current_cow_size", s.current_cow_bytes);
+        let child = self.child(now.mono_ms());
+        let (cow, total) = if child.is_some() { (self.child_cow, self.child_keys) } else { (ChildCow::default(), 0) };
+        let ChildReport { keys: processed, cow_bytes, .. } = child.unwrap_or_default();
+        out.put("current_cow_peak", cow.peak_bytes.max(cow_bytes));
+        out.put("current_cow_size", cow_bytes);
         out.put("current_cow_size_age", cow.measured_ms.map_or(0, |at_ms| (now.mono_ms() - at_ms) / 1_000));
         out.put("current_fork_perc", format_args!("{:.2}", percent(processed, total)));
         out.put("current_save_keys_processed", processed);
@@ -79,13 +101,13 @@ impl Persistence {
 
     /// Follows the copy-on-write memory of a child.
     pub(super) fn watch_child(&mut self, mono_ms: u64) {
-        let s = self.rewriter.status(mono_ms);
-        if s.cow_measurements == 0 {
+        let ChildReport { cow_bytes, measurements, .. } = self.child(mono_ms).unwrap_or_default();
+        if measurements == 0 {
             self.child_cow = ChildCow::default();
-        } else if s.cow_measurements != self.child_cow.measurements {
+        } else if measurements != self.child_cow.measurements {
             self.child_cow = ChildCow {
-                peak_bytes: self.child_cow.peak_bytes.max(s.current_cow_bytes),
-                measurements: s.cow_measurements,
+                peak_bytes: self.child_cow.peak_bytes.max(cow_bytes),
+                measurements,
                 measured_ms: Some(mono_ms),
             };
         }
@@ -95,7 +117,11 @@ impl Persistence {
     pub(crate) fn info_aof(&self, now: Now, out: &mut Lines<'_>) {
         let s = self.rewriter.status(now.mono_ms());
         let seconds = |ms: Option<u64>| ms.map_or(-1, |ms| i64::try_from(ms / 1000).unwrap_or(i64::MAX));
-        let enabled = !matches!(self.phase, Phase::Off);
+        let enabled = match &self.phase {
+            Phase::Off => false,
+            Phase::Loading(loading) => loading.is_of_log(),
+            Phase::WaitRewrite | Phase::On => true,
+        };
         out.put("aof_enabled", u8::from(enabled));
         out.put("aof_rewrite_in_progress", u8::from(s.in_progress));
         out.put("aof_rewrite_scheduled", u8::from(s.scheduled));

@@ -14,9 +14,9 @@ use crate::log::Level;
 /// The options of SHUTDOWN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ShutdownHow {
-    /// `NOSAVE`: end even if the log cannot be written.
+    /// `NOSAVE`: end even if the log cannot be written, and without a last snapshot.
     pub nosave: bool,
-    /// `SAVE`.
+    /// `SAVE`: make a snapshot although there are no save points.
     pub save: bool,
     /// `FORCE`: end even if the log cannot be written.
     pub force: bool,
@@ -63,7 +63,12 @@ impl Engine {
         if only_copy && !insists {
             return Err("the first append only file is still being written, and nothing else holds the data".to_owned());
         }
+        if self.persistence.snapshots.saver.is_running() {
+            self.log_line(Level::Warning, format_args!("There is a child saving an .rdb. Killing it!"));
+            self.stop_snapshot();
+        }
         self.end_rewrite();
+        self.save_last(how)?;
         if self.persistence.is_on() {
             self.log_line(Level::Notice, format_args!("Calling fsync() on the AOF file."));
             match self.secure_log() {
@@ -80,6 +85,23 @@ impl Engine {
         // Held replies leave at the end of this turn: everything has passed.
         self.exit = Some(Exit { status: 0 });
         Ok(())
+    }
+
+    /// Makes the last snapshot, if one is wanted. Before the log is marked as ended, since the server goes on if it fails.
+    fn save_last(&mut self, how: ShutdownHow) -> Result<(), String> {
+        let wanted = how.save || self.persistence.snapshots.has_points() && !how.nosave;
+        if !wanted || self.persistence.is_loading() {
+            return Ok(());
+        }
+        self.log_line(Level::Notice, format_args!("Saving the final RDB snapshot before exiting."));
+        match (self.save_in_loop(), how.force) {
+            (true, _) => Ok(()),
+            (false, true) => {
+                self.log_line(Level::Warning, format_args!("Error trying to save the DB. Exit anyway."));
+                Ok(())
+            }
+            (false, false) => Err("Error trying to save the DB, can't exit.".to_owned()),
+        }
     }
 
     /// Ends a rewrite, waiting for what cannot be interrupted.

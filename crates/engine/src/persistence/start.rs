@@ -5,12 +5,14 @@
 
 use std::io;
 
-use aof_load::{AmbiguousTail, LoadError, LoadOptions, Proven, Recovery, SourceKind};
-use aof_state::{BootId, CleanError, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files};
+use aof_load::{AmbiguousTail, Import, LoadError, LoadOptions, Proven, Recovery, SourceKind};
+use aof_state::{
+    BootId, CleanError, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files, is_temp_name,
+};
 use vfs::{DirLock, File, FileKind, LockOutcome, Open};
 
 use super::Phase;
-use super::loading::Loading;
+use super::loading::{DumpLoad, Loading};
 use crate::engine::Engine;
 use crate::log::Level;
 
@@ -92,6 +94,12 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The snapshot has a name that is taken.
+    #[error("'dbfilename' can't be {name}: a file of the append only log, or of the server itself, has that name")]
+    DumpName {
+        /// The name.
+        name: String,
+    },
     /// The log cannot be opened for recovery.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -108,12 +116,23 @@ impl Engine {
     /// Whatever keeps the server from starting; it must exit then.
     pub fn start(&mut self) -> Result<(), StartError> {
         self.sample_memory();
+        self.check_dump_name()?;
         let lock = self.lock_directory()?;
         self.persistence.lock = Some(lock);
         self.clean_leftovers()?;
         self.probe_directory()?;
         self.log_contradiction();
         if self.config.appendonly { self.start_with_log() } else { self.start_without_log() }
+    }
+
+    /// A snapshot takes the place of what has its name.
+    fn check_dump_name(&self) -> Result<(), StartError> {
+        let (dump, log) = (&self.config.dbfilename, &self.config.appendfilename);
+        let beside_log = dump.strip_prefix(log.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if beside_log || dump == LOCK_NAME || is_temp_name(dump, log) {
+            return Err(StartError::DumpName { name: dump.clone() });
+        }
+        Ok(())
     }
 
     fn lock_directory(&self) -> Result<DirLock, StartError> {
@@ -190,17 +209,24 @@ impl Engine {
 
     fn start_without_log(&mut self) -> Result<(), StartError> {
         let log = self.config.appendfilename.clone();
-        self.refuse_beside(&[&log], "set 'appendonly yes' to load it, or move it away to start empty")?;
-        self.refuse_foreign("set 'appendonly yes' to import it, or move it away to start empty")?;
+        self.refuse_beside(&[&log], "set 'appendonly yes' to load it, or move it away to start without it")?;
+        self.refuse_foreign_log("set 'appendonly yes' to import it, or move it away to start without it")?;
         self.persistence.phase = Phase::Off;
-        self.log_line(
-            Level::Warning,
-            format_args!(
-                "WARNING: appendonly is no, and this version saves nothing else: all data is lost when the server ends. \
-                 CONFIG SET appendonly yes keeps it from now on"
-            ),
-        );
-        self.announce_ready();
+        if self.config.save.is_empty() {
+            self.log_line(
+                Level::Warning,
+                format_args!(
+                    "WARNING: appendonly is no, and there are no save points: what is not saved by SAVE or BGSAVE is lost when the \
+                     server ends. CONFIG SET appendonly yes keeps it from now on"
+                ),
+            );
+        }
+        match Import::of_dump(&self.persistence.dir, &self.config.dbfilename, self.load_options())? {
+            Some(dump) => {
+                self.persistence.phase = Phase::Loading(Box::new(Loading::dump(dump, DumpLoad::default(), self.now)));
+            }
+            None => self.announce_ready(),
+        }
         Ok(())
     }
 

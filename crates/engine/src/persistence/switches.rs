@@ -18,7 +18,8 @@ impl Engine {
         // Inside EXEC the log stands in the middle of a unit, where no file may begin: the fork waits for the turn's end. And
         // what a rewrite that failed just now left has to be removed before.
         let rewriter = &self.persistence.rewriter;
-        if !rewriter.is_running() && (self.unit.is_some() || !rewriter.may_start()) {
+        let saving = self.persistence.snapshots.saver.is_running();
+        if !rewriter.is_running() && (saving || self.unit.is_some() || !rewriter.may_start()) {
             self.persistence.rewriter.schedule(mode);
             return Ok("Background append only file rewriting scheduled");
         }
@@ -50,6 +51,17 @@ impl Engine {
     /// The first rewrite starts; until it is done nothing is promised.
     fn turn_on(&mut self) -> Result<(), String> {
         self.persistence.phase = Phase::WaitRewrite;
+        if self.persistence.snapshots.saver.is_running() {
+            self.log_line(
+                Level::Notice,
+                format_args!(
+                    "AOF was enabled but there is already another background operation. An AOF background was scheduled to start \
+                     when possible."
+                ),
+            );
+            self.persistence.rewriter.schedule(Mode::First);
+            return Ok(());
+        }
         match self.fork_rewrite(Mode::First) {
             Ok(_) => Ok(()),
             Err(StartError::AlreadyRunning) => {

@@ -25,6 +25,8 @@ impl Engine {
         self.flush();
         self.heal();
         self.drive_rewrite();
+        self.drive_snapshot();
+        self.hold_growth();
         self.settle_failures();
         self.settle_errors();
         self.log_persistence_notices();
@@ -47,7 +49,7 @@ impl Engine {
                 self.persistence.state_written(&completion, self.now.mono_ms());
                 continue;
             }
-            if self.disk_probed(&completion) {
+            if self.disk_probed(&completion) || self.persistence.snapshots.saver.complete(&completion) {
                 continue;
             }
             let ours = self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.complete(env, &completion));
@@ -65,9 +67,12 @@ impl Engine {
         if p.is_fed() {
             p.aof.set_fsync_held(p.no_fsync_on_rewrite && self.growth_frozen);
             let mut turn = Turn::at(self.now.mono_ms());
-            // Not while a rewrite runs, or what it left behind: its fsyncs may be of gigabytes, and the disk would let the loop wait.
+            // Not while a rewrite or a snapshot runs, or what one left behind: its fsyncs may be of gigabytes, and the disk would let the
+            // loop wait.
             let bulk_io = p.rewriter.is_running() || p.bio.pending(Kind::BulkFsync) > 0;
-            turn.alone = p.aof.policy() == AppendFsync::Always && !bulk_io && p.lone.may_fsync(self.now.mono_us);
+            turn.alone = p.aof.policy() == AppendFsync::Always
+                && !(bulk_io || self.growth_frozen)
+                && p.lone.may_fsync(self.now.mono_us);
             let started_ns = p.clock.filter(|_| turn.alone).map(|clock| (clock, clock()));
             p.aof.turn(turn, &mut *p.bio);
             if let Some((clock, started_ns)) = started_ns {
@@ -77,26 +82,45 @@ impl Engine {
     }
 
     fn drive_rewrite(&mut self) {
-        if let Some(mode) = self.persistence.rewriter.due(self.now.mono_ms())
+        if !self.persistence.snapshots.saver.is_running()
+            && let Some(mode) = self.persistence.rewriter.due(self.now.mono_ms())
             && (mode != Mode::First || matches!(self.persistence.phase, Phase::WaitRewrite))
         {
             // A failure was counted and logged by the rewriter, which schedules a first rewrite anew.
             let _started = self.fork_rewrite(mode);
         }
         self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.turn(env));
-        let child = self.persistence.rewriter.status(self.now.mono_ms()).child_pid.is_some();
+        self.adopt_promoted();
+    }
+
+    /// Holds back the growth of tables as long as a child lives: what they move would be copied.
+    fn hold_growth(&mut self) {
+        let child = self.persistence.has_child(self.now.mono_ms());
         if child != self.growth_frozen {
             self.growth_frozen = child;
             self.keyspace.freeze_growth(child);
         }
-        self.adopt_promoted();
+    }
+
+    /// To be called before a child is forked. What it froze is let go by the turn's end if none lives then.
+    pub(super) fn prepare_fork(&mut self) {
+        self.keyspace.freeze_growth(true);
+        self.growth_frozen = true;
+        self.persistence.forked_bytes = self.process.memory.map_or(0, |read| read().allocated);
+    }
+
+    /// A child was forked, which took so long.
+    pub(super) fn forked(&mut self, fork_us: u64) {
+        self.persistence.forks += 1;
+        self.persistence.latest_fork_us = fork_us;
+        self.persistence.child_cow = super::report::ChildCow::default();
+        let databases = 0..self.keyspace.databases();
+        self.persistence.child_keys = databases.map(|db| self.keyspace.db(db).len() as u64).sum();
     }
 
     /// Forks a rewrite child now.
     pub(super) fn fork_rewrite(&mut self, mode: Mode) -> Result<i32, aof_rewrite::StartError> {
-        self.keyspace.freeze_growth(true);
-        self.growth_frozen = true;
-        self.persistence.forked_bytes = self.process.memory.map_or(0, |read| read().allocated);
+        self.prepare_fork();
         let keyspace = &self.keyspace;
         let started = self.persistence.with_rewrite(self.now, |rewriter, env, spawner| {
             rewriter.start(env, ForkSource { spawner, keyspace }, mode)
@@ -105,10 +129,8 @@ impl Engine {
             self.persistence.rewrites += 1;
         }
         if started.is_ok() {
-            self.persistence.forks += 1;
-            self.persistence.child_cow = super::report::ChildCow::default();
-            let databases = 0..self.keyspace.databases();
-            self.persistence.child_keys = databases.map(|db| self.keyspace.db(db).len() as u64).sum();
+            let fork_us = self.persistence.rewriter.status(self.now.mono_ms()).latest_fork_us;
+            self.forked(fork_us);
         }
         started
     }
@@ -168,10 +190,14 @@ impl Engine {
             self.refresh_state();
             self.trigger_rewrite();
         }
+        self.trigger_snapshot();
     }
 
     fn trigger_rewrite(&mut self) {
         let p = &mut self.persistence;
+        if p.snapshots.saver.is_running() {
+            return;
+        }
         let auto = aof_rewrite::AutoRewrite {
             percentage: self.config.auto_aof_rewrite_percentage,
             min_size_bytes: self.config.auto_aof_rewrite_min_size_bytes,
@@ -247,7 +273,11 @@ impl Persistence {
     /// Milliseconds until the files want a turn.
     pub(crate) fn sleep_ms(&self, mono_ms: u64) -> u64 {
         let buffer = if self.is_fed() { self.aof.next_wakeup_ms() } else { None };
-        let wakes = [buffer, self.rewriter.next_wakeup_ms(mono_ms), self.healing_wakeup_ms()];
+        let saver = self.snapshots.saver.next_wakeup_ms(mono_ms);
+        // What is scheduled waits for the end of a snapshot, which the saver looks for.
+        let waits = saver.is_some() && !self.rewriter.is_running();
+        let rewriter = if waits { None } else { self.rewriter.next_wakeup_ms(mono_ms) };
+        let wakes = [buffer, rewriter, saver, self.healing_wakeup_ms()];
         wakes.into_iter().flatten().map(|at_ms| at_ms.saturating_sub(mono_ms)).min().unwrap_or(u64::MAX)
     }
 }

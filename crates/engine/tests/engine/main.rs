@@ -18,6 +18,7 @@ mod preamble;
 mod reconfigured;
 mod server;
 mod settings;
+mod snapshots;
 mod support;
 mod switches;
 mod transactions;
