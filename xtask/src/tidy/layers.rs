@@ -52,7 +52,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(3, "aof-buffer", &["aof-state", "bio", "resp-codec", "vfs"], &["thiserror"]),
     row(3, "rdb",        &["keyspace", "numeric", "rio"], &["thiserror"]),
     row(4, "commands",   &["keyspace", "numeric", "rdb", "resp-codec"], &["fastrand", "smallvec", "thiserror"]),
-    row(4, "aof-rewrite", &["aof-state", "bio", "child", "child-file", "keyspace", "numeric", "rdb", "resp-codec", "rio", "vfs"], &["libc", "thiserror"]),
+    row(4, "aof-rewrite", &["aof-state", "bio", "child", "child-file", "keyspace", "numeric", "rdb", "resp-codec", "vfs"], &["libc", "thiserror"]),
     row(4, "rdb-save",   &["aof-state", "bio", "child", "child-file", "keyspace", "rdb", "vfs"], &["libc", "thiserror"]),
     row(4, "aof-load",   &["aof-state", "keyspace", "numeric", "rdb", "resp-codec", "rio", "vfs"], &["anyhow", "clap", "libc", "memchr", "parking_lot", "thiserror"]),
     row(5, "engine",     &["aof-buffer", "aof-load", "aof-rewrite", "aof-state", "bio", "child", "commands", "keyspace",

@@ -183,7 +183,7 @@ impl Engine {
                 loading.work = self.write_import(name, imported, sources);
                 self.persistence.phase = Phase::Loading(loading);
             }
-            Work::Dump { import, .. } => self.finish_dump(&import.finish(), loading.started),
+            Work::Dump { import, .. } => self.finish_dump(&import.finish().0, loading.started),
             Work::Writing(_) => unreachable!("nothing is read any more"),
         }
     }
