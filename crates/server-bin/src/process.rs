@@ -192,3 +192,36 @@ fn cpu() -> CpuTime {
     let (main_system_us, main_user_us) = usage(UsageWho::RUSAGE_THREAD);
     CpuTime { system_us, user_us, children_system_us, children_user_us, main_system_us, main_user_us }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use nix::sys::socket::getsockopt;
+
+    use super::*;
+
+    fn accepted() -> Stream {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        Stream::Tcp(listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn an_accepted_socket_is_probed_as_tcp_keepalive_says() {
+        let stream = accepted();
+        prepare_socket(&stream, 90).unwrap();
+        assert!(getsockopt(&stream, sockopt::KeepAlive).unwrap());
+        assert_eq!(getsockopt(&stream, sockopt::TcpKeepIdle).unwrap(), 90);
+        assert_eq!(getsockopt(&stream, sockopt::TcpKeepInterval).unwrap(), 30);
+        assert_eq!(getsockopt(&stream, sockopt::TcpKeepCount).unwrap(), 3);
+        assert!(getsockopt(&stream, sockopt::TcpNoDelay).unwrap());
+    }
+
+    #[test]
+    fn without_tcp_keepalive_it_is_not_probed() {
+        let stream = accepted();
+        prepare_socket(&stream, 0).unwrap();
+        assert!(!getsockopt(&stream, sockopt::KeepAlive).unwrap());
+    }
+}

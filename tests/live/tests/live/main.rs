@@ -5,9 +5,11 @@
 
 mod config;
 mod config_rewrite;
+mod connections;
 mod corpus;
 mod flood;
 mod half_requests;
+mod hostile;
 mod imports;
 mod protocol;
 mod recovery;
