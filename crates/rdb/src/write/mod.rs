@@ -4,6 +4,7 @@
 
 mod list;
 mod module;
+mod pack;
 mod snapshot;
 mod string;
 mod target;
@@ -15,14 +16,13 @@ pub use module::ModuleWriter;
 pub use snapshot::{Preface, Progress, SnapshotWriter};
 use string::Strings;
 pub use target::Target;
-use value::Layout;
 
 use crate::format::{
     MAGIC, OLDEST_WRITTEN_VERSION, OP_AUX, OP_EOF, OP_EXPIRE_MS, OP_FUNCTION, OP_RESIZE_DB, OP_SELECT_DB, ValueType,
 };
 use crate::module::ModuleValue;
 
-/// The versions that can be written. What is written is the same for all: layouts that every server since Redis 4 reads.
+/// The versions that can be written: with layouts that Redis 5, 7.0 and 7.2 write.
 const VERSIONS: std::ops::RangeInclusive<u16> = OLDEST_WRITTEN_VERSION..=11;
 
 /// The version from which on a file may hold functions.
@@ -53,7 +53,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Takes all the memory that writing will need, about 100 kB.
+    /// Takes all the memory that writing will need, about 120 kB.
     ///
     /// # Panics
     /// If the version is none of 9, 10 and 11.
@@ -126,7 +126,7 @@ impl Encoder {
         value: ValueRef<'_>,
         expire_at: Option<UnixMs>,
     ) -> Result<(), T::Error> {
-        let layout = Layout::of(value);
+        let layout = self.strings.layout(out, value, self.version)?;
         self.key_head(out, layout.kind, key, expire_at)?;
         self.strings.value(out, value, layout)
     }
@@ -174,7 +174,7 @@ impl Encoder {
     /// Appends a value to `out` as DUMP gives it. Here memory is taken: that of `out`.
     pub fn payload(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        let layout = Layout::of(value);
+        let Ok(layout) = self.strings.layout(out, value, self.version);
         out.push(layout.kind.byte());
         let Ok(()) = self.strings.value(out, value, layout);
         self.footer(start, out);

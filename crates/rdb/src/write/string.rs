@@ -20,12 +20,13 @@ const MIN_SAVED: usize = 4;
 /// Size of the buffer of compressed bytes. A longer string is compressed twice: to be measured and to be written.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Largest compact form that is compressed as a whole: a ziplist, or a set of twice the default `set-max-intset-entries`.
-const BLOB_BYTES: usize = 8 + 1024 * 8;
+/// Largest compact form that is made in memory and compressed as a whole: 128 fields with values of up to 64 bytes, the most that is
+/// compact by default, take 17 kB.
+pub(super) const BLOB_BYTES: usize = 20 * 1024;
 const _: () = assert!(NODE_BYTES <= BLOB_BYTES);
 
 /// How many bytes are measured between two pauses.
-const PAUSE_EVERY_BYTES: usize = 64 * 1024;
+pub(super) const PAUSE_EVERY_BYTES: usize = 64 * 1024;
 
 /// Writes strings through memory that was reserved before.
 #[derive(Debug)]

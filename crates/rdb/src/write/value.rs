@@ -1,43 +1,49 @@
-//! Values in the layouts that every server since Redis 4 reads: lists as ziplists, sets of integers as intsets, everything else
-//! element by element.
+//! Values in the layouts that servers of the file's version write: lists and small collections in their compact form, sets of
+//! integers as intsets, everything else element by element.
+//!
+//! A compact form is made in the blob before its key is written, for its type stands in front of the key: what turns out too
+//! large for the blob is written element by element.
 
-use keyspace::{Elem, Set, ValueRef};
+use keyspace::{Elem, Hash, Set, ValueRef, ZSet};
+use numeric::DoubleBuf;
 
-use super::string::{Strings, write_length};
-use super::{Target, list};
+use super::Target;
+use super::list::Nodes;
+use super::pack::{Form, Pack};
+use super::string::{BLOB_BYTES, Strings, write_length};
 use crate::format::ValueType;
 
 /// Bytes in front of the integers of an intset.
 const INTSET_HEAD_BYTES: usize = 8;
 
+/// The version from which on compact forms are listpacks.
+const LISTPACKS_SINCE: u16 = 10;
+/// The version from which on small sets have one.
+const SET_LISTPACKS_SINCE: u16 = 11;
+
 /// How a value is laid out.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     pub(super) kind: ValueType,
-    /// How many ziplists a list makes.
-    nodes: u64,
+    how: How,
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    Plain,
+    /// So many bytes of the blob.
+    Blob(usize),
+    Nodes(Form, Nodes),
 }
 
 impl Layout {
-    /// Chooses; of a list, measures every element.
-    pub(super) fn of(value: ValueRef<'_>) -> Self {
-        let mut nodes = 0;
-        let kind = match value {
-            ValueRef::Str(_) => ValueType::String,
-            ValueRef::List(list) => match list::nodes(list) {
-                Some(count) => {
-                    nodes = count;
-                    ValueType::ListQuicklist
-                }
-                None => ValueType::List,
-            },
-            ValueRef::Set(set) if is_intset(set) => ValueType::SetIntset,
-            ValueRef::Set(_) => ValueType::Set,
-            ValueRef::Hash(_) => ValueType::Hash,
-            ValueRef::ZSet(_) => ValueType::ZSet2,
-            ValueRef::Custom(_) => ValueType::Module2,
-        };
-        Self { kind, nodes }
+    fn plain(kind: ValueType) -> Self {
+        Self { kind, how: How::Plain }
+    }
+
+    /// A compact form if one was made, else the plain one.
+    fn compact(kind: ValueType, blob: Option<usize>, plain: ValueType) -> Self {
+        blob.map_or(Self::plain(plain), |size| Self { kind, how: How::Blob(size) })
     }
 }
 
@@ -47,6 +53,72 @@ fn is_intset(set: &Set) -> bool {
 }
 
 impl Strings {
+    /// Chooses a layout; of a list, measures every element. A compact form stands in the blob afterwards.
+    pub(super) fn layout<T: Target + ?Sized>(
+        &mut self,
+        out: &mut T,
+        value: ValueRef<'_>,
+        version: u16,
+    ) -> Result<Layout, T::Error> {
+        use ValueType as Type;
+        let form = if version < LISTPACKS_SINCE { Form::Ziplist } else { Form::Listpack };
+        let by_form = |ziplist, listpack| if form == Form::Ziplist { ziplist } else { listpack };
+        Ok(match value {
+            ValueRef::Str(_) => Layout::plain(Type::String),
+            ValueRef::List(list) => match self.nodes(out, list, form)? {
+                Some(nodes) => {
+                    Layout { kind: by_form(Type::ListQuicklist, Type::ListQuicklist2), how: How::Nodes(form, nodes) }
+                }
+                None => Layout::plain(Type::List),
+            },
+            ValueRef::Set(set) if is_intset(set) => Layout::plain(Type::SetIntset),
+            ValueRef::Set(set) if version < SET_LISTPACKS_SINCE || set.is_large() => Layout::plain(Type::Set),
+            ValueRef::Set(set) => Layout::compact(Type::SetListpack, self.packed_set(set), Type::Set),
+            ValueRef::Hash(hash) if hash.is_large() => Layout::plain(Type::Hash),
+            ValueRef::Hash(hash) => Layout::compact(
+                by_form(Type::HashZiplist, Type::HashListpack),
+                self.packed_hash(form, hash),
+                Type::Hash,
+            ),
+            ValueRef::ZSet(zset) if zset.is_large() => Layout::plain(Type::ZSet2),
+            ValueRef::ZSet(zset) => Layout::compact(
+                by_form(Type::ZSetZiplist, Type::ZSetListpack),
+                self.packed_zset(form, zset),
+                Type::ZSet2,
+            ),
+            ValueRef::Custom(_) => Layout::plain(Type::Module2),
+        })
+    }
+
+    /// Makes the listpack of a set; its size, unless it is empty or too large.
+    fn packed_set(&mut self, set: &Set) -> Option<usize> {
+        let mut pack = Pack::new(Form::Listpack, BLOB_BYTES);
+        set.iter().all(|member| pack.push(&mut self.blob, member)).then(|| self.packed(&pack))?
+    }
+
+    /// Makes the compact form of a hash: field, value, field, value.
+    fn packed_hash(&mut self, form: Form, hash: &Hash) -> Option<usize> {
+        let mut pack = Pack::new(form, BLOB_BYTES);
+        hash.iter()
+            .all(|(field, value)| pack.push(&mut self.blob, field) && pack.push(&mut self.blob, value))
+            .then(|| self.packed(&pack))?
+    }
+
+    /// Makes the compact form of a sorted set: member, score as text or integer, from the lowest on.
+    fn packed_zset(&mut self, form: Form, zset: &ZSet) -> Option<usize> {
+        let mut pack = Pack::new(form, BLOB_BYTES);
+        zset.iter()
+            .all(|(member, score)| {
+                let mut text = DoubleBuf::new();
+                pack.push(&mut self.blob, member) && pack.push(&mut self.blob, Elem::new(text.format(score)))
+            })
+            .then(|| self.packed(&pack))?
+    }
+
+    fn packed(&mut self, pack: &Pack) -> Option<usize> {
+        (!pack.is_empty()).then(|| pack.close(&mut self.blob))
+    }
+
     /// Writes a value in its layout, without the type.
     pub(super) fn value<T: Target + ?Sized>(
         &mut self,
@@ -54,11 +126,12 @@ impl Strings {
         value: ValueRef<'_>,
         layout: Layout,
     ) -> Result<(), T::Error> {
+        if let How::Blob(size) = layout.how {
+            return self.write_blob(out, size);
+        }
         match value {
             ValueRef::Str(text) => self.elem(out, text.elem())?,
-            ValueRef::List(list) if layout.kind == ValueType::ListQuicklist => {
-                self.ziplists(out, list, layout.nodes)?;
-            }
+            ValueRef::List(list) if let How::Nodes(form, nodes) = layout.how => self.list(out, list, form, nodes)?,
             ValueRef::List(list) => {
                 write_length(out, list.len() as u64)?;
                 for elem in list.iter() {

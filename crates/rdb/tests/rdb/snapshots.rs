@@ -48,8 +48,8 @@ fn insert(keyspace: &mut Keyspace, db: u32, key: &str, value: Value, deadline: D
 #[test]
 fn every_kind_of_value_comes_back() {
     let keyspace = sample();
-    for compress in [false, true] {
-        let file = written(&keyspace, WriteOptions { compress, ..WriteOptions::default() });
+    for (version, compress) in (9..=11).flat_map(|version| [(version, false), (version, true)]) {
+        let file = written(&keyspace, WriteOptions { version, compress });
         assert_eq!(read(&file).digest(), keyspace.digest());
     }
 }
@@ -74,18 +74,20 @@ impl Output for Counting {
 #[test]
 fn writing_allocates_nothing() {
     let keyspace = sample();
-    let expected = written(&keyspace, WriteOptions::default()).len() as u64;
-    let preface = Preface { redis_ver: "7.2.4".into(), ..Preface::default() };
-    let mut sink = Sink::with_buffer(Counting::default(), Vec::with_capacity(4096)).checksummed();
-    let encoder = Encoder::reserve(WriteOptions::default());
-    let mut writer = SnapshotWriter::new(&keyspace, Some(UnixMs(0)), encoder, preface);
-    let (result, taken) = taken_by(|| {
-        while writer.step(&mut sink)? == Progress::More {}
-        sink.fsync()
-    });
-    result.unwrap();
-    assert_eq!(taken.calls, 0, "calls of the allocator");
-    assert_eq!(sink.output().bytes, expected + "7.2.4".len() as u64);
+    for version in 9..=11 {
+        let options = WriteOptions { version, compress: true };
+        let expected = written(&keyspace, options).len() as u64;
+        let preface = Preface { redis_ver: "7.2.4".into(), ..Preface::default() };
+        let mut sink = Sink::with_buffer(Counting::default(), Vec::with_capacity(4096)).checksummed();
+        let mut writer = SnapshotWriter::new(&keyspace, Some(UnixMs(0)), Encoder::reserve(options), preface);
+        let (result, taken) = taken_by(|| {
+            while writer.step(&mut sink)? == Progress::More {}
+            sink.fsync()
+        });
+        result.unwrap();
+        assert_eq!(taken.calls, 0, "calls of the allocator");
+        assert_eq!(sink.output().bytes, expected + "7.2.4".len() as u64);
+    }
 }
 
 #[test]
@@ -206,6 +208,35 @@ fn a_large_string_is_measured_with_pauses_and_written_in_pieces() {
     assert!(out.pauses >= 16, "{} pauses in {} bytes", out.pauses, large.len());
     assert!(out.bytes < large.len() / 50);
     assert!(out.longest_write <= 64 * 1024);
+}
+
+#[test]
+fn a_large_list_is_measured_with_pauses() {
+    let (mut list, limits) = (List::new(), Thresholds::default());
+    for i in 0..200_000_u32 {
+        list.push_back(format!("element {i}").as_bytes(), &limits);
+    }
+    /// Ends where it would begin to write.
+    #[derive(Default)]
+    struct Measured(usize);
+    impl Target for Measured {
+        type Error = usize;
+        fn write(&mut self, _: &[u8]) -> Result<(), usize> {
+            Err(self.0)
+        }
+        fn checksum(&mut self) -> Option<u64> {
+            None
+        }
+        fn pause(&mut self) -> Result<(), usize> {
+            self.0 += 1;
+            Ok(())
+        }
+    }
+    for version in [9, 11] {
+        let mut encoder = Encoder::reserve(WriteOptions { version, compress: true });
+        let pauses = encoder.key(&mut Measured::default(), b"k", keyspace::ValueRef::List(&list), None).unwrap_err();
+        assert!(pauses > 40, "{pauses} pauses in 3 MB");
+    }
 }
 
 #[test]

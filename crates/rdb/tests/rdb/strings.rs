@@ -1,15 +1,18 @@
 //! How single values are written, byte for byte as Redis writes them.
 
-use keyspace::{List, Set, Str, Thresholds, UnixMs, Value, ValueRef};
+use keyspace::{Hash, List, Set, Str, Thresholds, UnixMs, Value, ValueRef, ZSet};
 use rdb::{Content, Encoder, Options, WriteOptions};
 
 use crate::dataset::keys;
 use crate::random::build;
 
 fn key_bytes(value: &Value, compress: bool, expire_at: Option<UnixMs>) -> Vec<u8> {
+    in_version(9, value, compress, expire_at)
+}
+
+fn in_version(version: u16, value: &Value, compress: bool, expire_at: Option<UnixMs>) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut encoder = Encoder::reserve(WriteOptions { compress, ..WriteOptions::default() });
-    let Ok(()) = encoder.key(&mut out, b"k", value.as_ref(), expire_at);
+    let Ok(()) = Encoder::reserve(WriteOptions { version, compress }).key(&mut out, b"k", value.as_ref(), expire_at);
     out
 }
 
@@ -83,12 +86,62 @@ fn a_deadline_stands_in_front_of_the_type() {
 
 #[test]
 fn collections_are_written_element_by_element() {
-    let items = |texts: &[&str]| texts.iter().map(|text| (text.as_bytes().to_vec(), 0.5)).collect::<Vec<_>>();
-    assert_eq!(key_bytes(&build(1, &items(&["a"])), true, None), b"\x02\x01k\x01\x01a");
-    assert_eq!(key_bytes(&build(2, &items(&["a"])), true, None), b"\x04\x01k\x01\x01a\x030.5");
-    let zset = build(3, &[(b"low".to_vec(), 1.0), (b"high".to_vec(), 2.0)]);
+    let mut zset = ZSet::new_large();
+    zset.insert(b"low", 1.0, &Thresholds::default());
+    zset.insert(b"high", 2.0, &Thresholds::default());
     let expected = b"\x05\x01k\x02\x04high\0\0\0\0\0\0\x00\x40\x03low\0\0\0\0\0\0\xf0\x3f";
-    assert_eq!(key_bytes(&zset, true, None), expected, "from the highest score down");
+    let none = Thresholds { hash_max_listpack_entries: 0, set_max_listpack_entries: 0, ..Thresholds::default() };
+    let (mut hash, mut set) = (Hash::new(), Set::new());
+    hash.set(b"a", b"0.5", &none);
+    set.insert(b"a", &none);
+    for version in 9..=11 {
+        let bytes = |value: &Value| in_version(version, value, true, None);
+        assert_eq!(bytes(&Value::ZSet(zset.clone())), expected, "from the highest score down");
+        assert_eq!(bytes(&Value::Hash(hash.clone())), b"\x04\x01k\x01\x01a\x030.5");
+        assert_eq!(bytes(&Value::Set(set.clone())), b"\x02\x01k\x01\x01a");
+    }
+}
+
+/// As DUMP of Redis 6.2 has them (version 9), of 7.0 (10) and of 7.2 (11).
+#[test]
+fn small_collections_are_written_in_the_compact_form_of_the_version() {
+    let items = |texts: &[&str]| texts.iter().map(|text| (text.as_bytes().to_vec(), 0.5)).collect::<Vec<_>>();
+    let (set, hash) = (build(1, &items(&["a"])), build(2, &items(&["a"])));
+    let zset = build(3, &[(b"300".to_vec(), f64::INFINITY), (b"b".to_vec(), -2.0)]);
+    let list = build(0, &items(&["a", "-7"]));
+    let bytes = |version, value| in_version(version, value, true, None).escape_ascii().to_string();
+    for (value, version, expected) in [
+        (&set, 9, &b"\x02\x01k\x01\x01a"[..]),
+        (&set, 10, b"\x02\x01k\x01\x01a"),
+        (&set, 11, b"\x14\x01k\x0a\x0a\0\0\0\x01\0\x81a\x02\xff"),
+        (&hash, 9, b"\x0d\x01k\x13\x13\0\0\0\x0d\0\0\0\x02\0\0\x01a\x03\x030.5\xff"),
+        (&hash, 10, b"\x10\x01k\x0f\x0f\0\0\0\x02\0\x81a\x02\x830.5\x04\xff"),
+        (&zset, 9, b"\x0c\x01k\x1a\x1a\0\0\0\x14\0\0\0\x04\0\0\x01b\x03\xfe\xfe\x03\xc0\x2c\x01\x04\x03inf\xff"),
+        (&zset, 10, b"\x11\x01k\x15\x15\0\0\0\x04\0\x81b\x02\xdf\xfe\x02\xc1\x2c\x02\x83inf\x04\xff"),
+        (&list, 10, b"\x12\x01k\x01\x02\x0d\x0d\0\0\0\x02\0\x81a\x02\xdf\xf9\x02\xff"),
+    ] {
+        assert_eq!(bytes(version, value), expected.escape_ascii().to_string(), "{version} {value:?}");
+    }
+    assert_eq!(bytes(11, &hash), bytes(10, &hash));
+}
+
+#[test]
+fn a_compact_collection_that_is_larger_than_what_was_reserved_is_written_element_by_element() {
+    let limits = Thresholds { hash_max_listpack_value: 1 << 20, ..Thresholds::default() };
+    for (len, kinds) in [(20_000, [13, 16, 16]), (21_000, [4, 4, 4])] {
+        let mut hash = Hash::new();
+        hash.set(b"field", &vec![b'x'; len], &limits);
+        assert!(!hash.is_large());
+        let value = Value::Hash(hash);
+        for (version, kind) in (9..).zip(kinds) {
+            let bytes = in_version(version, &value, false, None);
+            assert_eq!(bytes[0], kind, "{len} bytes in version {version}");
+            let file = [b"REDIS0004", &bytes[..], b"\xff"].concat();
+            let keys = keys(&file, Options::default()).unwrap_or_else(|e| panic!("{e}"));
+            let Content::Value(Value::Hash(found)) = &keys[0].content else { panic!("no hash") };
+            assert_eq!(found.get(b"field").map(|elem| elem.to_vec().len()), Some(len));
+        }
+    }
 }
 
 fn list(elems: &[Vec<u8>]) -> Value {
@@ -105,10 +158,10 @@ fn a_list_is_written_as_ziplists() {
 }
 
 #[test]
-fn ziplists_hold_elements_of_every_size_and_end_at_8_kb() {
-    let comes_back = |elems: &[Vec<u8>]| {
+fn ziplists_and_listpacks_hold_elements_of_every_size_and_end_at_8_kb() {
+    let in_version_comes_back = |version, elems: &[Vec<u8>]| {
         let mut file = b"REDIS0004".to_vec();
-        file.extend(key_bytes(&list(elems), true, None));
+        file.extend(in_version(version, &list(elems), true, None));
         file.push(0xff);
         let keys = keys(&file, Options::default()).unwrap_or_else(|e| panic!("{e}"));
         let Content::Value(Value::List(found)) = &keys[0].content else { panic!("no list") };
@@ -116,8 +169,29 @@ fn ziplists_hold_elements_of_every_size_and_end_at_8_kb() {
         assert_eq!(found, elems);
         file[9]
     };
+    let comes_back = |elems: &[Vec<u8>]| {
+        assert_eq!(in_version_comes_back(11, elems), 18);
+        in_version_comes_back(9, elems)
+    };
     let (ziplists, plain) = (14, 1);
-    let edges = [0, 7, 12, 13, 31, 32, 127, 128, 32_767, 32_768, 8_388_607, 8_388_608, 2_147_483_647, 2_147_483_648];
+    let edges = [
+        0,
+        7,
+        12,
+        13,
+        31,
+        32,
+        127,
+        128,
+        4_095,
+        4_096,
+        32_767,
+        32_768,
+        8_388_607,
+        8_388_608,
+        2_147_483_647,
+        2_147_483_648,
+    ];
     let integers: Vec<_> = edges.iter().flat_map(|n: &i64| [*n, -*n, -*n - 1]).map(|n| n.to_string().into()).collect();
     assert_eq!(comes_back(&integers), ziplists);
     // Around the lengths at which heads and links grow, one behind the other.
@@ -129,6 +203,8 @@ fn ziplists_hold_elements_of_every_size_and_end_at_8_kb() {
     assert_eq!(comes_back(&texts), ziplists);
     assert_eq!(comes_back(&[vec![b'x'; 8_178]]), ziplists);
     assert_eq!(comes_back(&[vec![b'x'; 8_179]]), plain, "an element that has no place in a ziplist");
+    let large = [vec![b'x'; 9_000], b"small".to_vec(), vec![b'y'; 9_000], vec![b'z'; 9_000], b"last".to_vec()];
+    assert_eq!(comes_back(&large), plain);
     for len in 1_000..1_040 {
         let many: Vec<_> = (0..20).map(|i| vec![b'a' + i; len + usize::from(i)]).collect();
         assert_eq!(comes_back(&many), ziplists);

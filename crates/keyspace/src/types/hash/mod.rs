@@ -175,6 +175,11 @@ impl Hash {
         }
     }
 
+    /// Whether it is a hash table.
+    pub fn is_large(&self) -> bool {
+        matches!(self.0, Form::Table(_))
+    }
+
     pub(crate) fn free_effort(&self) -> usize {
         if let Form::Table(table) = &self.0 { table.len() } else { 1 }
     }
