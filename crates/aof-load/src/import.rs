@@ -257,12 +257,15 @@ impl Import {
     fn begin<S: Sink + ?Sized>(&mut self, sink: &mut S) -> Result<Stage, LoadError> {
         let Some(Input { log, kind }) = self.files.get(self.at) else { return Ok(Stage::Done) };
         sink.begin_file();
-        match (Snapshot::at_start_of(log, self.options)?, kind) {
-            (Some(snapshot), FileRole::Base | FileRole::MovedLog | FileRole::Dump) => {
-                Ok(Stage::Snapshot(Box::new(snapshot)))
-            }
+        let snapshot = match kind {
+            // A file of commands, whatever it begins with.
+            FileRole::Incremental => None,
+            kind => Snapshot::at_start_of(log, *kind, self.options, &mut self.notices)?,
+        };
+        match (snapshot, kind) {
+            (Some(snapshot), _) => Ok(Stage::Snapshot(Box::new(snapshot))),
             (None, FileRole::Dump) => Err(LoadError::NoSnapshot { path: log.path.clone() }),
-            (_, FileRole::Incremental) | (None, _) => self.commands_from(0),
+            (None, _) => self.commands_from(0),
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::damage::Damage;
+use crate::error::CommandName;
 
 /// How loud a notice is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,40 @@ pub enum Notice {
         /// Its size.
         size_bytes: u64,
     },
+    /// A snapshot begins, which is more than a snapshot.
+    ReadingSnapshot {
+        /// What the file is that begins with it.
+        kind: FileRole,
+    },
+    /// What the server that wrote a snapshot calls its version.
+    SnapshotVersion {
+        /// As it stands there.
+        version: CommandName,
+    },
+    /// When a snapshot was begun. Whoever has a clock says how long ago that is, as Redis does.
+    SnapshotTime {
+        /// In seconds since the epoch.
+        unix_s: i64,
+    },
+    /// What the server that wrote a snapshot took of memory then.
+    SnapshotMemory {
+        /// In bytes.
+        bytes: i64,
+    },
+    /// A snapshot says that it is the base of a log, or that commands follow it.
+    SnapshotOfLog {
+        /// Whether it is the base.
+        is_base: bool,
+    },
+    /// A snapshot that a log begins with can't be read; the error says why.
+    SnapshotFailed {
+        /// The file's name.
+        name: String,
+        /// What it is.
+        kind: FileRole,
+    },
+    /// Behind the snapshot of a log the commands begin.
+    ReadingTail,
     /// A snapshot was read to its end.
     SnapshotLoaded {
         /// Keys in it.
@@ -129,6 +164,12 @@ impl Notice {
     pub fn level(&self) -> Level {
         match self {
             Self::FileLoaded { .. }
+            | Self::ReadingSnapshot { .. }
+            | Self::SnapshotVersion { .. }
+            | Self::SnapshotTime { .. }
+            | Self::SnapshotMemory { .. }
+            | Self::SnapshotOfLog { .. }
+            | Self::ReadingTail
             | Self::SnapshotLoaded { .. }
             | Self::NoChecksum
             | Self::ProvingTail { .. }
@@ -142,6 +183,15 @@ impl Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ReadingSnapshot { .. }
+            | Self::SnapshotVersion { .. }
+            | Self::SnapshotTime { .. }
+            | Self::SnapshotMemory { .. }
+            | Self::SnapshotOfLog { .. }
+            | Self::SnapshotFailed { .. }
+            | Self::ReadingTail
+            | Self::SnapshotLoaded { .. }
+            | Self::NoChecksum => self.of_snapshot(f),
             Self::Torn { damage } if damage.is_unexpected_end() => {
                 write!(f, "!!! Warning: short read while loading the AOF file !!! ({damage})")
             }
@@ -165,10 +215,6 @@ impl fmt::Display for Notice {
             Self::FileLoaded { name, kind, size_bytes } => {
                 write!(f, "DB loaded from {kind} file {name} ({size_bytes} bytes)")
             }
-            Self::SnapshotLoaded { keys, empty_keys } => {
-                write!(f, "Done loading RDB, keys loaded: {keys}, keys expired: 0, empty keys skipped: {empty_keys}.")
-            }
-            Self::NoChecksum => f.write_str("RDB file was saved with checksum disabled: no check performed."),
             Self::Truncating { cut_at } => write!(f, "!!! Truncating the AOF at offset {cut_at} !!!"),
             Self::LoadedAnyway => f.write_str("AOF loaded anyway because aof-load-truncated is enabled"),
             Self::ShorterThanFsynced { size_bytes, fsynced_offset_bytes } => write!(
@@ -184,6 +230,36 @@ impl fmt::Display for Notice {
                 "Nothing says how much of the AOF is on stable storage: copying its {size_bytes} bytes to a new file"
             ),
             Self::Proven { bytes } => write!(f, "{bytes} bytes of the AOF proven"),
+        }
+    }
+}
+
+impl Notice {
+    fn of_snapshot(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReadingSnapshot { kind: FileRole::Base } => f.write_str("Reading RDB base file on AOF loading..."),
+            Self::ReadingSnapshot { .. } => f.write_str("Reading RDB preamble from AOF file..."),
+            Self::SnapshotVersion { version } => write!(f, "Loading RDB produced by version {version}"),
+            Self::SnapshotTime { unix_s } => write!(f, "RDB of {unix_s} seconds since the epoch"),
+            Self::SnapshotMemory { bytes } => {
+                // Two digits are all that is shown.
+                #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+                let megabytes = *bytes as f64 / f64::from(1 << 20);
+                write!(f, "RDB memory usage when created {megabytes:.2} Mb")
+            }
+            Self::SnapshotOfLog { is_base: true } => f.write_str("RDB is base AOF"),
+            Self::SnapshotOfLog { is_base: false } => f.write_str("RDB has an AOF tail"),
+            Self::SnapshotFailed { name, kind: FileRole::Base } => {
+                write!(f, "Error reading the RDB base file {name}, AOF loading aborted")
+            }
+            Self::SnapshotFailed { name, .. } => {
+                write!(f, "Error reading the RDB preamble of the AOF file {name}, AOF loading aborted")
+            }
+            Self::ReadingTail => f.write_str("Reading the remaining AOF tail..."),
+            Self::SnapshotLoaded { keys, empty_keys } => {
+                write!(f, "Done loading RDB, keys loaded: {keys}, keys expired: 0, empty keys skipped: {empty_keys}.")
+            }
+            _ => f.write_str("RDB file was saved with checksum disabled: no check performed."),
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::prove::{self, Prover};
 use crate::replay::{End, Replay, check};
 use crate::snapshot::Snapshot;
 use crate::{
-    AmbiguousTail, Batch, LoadError, LoadOptions, Notice, Operation, Phase, Progress, Proven, Recovered, Sink, TornTail,
+    AmbiguousTail, Batch, FileRole, LoadError, LoadOptions, Notice, Operation, Phase, Progress, Proven, Recovered,
+    Sink, TornTail,
 };
 
 /// A recovery in progress: [`open`](Self::open), [`step`](Self::step) until it is done, [`finish`](Self::finish).
@@ -55,11 +56,12 @@ impl Recovery {
         proven: Option<Proven>,
     ) -> Result<Option<Self>, LoadError> {
         let Some(log) = LogFile::open(dir, name, Open::Append)? else { return Ok(None) };
-        let stage = match Snapshot::at_start_of(&log, options)? {
+        let mut notices = Vec::new();
+        let stage = match Snapshot::at_start_of(&log, FileRole::MovedLog, options, &mut notices)? {
             Some(preamble) => Stage::Preamble(Box::new(preamble)),
             None => Stage::Replay(Replay::start(&log, options.source, 0)?),
         };
-        Ok(Some(Self { log, options, proven, stage, commands: 0, notices: Vec::new() }))
+        Ok(Some(Self { log, options, proven, stage, commands: 0, notices }))
     }
 
     /// Goes on by about `budget_bytes` bytes, at least one unit, so that the caller can answer clients in between. Waits

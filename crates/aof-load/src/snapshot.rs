@@ -16,7 +16,7 @@ use vfs::File;
 use crate::copy::{Failed, read_exact};
 use crate::error::CommandName;
 use crate::file::LogFile;
-use crate::{LoadError, LoadOptions, Notice, Operation, Sink};
+use crate::{FileRole, LoadError, LoadOptions, Notice, Operation, Sink};
 
 /// The first bytes of every snapshot; four digits follow, the version of the format.
 const MAGIC: &[u8] = b"REDIS";
@@ -32,6 +32,8 @@ const WORK_OF_A_BYTE: u64 = 16;
 
 /// A snapshot that is being read.
 pub(crate) struct Snapshot {
+    /// What the file is that begins with it.
+    kind: FileRole,
     input: FileBytes,
     /// There is one once the first step has begun.
     reader: Option<Reader<FileBytes>>,
@@ -42,8 +44,13 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether `log` starts with a snapshot; nothing of it is applied yet.
-    pub(crate) fn at_start_of(log: &LogFile, options: LoadOptions) -> Result<Option<Self>, LoadError> {
+    /// Whether `log`, which is a `kind`, starts with a snapshot; nothing of it is applied yet.
+    pub(crate) fn at_start_of(
+        log: &LogFile,
+        kind: FileRole,
+        options: LoadOptions,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Option<Self>, LoadError> {
         let mut magic = [0; MAGIC.len()];
         if log.size_bytes < magic.len() as u64 {
             return Ok(None);
@@ -53,8 +60,11 @@ impl Snapshot {
         if magic != MAGIC {
             return Ok(None);
         }
+        if kind != FileRole::Dump {
+            notices.push(Notice::ReadingSnapshot { kind });
+        }
         let input = UpTo::new(Arc::clone(&log.file), log.size_bytes);
-        Ok(Some(Self { input, reader: None, verify_checksum: options.verify_checksum, keys: 0, empty_keys: 0 }))
+        Ok(Some(Self { kind, input, reader: None, verify_checksum: options.verify_checksum, keys: 0, empty_keys: 0 }))
     }
 
     /// The first byte that was not applied yet.
@@ -68,6 +78,25 @@ impl Snapshot {
     /// # Errors
     /// If it cannot be read, is damaged, or holds what the sink does not take.
     pub(crate) fn step<S: Sink + ?Sized>(
+        &mut self,
+        sink: &mut S,
+        budget_bytes: u64,
+        log: &LogFile,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Option<u64>, LoadError> {
+        let stepped = self.go_on(sink, budget_bytes, log, notices);
+        let kind = self.kind;
+        match stepped {
+            Err(_) if kind != FileRole::Dump => {
+                notices.push(Notice::SnapshotFailed { name: log.name.clone(), kind });
+            }
+            Ok(Some(_)) if kind == FileRole::MovedLog => notices.push(Notice::ReadingTail),
+            _ => (),
+        }
+        stepped
+    }
+
+    fn go_on<S: Sink + ?Sized>(
         &mut self,
         sink: &mut S,
         budget_bytes: u64,
@@ -89,7 +118,8 @@ impl Snapshot {
                     self.told(checksum, notices);
                     return Ok(Some(reader.offset()));
                 }
-                // Fields and hints, which may say anything. The data of modules are an error of the reader.
+                Entry::Aux { key, value } => notices.extend(said(&key, &value)),
+                // Hints, which may say anything. The data of modules are an error of the reader.
                 _ => (),
             }
         }
@@ -130,6 +160,18 @@ impl Snapshot {
         }
         notices.push(Notice::SnapshotLoaded { keys, empty_keys });
     }
+}
+
+/// What a field of a snapshot says that Redis logs as well.
+fn said(key: &[u8], value: &[u8]) -> Option<Notice> {
+    let number = || std::str::from_utf8(value).ok()?.parse().ok();
+    Some(match key {
+        b"redis-ver" => Notice::SnapshotVersion { version: CommandName::new(value) },
+        b"ctime" => Notice::SnapshotTime { unix_s: number()? },
+        b"used-mem" => Notice::SnapshotMemory { bytes: number()? },
+        b"aof-preamble" | b"aof-base" if number()? != 0 => Notice::SnapshotOfLog { is_base: key == b"aof-base" },
+        _ => return None,
+    })
 }
 
 fn open<S: Sink + ?Sized>(input: FileBytes, sink: &S, verify_checksum: bool) -> Result<Reader<FileBytes>, RdbError> {

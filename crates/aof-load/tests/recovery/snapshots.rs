@@ -93,6 +93,47 @@ fn a_preamble_is_loaded_before_the_commands_behind_it_and_proven_as_the_rest_of_
     }
 }
 
+/// A snapshot with the fields that Redis logs.
+fn snapshot_with_fields() -> Vec<u8> {
+    let mut body = Vec::new();
+    for (key, value) in [
+        ("redis-ver", "7.2.4"),
+        ("redis-bits", "64"),
+        ("ctime", "1700000000"),
+        ("used-mem", "1572864"),
+        ("aof-preamble", "1"),
+        ("aof-base", "0"),
+    ] {
+        body.push(0xfa);
+        for text in [key, value] {
+            body.push(text.len() as u8);
+            body.extend(text.as_bytes());
+        }
+    }
+    body.extend(b"\xfe\x00\x00\x01k\x01v");
+    snapshot_of(&body)
+}
+
+#[test]
+fn what_is_told_of_a_preamble_is_in_rediss_words() {
+    let bytes = [snapshot_with_fields(), sample().bytes].concat();
+    let outcome = recover(&disk_with(&bytes), None);
+    let expected = [
+        "Reading RDB preamble from AOF file...",
+        "Loading RDB produced by version 7.2.4",
+        "RDB of 1700000000 seconds since the epoch",
+        "RDB memory usage when created 1.50 Mb",
+        "RDB has an AOF tail",
+        "RDB file was saved with checksum disabled: no check performed.",
+        "Done loading RDB, keys loaded: 1, keys expired: 0, empty keys skipped: 0.",
+        "Reading the remaining AOF tail...",
+    ];
+    assert_eq!(outcome.log()[..expected.len()], expected);
+    let outcome = recover(&disk_with(&bytes[..40]), None);
+    let failed = format!("Error reading the RDB preamble of the AOF file {AOF}, AOF loading aborted");
+    assert_eq!(outcome.log().last(), Some(&failed));
+}
+
 #[test]
 fn a_preamble_without_commands_is_a_whole_log() {
     let outcome = recover(&disk_with(&snapshot()), None);

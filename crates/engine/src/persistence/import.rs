@@ -12,7 +12,7 @@ use aof_rewrite::Mode;
 use aof_state::{Identity, TempFile, clean_temp_files};
 use vfs::{Dir, DurableRenameError, File, FileKind, Open, durable_rename_new};
 
-use super::loading::{Loading, Work};
+use super::loading::{Loading, Seconds, Work};
 use super::{Phase, StartError};
 use crate::engine::Engine;
 use crate::env::Exit;
@@ -198,7 +198,7 @@ impl Engine {
         let Phase::Loading(loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
         let Work::Writing(Writing { name, imported, .. }) = loading.work else { return };
         self.persistence.import_name = None;
-        let elapsed_us = self.now.mono_us - loading.started.mono_us;
+        let took = Seconds(self.now.mono_us - loading.started.mono_us);
         self.serve_log(file, size_bytes, identity, false);
         let log = self.config.appendfilename.clone();
         let Imported { commands, size_bytes: read_bytes, left_out } = imported;
@@ -208,10 +208,8 @@ impl Engine {
         self.log_line(
             Level::Warning,
             format_args!(
-                "DB imported from {name}{without}: {}.{:03} seconds ({commands} commands, {read_bytes} bytes). {log} holds it now ({size_bytes} \
-                 bytes); {name} is not read any more and can be moved away",
-                elapsed_us / 1_000_000,
-                elapsed_us % 1_000_000 / 1000
+                "DB imported from {name}{without}: {took} seconds ({commands} commands, {read_bytes} bytes). {log} holds it now ({size_bytes} \
+                 bytes); {name} is not read any more and can be moved away"
             ),
         );
     }

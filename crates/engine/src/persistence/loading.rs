@@ -3,7 +3,9 @@
 //! Replayed commands are on behalf of nobody: no reply, no expiry, nothing fed back. A command that fails on replay did
 //! not come from a log that matches it, so recovery stops there rather than guess.
 
-use aof_load::{Import, Imported, Recovered, Recovery, Refusal, Sink, Unit};
+use std::fmt;
+
+use aof_load::{FileRole, Import, Notice, Recovered, Recovery, Refusal, Sink, Unit};
 use aof_state::Identity;
 use commands::{Command, CommandLimits, CommandTable, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
 use keyspace::{CustomTypes, Deadline, Keyspace, Thresholds, UnixMs, Value};
@@ -34,6 +36,10 @@ pub(crate) struct Loading {
     db: u32,
     /// Keys of snapshots.
     keys: LastLoad,
+    /// When the file began that is read now, if there are several.
+    file_started: Now,
+    /// What the server that wrote a snapshot took of memory then, in bytes, if it said so.
+    rdb_used_mem_bytes: i64,
 }
 
 /// What is loaded.
@@ -77,7 +83,7 @@ impl Loading {
     }
 
     fn of(work: Work, started: Now) -> Self {
-        Self { work, started, db: 0, keys: LastLoad::default() }
+        Self { work, started, db: 0, keys: LastLoad::default(), file_started: started, rdb_used_mem_bytes: 0 }
     }
 
     /// Whether there will be a log when it is done.
@@ -118,10 +124,19 @@ impl Loading {
         let eta_s = if elapsed_s == 0 { 1 } else { elapsed_s.saturating_mul(left_bytes) / (done_bytes + 1) };
         out.put("loading_start_time", self.started.unix_s());
         out.put("loading_total_bytes", total_bytes);
-        out.put("loading_rdb_used_mem", 0);
+        out.put("loading_rdb_used_mem", self.rdb_used_mem_bytes);
         out.put("loading_loaded_bytes", done_bytes);
         out.put("loading_loaded_perc", format_args!("{:.2}", percent(done_bytes, total_bytes)));
         out.put("loading_eta_seconds", eta_s);
+    }
+}
+
+/// Microseconds, shown in seconds as Redis shows them.
+pub(super) struct Seconds(pub(super) u64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1_000_000, self.0 % 1_000_000 / 1000)
     }
 }
 
@@ -155,7 +170,7 @@ impl Engine {
             Work::Writing(_) => return,
         };
         for notice in notices {
-            self.log.line(notice.level().into(), format_args!("{notice}"));
+            self.tell(&notice);
         }
         match step {
             Ok(progress) => {
@@ -171,6 +186,36 @@ impl Engine {
         }
     }
 
+    /// Logs what a load has to say, with what takes a clock to say.
+    fn tell(&mut self, notice: &Notice) {
+        let (level, now) = (notice.level().into(), self.now);
+        let Phase::Loading(loading) = &mut self.persistence.phase else { return };
+        match notice {
+            Notice::SnapshotTime { unix_s } => {
+                let age_s = now.unix_s().saturating_sub(*unix_s).max(0);
+                self.log.line(level, format_args!("RDB age {age_s} seconds"));
+            }
+            Notice::FileLoaded { name, kind, size_bytes } => {
+                let started = std::mem::replace(&mut loading.file_started, now);
+                let took = Seconds(now.mono_us - started.mono_us);
+                match kind {
+                    FileRole::Dump => self
+                        .log
+                        .line(level, format_args!("DB loaded from disk: {took} seconds ({name}, {size_bytes} bytes)")),
+                    _ => self.log.line(
+                        level,
+                        format_args!("DB loaded from {kind} file {name}: {took} seconds ({size_bytes} bytes)"),
+                    ),
+                }
+            }
+            Notice::SnapshotMemory { bytes } => {
+                loading.rdb_used_mem_bytes = *bytes;
+                self.log.line(level, format_args!("{notice}"));
+            }
+            _ => self.log.line(level, format_args!("{notice}")),
+        }
+    }
+
     fn finish_loading(&mut self) {
         let Phase::Loading(mut loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
         self.persistence.snapshots.last_load = loading.keys;
@@ -180,32 +225,22 @@ impl Engine {
             }
             Work::Import { import, name } => {
                 let (imported, sources) = import.finish();
+                if name != self.config.dbfilename {
+                    let took_us = self.now.mono_us - loading.started.mono_us;
+                    self.tell_loaded(took_us, imported.commands, imported.size_bytes);
+                }
                 loading.work = self.write_import(name, imported, sources);
                 self.persistence.phase = Phase::Loading(loading);
             }
-            Work::Dump { import, .. } => self.finish_dump(&import.finish().0, loading.started),
+            // A snapshot is the dataset as long as there is no log.
+            Work::Dump { .. } => {}
             Work::Writing(_) => unreachable!("nothing is read any more"),
         }
-    }
-
-    /// Begins to serve on a snapshot, which is the dataset as long as there is no log.
-    fn finish_dump(&mut self, loaded: &Imported, started: Now) {
-        let elapsed_us = self.now.mono_us - started.mono_us;
-        let bytes = loaded.size_bytes;
-        self.log_line(
-            Level::Notice,
-            format_args!(
-                "DB loaded from disk: {}.{:03} seconds ({bytes} bytes)",
-                elapsed_us / 1_000_000,
-                elapsed_us % 1_000_000 / 1000
-            ),
-        );
     }
 
     /// Begins to serve on our own log.
     fn finish_log(&mut self, recovery: Recovery, identity: Option<Identity>, same_boot: bool, started: Now) {
         let Recovered { file, size_bytes, commands, proof, cut } = recovery.finish();
-        let elapsed_us = self.now.mono_us - started.mono_us;
         // After a cut the state file might state more than the file holds, and a copy is another file: a new generation ends
         // whatever was stated. One of another boot would let the next start take one fsync for enough.
         let kept = identity.filter(|_| proof != aof_load::Proof::Copied && cut.is_none());
@@ -224,13 +259,14 @@ impl Engine {
                 return;
             }
         }
+        self.tell_loaded(self.now.mono_us - started.mono_us, commands, size_bytes);
+    }
+
+    fn tell_loaded(&mut self, took_us: u64, commands: u64, size_bytes: u64) {
+        let took = Seconds(took_us);
         self.log_line(
             Level::Notice,
-            format_args!(
-                "DB loaded from append only file: {}.{:03} seconds ({commands} commands, {size_bytes} bytes)",
-                elapsed_us / 1_000_000,
-                elapsed_us % 1_000_000 / 1000
-            ),
+            format_args!("DB loaded from append only file: {took} seconds ({commands} commands, {size_bytes} bytes)"),
         );
     }
 }

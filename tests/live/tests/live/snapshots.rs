@@ -59,6 +59,57 @@ fn a_log_with_a_preamble_is_loaded_and_goes_on() -> Result<()> {
     Ok(())
 }
 
+/// Sees that lines which tools look for come in this order; each is a part of its line.
+fn logged_in_order(log: &str, parts: &[&str]) -> Result<()> {
+    let mut rest = log;
+    for part in parts {
+        let at = rest.find(part).with_context(|| format!("no {part} behind those before it:\n{log}"))?;
+        rest = &rest[at..];
+    }
+    Ok(())
+}
+
+#[test]
+fn a_load_is_told_of_in_the_lines_that_redis_has_for_it() -> Result<()> {
+    let dump = loadable()?.0;
+    let fields = ["Loading RDB produced by version 4.0.14", "RDB age ", "RDB memory usage when created "];
+    let home = Home::new()?;
+    home.write_aof(&[&dump[..], &tail()].concat())?;
+    let log = home.server()?.start()?.log()?;
+    logged_in_order(&log, &[&["Reading RDB preamble from AOF file..."], &fields[..]].concat())?;
+    logged_in_order(
+        &log,
+        &[
+            "Done loading RDB, keys loaded: ",
+            "Reading the remaining AOF tail...",
+            "DB loaded from append only file: 0.",
+        ],
+    )?;
+
+    let home = Home::new()?;
+    fs::write(home.data().join("dump.rdb"), &dump)?;
+    let log = home.server()?.start()?.log()?;
+    logged_in_order(&log, &[&fields[..], &["Done loading RDB, ", "DB loaded from disk: 0."]].concat())?;
+
+    let home = Home::new()?;
+    let parts = home.data().join("appendonlydir");
+    fs::create_dir(&parts)?;
+    let manifest = "file a.1.base.rdb seq 1 type b\nfile a.1.incr.aof seq 1 type i\n";
+    fs::write(parts.join("appendonly.aof.manifest"), manifest)?;
+    fs::write(parts.join("a.1.base.rdb"), &dump)?;
+    fs::write(parts.join("a.1.incr.aof"), tail())?;
+    let log = home.server()?.start()?.log()?;
+    let lines = [
+        "Reading RDB base file on AOF loading...",
+        "Done loading RDB, ",
+        "DB loaded from base file a.1.base.rdb: 0.",
+        "DB loaded from incr file a.1.incr.aof: 0.",
+        "DB loaded from append only file: 0.",
+        "DB imported from appendonlydir",
+    ];
+    logged_in_order(&log, &lines)
+}
+
 #[test]
 fn a_base_in_rdb_format_is_imported_with_what_follows_it() -> Result<()> {
     let (dump, expected) = loadable()?;
