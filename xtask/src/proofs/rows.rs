@@ -78,7 +78,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             "manifest",
         ],
     },
-    Section { file: "checking.md", title: "Checking", ids: &["C1", "salvage"] },
+    Section { file: "checking.md", title: "Checking", ids: &["C1", "C2", "salvage"] },
     Section {
         file: "rewriting.md",
         title: "Rewriting",

@@ -115,6 +115,10 @@ fn line_of(
     out: &mut Text,
 ) {
     let settings = Setting::of(directive, words);
+    if settings.is_empty() {
+        // Limits of no class that there is. Its author is told by the next start, and can tell better what was meant.
+        return out.keep(raw);
+    }
     let fresh: Vec<Setting> = settings.iter().copied().filter(|setting| said.insert(*setting)).collect();
     if fresh.len() == settings.len() && says(directive, words, config) {
         return out.keep(raw);

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use testkit::ports::free_port;
-use testkit::{Client, ServerBuilder};
+use testkit::{Client, Info, ServerBuilder};
 
 use crate::support::{Home, call, dialogue, show};
 
@@ -75,4 +76,70 @@ fn what_an_included_file_says_otherwise_does_not_win_and_the_file_is_not_touched
     fs::rename(home.path().join("elsewhere"), &other)?;
     server.kill_9()?;
     in_force(&builder)
+}
+
+/// The settings of persistence that can be changed at run time: what they are at the start, their defaults but for the last, and another
+/// value.
+const LIVE: &[(&str, &str, &str)] = &[
+    ("appendfsync", "everysec", "no"),
+    ("no-appendfsync-on-rewrite", "no", "yes"),
+    ("auto-aof-rewrite-percentage", "100", "0"),
+    ("auto-aof-rewrite-min-size", "67108864", "1048576"),
+    ("aof-load-truncated", "yes", "no"),
+    ("aof-load-without-side-file", "no", "yes"),
+    ("aof-load-ambiguous-tail", "refuse", "cut"),
+    ("aof-rewrite-incremental-fsync", "yes", "no"),
+    ("aof-use-rdb-preamble", "yes", "no"),
+    ("rdbcompression", "yes", "no"),
+    ("appendonly", "no", "yes"),
+];
+
+/// Those that cannot, and why.
+const FIXED: &[(&str, &str)] = &[
+    ("appendfilename", "immutable"),
+    ("appenddirname", "immutable"),
+    ("rdbchecksum", "immutable"),
+    ("dir", "protected"),
+    ("dbfilename", "protected"),
+];
+
+/// How long a rewrite of next to nothing, or an end, may take.
+const BOUND: Duration = Duration::from_secs(20);
+
+fn setting(client: &mut Client, name: &str) -> Result<String> {
+    Ok(show(&call(client, &format!("CONFIG GET {name}"))?))
+}
+
+#[test]
+fn every_setting_of_persistence_is_told_changed_and_kept_over_a_restart() -> Result<()> {
+    let home = Home::new()?;
+    let builder = home.bare_server()?.port(free_port()?).directive("appendonly", "no");
+    let mut server = builder.start()?;
+    let mut client = server.client()?;
+    for (name, default, other) in LIVE {
+        let told = setting(&mut client, name)?;
+        ensure!(told == format!("[\"{name}\", \"{default}\"]"), "at the start {told}");
+        dialogue(&mut client, &[(&format!("CONFIG SET {name} {other}"), "OK")])?;
+    }
+    for (name, why) in FIXED {
+        let before = setting(&mut client, name)?;
+        let refused =
+            format!("(ERR CONFIG SET failed (possibly related to argument '{name}') - can't set {why} config)");
+        dialogue(&mut client, &[(&format!("CONFIG SET {name} other"), &refused)])?;
+        ensure!(setting(&mut client, name)? == before && before.starts_with(&format!("[\"{name}\", \"")), "{before}");
+    }
+    dialogue(&mut client, &[("CONFIG REWRITE", "OK"), ("SET kept 1", "OK")])?;
+    // Until its first rewrite is done a server that turned its log on does not end.
+    let deadline = Instant::now() + BOUND;
+    while Info::fetch(&mut client, "persistence")?.text("aof_state") != Some("on") {
+        ensure!(Instant::now() < deadline, "the log was not on within {BOUND:?}");
+    }
+    server.terminate(BOUND)?;
+    let server = builder.keep_configuration().start()?;
+    let mut client = server.client()?;
+    for (name, _, other) in LIVE {
+        let told = setting(&mut client, name)?;
+        ensure!(told == format!("[\"{name}\", \"{other}\"]"), "after the restart {told}");
+    }
+    dialogue(&mut client, &[("GET kept", "\"1\""), ("DEBUG LOADAOF", "OK"), ("GET kept", "\"1\"")])
 }

@@ -79,6 +79,14 @@ fn limits_of_output_are_a_setting_for_each_class() {
     check(two, &[], new);
 }
 
+/// A line whose words name no class set nothing, said nothing, and was gone after a rewrite.
+#[test]
+fn a_limit_of_no_class_stays_as_its_author_wrote_it() {
+    let old = "client-output-buffer-limit all 1mb 1mb 60\nclient-output-buffer-limit\nclient-output-buffer-limit normal 1kb\n";
+    let new = "client-output-buffer-limit all 1mb 1mb 60\nclient-output-buffer-limit\nclient-output-buffer-limit normal 0 0 0\n";
+    assert_eq!(rewrite(old, &Config::default()), new);
+}
+
 #[test]
 fn what_has_no_effect_here_and_what_is_included_is_left_alone() {
     let old = "include other.conf\nsave 3600 1 300 100 60 10000\nmaxmemory 0\nSAVE \"\"\ndaemonize no\n";
