@@ -3,7 +3,7 @@
 //! A mixed workload with a BGREWRITEAOF in its middle runs against our server, which is then killed; redis-server starts
 //! from a copy of the files. Both datasets are read through clients and compared, deadlines to the millisecond. The
 //! reference also loads the corpus it wrote itself, which proves the reading and comparing. RDB files have their own module,
-//! `interop_rdb.rs`, as have DUMP and RESTORE, `interop_dump.rs`.
+//! `interop_rdb.rs`, as have DUMP and RESTORE, `interop_dump.rs`, and snapshots that our server makes, `interop_saves.rs`.
 //!
 //! The other way round the workload runs against redis-server, which saves a dump and is killed, with a base of commands and with one in
 //! RDB format, and the last of its files is cut somewhere near its
@@ -23,7 +23,7 @@ use testkit::mixed::Mixed;
 use testkit::{Client, Dataset, Pipeline, ServerBuilder, compare, dump_dataset, wait_rewritten};
 
 use crate::suite::{require_program, server_under_test};
-use crate::{interop_dump, interop_rdb};
+use crate::{interop_dump, interop_rdb, interop_saves};
 
 /// The server that reads our files and that ours is compared with. Debian's, so that everyone has the same one.
 pub(crate) const REFERENCE: &str = "redis-server";
@@ -86,6 +86,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let keys = interop_rdb::round(&reference, &checker, seed)
             .with_context(|| format!("RDB; repeat: cargo xtask test-interop --rounds 1 --seed {seed}"))?;
         println!("interop: seed {seed}, RDB: {keys} keys equal after {REFERENCE} loaded and saved them");
+        let keys = interop_saves::round(&server, &reference, &checker, seed)
+            .with_context(|| format!("snapshots; repeat: cargo xtask test-interop --rounds 1 --seed {seed}"))?;
+        println!("interop: seed {seed}, SAVE and BGSAVE: {keys} keys equal in {REFERENCE}");
         for (policy, form) in LOGS {
             let keys = round(&server, &reference, seed, policy, form).with_context(|| {
                 format!("policy {policy}, {form:?}; repeat: cargo xtask test-interop --rounds 1 --seed {seed}")
@@ -198,7 +201,7 @@ fn load_and_rewrite(client: &mut Client, seed: u64) -> Result<()> {
 }
 
 /// Sends about `requests` requests. Errors of the mix are part of it, but every command must be known.
-fn load(client: &mut Client, mixed: &mut Mixed, requests: usize) -> Result<()> {
+pub(crate) fn load(client: &mut Client, mixed: &mut Mixed, requests: usize) -> Result<()> {
     let mut pipeline = Pipeline::default();
     for _ in 0..requests / 500 {
         pipeline.clear();
@@ -218,7 +221,7 @@ fn load(client: &mut Client, mixed: &mut Mixed, requests: usize) -> Result<()> {
 }
 
 /// The dataset once every short deadline has passed, so that none passes between two readings.
-fn settled_dump(client: &mut Client) -> Result<Dataset> {
+pub(crate) fn settled_dump(client: &mut Client) -> Result<Dataset> {
     const AHEAD: Duration = Duration::from_secs(600);
     loop {
         let soon_ms = i64::try_from((SystemTime::now() + AHEAD).duration_since(UNIX_EPOCH)?.as_millis())?;

@@ -18,6 +18,7 @@ mod faults;
 mod interop;
 mod interop_dump;
 mod interop_rdb;
+mod interop_saves;
 mod kill_points;
 mod leftovers;
 mod outside;

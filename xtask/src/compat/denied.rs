@@ -8,6 +8,7 @@ pub(super) const DENIED: &[(&str, &str)] = &[
     ("shutdown", "ends the server"),
     ("quit", "ends the connection"),
     ("bgrewriteaof", "answers what runs in the background; every sequence has one beside its clients"),
+    ("bgsave", "answers what runs in the background; test-interop and tests/live have it"),
     ("client|kill", "takes addresses and numbers of connections, and ends them"),
     ("client|reply", "takes replies away, so that they could not be told apart"),
     ("client|pause", "makes requests wait for a time"),

@@ -2,13 +2,14 @@
 //!
 //! The server's test hook names each call (`vfs`, `hooks/calls.rs`). One rewrite that nobody disturbs, watched by strace
 //! as well, gives the list; then each call is the last thing its process does, once before it and once after it. What is left
-//! is started from twice and judged. `imports.rs` does the same to imports. `points.rs` reads the hook's lines, `script.rs` carries out one rewrite,
-//! `crosscheck.rs` compares with strace.
+//! is started from twice and judged. `imports.rs` does the same to imports, `snapshots.rs` to SAVE and BGSAVE. `points.rs` reads the
+//! hook's lines, `script.rs` carries out one rewrite, `crosscheck.rs` compares with strace.
 
 mod crosscheck;
 mod imports;
 mod points;
 mod script;
+mod snapshots;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -85,6 +86,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.only.starts_with("import") {
         return Ok(());
     }
+    let of_snapshots = snapshots::run(&binary, &options.only)?;
+    println!("test-kill-points: {of_snapshots} kills in snapshots, {:.1} s", started.elapsed().as_secs_f64());
     let data = make_data(&binary)?;
     let mut kills = Vec::new();
     for policy in policies(options.policy) {
@@ -95,7 +98,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     kills.retain(|kill| kill.name().starts_with(&options.only));
-    ensure!(!kills.is_empty(), "no call of a rewrite is named {}", options.only);
+    if kills.is_empty() {
+        ensure!(of_snapshots > 0, "no call of a rewrite or a snapshot is named {}", options.only);
+        return Ok(());
+    }
     println!("test-kill-points: {} kills, at {} calls", kills.len(), kills.len() / 2);
     let verdicts = parallel::map(options.jobs, &kills, |kill| until_landed(&binary, kill, &data));
     print_table(&kills, &verdicts);

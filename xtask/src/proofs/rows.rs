@@ -109,4 +109,9 @@ pub(crate) const SECTIONS: &[Section] = &[
             "shutdown",
         ],
     },
+    Section {
+        file: "saving.md",
+        title: "Saving",
+        ids: &["save-whole", "save-moment", "save-failure", "save-child", "save-points", "save-dataset"],
+    },
 ];

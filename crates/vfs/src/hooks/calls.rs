@@ -1,6 +1,6 @@
-//! Counts the calls of a rewrite, tells of each, and lets one fail or be the last thing its process does.
+//! Counts the calls of a rewrite or a snapshot, tells of each, and lets one fail or be the last thing its process does.
 //!
-//! Counting begins when the first file of a rewrite is created; a call is named by who makes it, what it is, on what, and
+//! Counting begins when the first file of either is created; a call is named by who makes it, what it is, on what, and
 //! the how-manieth of these it is: `server:fsync:new:2`. A forked child counts for itself. Nothing here allocates or locks
 //! once [`Calls`] is made, as the child may do neither.
 
@@ -83,6 +83,8 @@ named! {
         Log = "log",
         /// The file that a rewrite makes.
         New = "new",
+        /// A snapshot, by either of its names.
+        Dump = "dump",
         /// A state file, by either of its names.
         State = "state",
         /// The directory.
@@ -101,6 +103,7 @@ impl Object {
     pub(super) fn of(name: &str) -> Self {
         match name {
             _ if name.starts_with("temp-rewriteaof") || name.ends_with(".import") => Self::New,
+            _ if name.ends_with(".rdb") => Self::Dump,
             _ if name.ends_with(".state") => Self::State,
             _ if name.ends_with(".aof") => Self::Log,
             _ => Self::Other,
@@ -225,7 +228,7 @@ impl Calls {
     /// # Errors
     /// What `run` gave, or what the rule for this call says.
     pub fn make<T>(&self, call: Call, object: Object, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let begins = call == Call::Create && object == Object::New;
+        let begins = call == Call::Create && matches!(object, Object::New | Object::Dump);
         if !self.begun.load(Ordering::Relaxed) && !begins {
             return run();
         }
@@ -323,6 +326,8 @@ mod tests {
         for (name, object) in [
             ("temp-rewriteaof-7.aof", Object::New),
             ("temp-rewriteaof-bg-8.aof", Object::New),
+            ("temp-7.rdb", Object::Dump),
+            ("dump.rdb", Object::Dump),
             ("temp-appendonly.aof.state", Object::State),
             ("appendonly.aof", Object::Log),
             ("temp-appendonly.aof.probe", Object::Other),
