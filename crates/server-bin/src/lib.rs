@@ -58,7 +58,9 @@ fn serve(run: &arguments::Run, extensions: &[Extension]) -> anyhow::Result<u8> {
     let mut log = logger::Logger::open(&settings.config.logfile, settings.config.loglevel)?;
     settings.announce(&mut log);
     if log.is_file() && !settings.config.appendonly && settings.config.save.is_empty() {
-        eprintln!("ledgerstone-server: appendonly is no, and there are no save points: all data is lost when the server ends");
+        eprintln!(
+            "ledgerstone-server: appendonly is no, and there are no save points: all data is lost when the server ends"
+        );
     }
     let status = run_loop(settings, signals, log.clone(), &extensions);
     if let Err(error) = &status

@@ -9,7 +9,7 @@ use aof_load::{Import, Reader, Refusal, Sink, Unit};
 use aof_rewrite::Abort;
 use aof_state::Identity;
 use commands::Garbage;
-use keyspace::{Keyspace, Thresholds, UnixMs, Value};
+use keyspace::{CustomTypes, Keyspace, Thresholds, UnixMs, Value};
 use resp_codec::Args;
 use vfs::{Open, error_chain, strerror};
 
@@ -81,7 +81,12 @@ impl Engine {
     /// Reads the snapshot through once, to see that it can be taken.
     fn check_dump(&self, how: ReloadHow) -> Result<(), String> {
         let beside = Some(&self.keyspace).filter(|_| how.noflush && !how.merge);
-        let mut check = Check { databases: self.keyspace.databases(), beside, thresholds: self.limits.thresholds };
+        let mut check = Check {
+            databases: self.keyspace.databases(),
+            beside,
+            thresholds: self.limits.thresholds,
+            types: self.keyspace.custom_types().clone(),
+        };
         let mut import = self.open_dump()?;
         while !import.step(&mut check, u64::MAX).map_err(|error| error_chain(&error))?.is_done() {}
         Ok(())
@@ -171,6 +176,7 @@ struct Check<'a> {
     /// What must not have the keys already.
     beside: Option<&'a Keyspace>,
     thresholds: Thresholds,
+    types: CustomTypes,
 }
 
 impl Sink for Check<'_> {
@@ -194,5 +200,9 @@ impl Sink for Check<'_> {
 
     fn thresholds(&self) -> Thresholds {
         self.thresholds
+    }
+
+    fn custom_types(&self) -> CustomTypes {
+        self.types.clone()
     }
 }
