@@ -23,6 +23,7 @@ mod kill_points;
 mod leftovers;
 mod outside;
 mod parallel;
+mod power;
 mod proofs;
 mod prove;
 mod recovered;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
 
-use crate::{clients, compat, compat_check, crash, faults, interop, kill_points, outside, tidy, traces};
+use crate::{clients, compat, compat_check, crash, faults, interop, kill_points, outside, power, tidy, traces};
 
 /// What is asked of the suite.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -139,6 +139,10 @@ fn all_parts() -> Vec<Part> {
         part("crash test", || crash_test(CRASH_RUNS_ALL, false)),
         part("crash test, soundness", || crash_test(SOUNDNESS_RUNS, true)),
         part("kill points", || kill_points::run(&kill_points::Options::default())),
+        part("tests that mount", || {
+            cargo(&["test", "-p", "powerfs", "--features", "mount-tests", "--test", "mounted", "--locked"], &[])
+        }),
+        part("power cuts", || power::run(&power::Options::default())),
         part("disk faults", || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
         part("supply chain", supply_chain),
     ]
@@ -157,6 +161,7 @@ fn why_only_with_all(part: &str) -> &'static str {
         "compat-check" => "needs redis-check-aof; only with --all",
         "clients" => "needs Python, Node.js and the network; only with --all",
         "system calls" | "kill points" | "disk faults" => "needs strace; only with --all",
+        "tests that mount" | "power cuts" => "needs root and /dev/fuse; only with --all",
         "supply chain" => "needs cargo-deny and the network; only with --all",
         "tests of test hooks" => "they are in no build for users; only with --all",
         _ => "says nothing about behaviour; only with --all",
@@ -165,7 +170,7 @@ fn why_only_with_all(part: &str) -> &'static str {
 
 fn crash_test(runs: usize, soundness: bool) -> Result<()> {
     crash::run(&crash::Options {
-        runs,
+        runs: Some(runs),
         seed: None,
         policy: if soundness { crash::PolicyChoice::Everysec } else { crash::PolicyChoice::All },
         fsync_delay_ms: None,
@@ -173,6 +178,9 @@ fn crash_test(runs: usize, soundness: bool) -> Result<()> {
         jobs: 2,
         no_quota: false,
         soundness,
+        power: false,
+        points: None,
+        only: None,
     })
 }
 
@@ -233,7 +241,16 @@ mod tests {
     #[test]
     fn what_is_left_out_is_named() {
         let left_out = not_run();
-        let tools = ["compat", "interop", "clients", "system calls", "kill points", "disk faults", "supply chain"];
+        let tools = [
+            "compat",
+            "interop",
+            "clients",
+            "system calls",
+            "kill points",
+            "power cuts",
+            "disk faults",
+            "supply chain",
+        ];
         for name in ["fmt", "clippy", "doc"].into_iter().chain(tools) {
             assert!(left_out.contains(&name), "{name} in {left_out:?}");
         }

@@ -330,6 +330,19 @@ impl ServerProcess {
         self.wait_exit(KILL_BOUND).map(drop)
     }
 
+    /// Kills it and its children with SIGKILL, as a power loss does, and waits for the end of all.
+    ///
+    /// # Errors
+    /// If one is not gone in time.
+    pub fn kill_family(&mut self) -> Result<()> {
+        // Stopped first: it makes no further child meanwhile.
+        self.signal(Signal::SIGSTOP)?;
+        let children = self.children();
+        kill_descendants(self.pid());
+        self.kill_9()?;
+        children.into_iter().try_for_each(|pid| wait_gone(pid, KILL_BOUND))
+    }
+
     /// Asks it to end with SIGTERM and waits for that.
     ///
     /// # Errors

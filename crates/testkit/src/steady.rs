@@ -31,7 +31,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    fn of(error: Option<String>) -> Self {
+    /// Reads the error in a reply, if there was one.
+    pub fn of(error: Option<String>) -> Self {
         match error {
             None => Self::Acked,
             Some(text) if text.contains(EXECUTED) => Self::Executed(text),
@@ -145,8 +146,17 @@ impl SteadyClient {
     /// # Errors
     /// If nothing accepts there.
     pub fn connect(address: SocketAddr, id: usize) -> Result<Self> {
+        Self::connect_after(address, id, 0)
+    }
+
+    /// Connects client number `id` to a server that holds its transactions up to `held`.
+    ///
+    /// # Errors
+    /// If nothing accepts there.
+    pub fn connect_after(address: SocketAddr, id: usize, held: u64) -> Result<Self> {
         let (client, keys) = (Client::connect(address)?, Keys::of(id));
-        Ok(Self { client, keys, pipeline: Pipeline::default(), next: 1, record: ClientRecord::default() })
+        let record = ClientRecord { recovered_before: held, acked: held, sent: held };
+        Ok(Self { client, keys, pipeline: Pipeline::default(), next: held + 1, record })
     }
 
     /// What it sent and what was acknowledged.

@@ -18,19 +18,23 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use testkit::binary::{Build, build};
 
-pub(crate) use plan::Policy;
+use crate::power;
+
 use plan::{Knobs, SessionPlan};
+pub(crate) use plan::{Policy, mix};
 use report::{Failure, Summary};
 
+/// How many runs there are unless told otherwise.
+const RUNS: usize = 300;
 /// The slow fsync of a soundness run, in milliseconds, unless one is given.
 const SOUNDNESS_FSYNC_DELAY_MS: u64 = 400;
 
 /// What is asked of a crash test.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
-    /// How many times a server is killed and started again.
-    #[arg(long, default_value_t = 300)]
-    pub(crate) runs: usize,
+    /// How many times a server is killed and started again; with --power, how often the power goes under `always`.
+    #[arg(long)]
+    pub(crate) runs: Option<usize>,
     /// Draws every plan; printed, and random if not given.
     #[arg(long, value_parser = parse_seed)]
     pub(crate) seed: Option<u64>,
@@ -52,10 +56,25 @@ pub(crate) struct Options {
     /// Tells the server to acknowledge too early and demands that the loss is found.
     #[arg(long)]
     pub(crate) soundness: bool,
+    /// Cuts the power instead of killing the process: at every operation of scripted loads, and under many clients.
+    #[arg(long)]
+    pub(crate) power: bool,
+    /// With --power: how many crash points of the scripted loads.
+    #[arg(long, requires = "power")]
+    pub(crate) points: Option<usize>,
+    /// With --power: only the scripted load of this name.
+    #[arg(long, requires = "power")]
+    pub(crate) only: Option<String>,
+}
+
+impl Options {
+    fn wanted_runs(&self) -> usize {
+        self.runs.unwrap_or(RUNS)
+    }
 }
 
 /// A policy, or all of them in turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PolicyChoice {
     /// appendfsync always.
     Always,
@@ -64,6 +83,7 @@ pub(crate) enum PolicyChoice {
     /// appendfsync no.
     No,
     /// Each in turn, session by session.
+    #[default]
     All,
 }
 
@@ -86,12 +106,22 @@ pub(crate) struct Subject {
 /// # Errors
 /// If a promise was broken, too little was tested, or the harness itself failed.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.power {
+        return power::run(&power::Options {
+            runs: options.runs,
+            points: options.points,
+            seed: options.seed,
+            policy: options.policy,
+            only: options.only.clone(),
+            server: options.server.clone(),
+        });
+    }
     let subject = match &options.server {
         Some(binary) => Subject { binary: binary.clone(), foreign: true },
         None => Subject { binary: build_with_hooks("test-crash")?, foreign: false },
     };
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("test-crash: {} runs, policy {:?}, seed {seed:#x}", options.runs, options.policy);
+    println!("test-crash: {} runs, policy {:?}, seed {seed:#x}", options.wanted_runs(), options.policy);
     let started = Instant::now();
     let summary = run_sessions(options, &subject, seed);
     summary.print(started.elapsed(), subject.foreign);
@@ -151,7 +181,7 @@ fn repeat_line(options: &Options, failure: &Failure) -> String {
 fn run_sessions(options: &Options, subject: &Subject, seed: u64) -> Summary {
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let summary = Mutex::new(Summary::default());
-    let sessions = options.runs.div_ceil(plan::RUNS_PER_SESSION);
+    let sessions = options.wanted_runs().div_ceil(plan::RUNS_PER_SESSION);
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.max(1) {
             scope.spawn(|| {
@@ -180,8 +210,8 @@ fn plan_session(options: &Options, index: usize, seed: u64) -> SessionPlan {
         PolicyChoice::No => Policy::No,
         PolicyChoice::All => [Policy::Always, Policy::Everysec, Policy::No][index % 3],
     };
-    let seed = if index == 0 { seed } else { plan::mix(seed, index as u64) };
-    let runs = plan::RUNS_PER_SESSION.min(options.runs - index * plan::RUNS_PER_SESSION);
+    let seed = if index == 0 { seed } else { mix(seed, index as u64) };
+    let runs = plan::RUNS_PER_SESSION.min(options.wanted_runs() - index * plan::RUNS_PER_SESSION);
     let soundness_delay = options.soundness.then_some(SOUNDNESS_FSYNC_DELAY_MS);
     let fsync_delay_ms = options.fsync_delay_ms.or(soundness_delay);
     SessionPlan::draw(seed, policy, runs, Knobs { fsync_delay_ms, ack_early: options.soundness })

@@ -1,0 +1,114 @@
+//! The crash points of recorded loads: every operation, every mode, every rule of names; drawn from, judged, counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use powerfs::{Mode, NameRule};
+
+use super::judge::{Moment, Outcome, judge};
+use super::record::Recorded;
+use super::recover::Recoveries;
+use crate::crash::{Policy, mix};
+use crate::parallel;
+
+/// How many servers are started side by side; they mostly wait.
+const JOBS: usize = 4;
+
+/// One crash.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    /// Which recorded load.
+    pub(super) run: usize,
+    /// After how many operations.
+    pub(super) position: usize,
+    pub(super) mode: Mode,
+    pub(super) rule: NameRule,
+    /// Chooses among the images that may be left.
+    pub(super) seed: u64,
+}
+
+/// What the crashes of one mode, rule and policy came to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cell {
+    pub(super) points: usize,
+    pub(super) lost: usize,
+    pub(super) refused: usize,
+    pub(super) wrong: usize,
+    pub(super) altered: usize,
+    pub(super) set_aside: usize,
+    pub(super) oldest_lost: Duration,
+}
+
+impl Cell {
+    fn add(&mut self, outcome: &Outcome) {
+        self.points += 1;
+        match outcome {
+            Outcome::Kept { oldest_lost, altered } => {
+                self.altered += usize::from(*altered);
+                self.oldest_lost = self.oldest_lost.max(oldest_lost.unwrap_or_default());
+            }
+            Outcome::SetAside => self.set_aside += 1,
+            Outcome::Lost { .. } => self.lost += 1,
+            Outcome::Refused(_) => self.refused += 1,
+            Outcome::Wrong(_) => self.wrong += 1,
+        }
+    }
+}
+
+/// Cells by mode, rule and policy.
+pub(super) type Table = BTreeMap<(Mode, NameRule, Policy), Cell>;
+
+/// Draws so many points of all recorded loads, or takes all and goes round again with other seeds.
+pub(super) fn draw(runs: &[Recorded], wanted: usize, seed: u64) -> Vec<Point> {
+    let mut all = Vec::new();
+    for (run, recorded) in runs.iter().enumerate() {
+        for position in 0..=recorded.recording.records.len() {
+            for mode in Mode::ALL {
+                let rules = if mode == Mode::Killed { &NameRule::ALL[..1] } else { &NameRule::ALL };
+                all.extend(rules.iter().map(|&rule| Point { run, position, mode, rule, seed: 0 }));
+            }
+        }
+    }
+    let mut drawn: Vec<Point> = Vec::new();
+    let mut rng = fastrand::Rng::with_seed(seed);
+    while drawn.len() < wanted && !all.is_empty() {
+        rng.shuffle(&mut all);
+        drawn.extend(all.iter().take(wanted - drawn.len()));
+    }
+    for (number, point) in (0..).zip(&mut drawn) {
+        point.seed = mix(seed, number);
+    }
+    drawn
+}
+
+/// Starts a server after every point and judges what it shows.
+pub(super) fn crash(runs: &[Recorded], points: &[Point], recoveries: &Recoveries<'_>) -> Vec<Result<Outcome>> {
+    parallel::map(JOBS, points, |point| {
+        let recorded = &runs[point.run];
+        let left = left_by(recorded, point);
+        let shown = recoveries.shown(left, &recorded.load, recorded.policy)?;
+        let records = &recorded.recording.records;
+        let moment = Moment::before(records, point.position, recorded.end);
+        Ok(judge(&recorded.states, records, moment, (recorded.policy, point.mode), &shown))
+    })
+}
+
+/// What a crash leaves.
+pub(super) fn left_by(recorded: &Recorded, point: &Point) -> powerfs::Disk {
+    let disk = recorded.recording.disk_after(point.position);
+    disk.cut(point.mode, point.rule, &mut fastrand::Rng::with_seed(point.seed))
+}
+
+/// Counts.
+pub(super) fn table(runs: &[Recorded], points: &[Point], outcomes: &[Result<Outcome>]) -> Table {
+    let mut table = Table::new();
+    for (point, outcome) in points.iter().zip(outcomes) {
+        let cell = table.entry((point.mode, point.rule, runs[point.run].policy)).or_default();
+        match outcome {
+            Ok(outcome) => cell.add(outcome),
+            Err(_) => cell.wrong += 1,
+        }
+    }
+    table
+}

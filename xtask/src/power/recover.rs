@@ -1,0 +1,100 @@
+//! Starts a server on what a power loss left, and reads back what it shows; once for all crashes that leave the same.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Result, bail, ensure};
+use powerfs::Disk;
+use testkit::dataset::DEADLINE_TOLERANCE_MS;
+use testkit::{Dataset, ServerBuilder, compare, dump_dataset};
+
+use super::loads::Load;
+use super::record::{Home, builder};
+use crate::crash::Policy;
+use crate::leftovers::{still_there, temp_files};
+
+/// What a start shows: data, or the last lines of a server that refused.
+pub(super) type Shown = Result<Dataset, String>;
+
+/// Starts of one server, remembered by what they started from.
+#[derive(Debug)]
+pub(super) struct Recoveries<'a> {
+    binary: &'a Path,
+    /// Ours is started twice, and leaves nothing behind.
+    foreign: bool,
+    known: Mutex<BTreeMap<(u64, &'static str, Policy), Shown>>,
+}
+
+impl<'a> Recoveries<'a> {
+    pub(super) fn of(binary: &'a Path, foreign: bool) -> Self {
+        Self { binary, foreign, known: Mutex::default() }
+    }
+
+    /// How many different disks a server was started from.
+    pub(super) fn starts(&self) -> usize {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// What a start on `disk` shows.
+    ///
+    /// # Errors
+    /// If the harness fails, a second start shows other data, or a temporary file stays.
+    pub(super) fn shown(&self, disk: Disk, load: &Load, policy: Policy) -> Result<Shown> {
+        let key = (disk.fingerprint(), load.name, policy);
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shown) = known().get(&key) {
+            return Ok(shown.clone());
+        }
+        let shown = self.start(disk, load, policy)?;
+        known().insert(key, shown.clone());
+        Ok(shown)
+    }
+
+    fn start(&self, disk: Disk, load: &Load, policy: Policy) -> Result<Shown> {
+        let home = Home::new(disk)?;
+        let builder = builder(self.binary, home.path(), load, policy);
+        let shown = show(&builder, !self.foreign);
+        let second = match (&shown, self.foreign) {
+            (Ok(Ok(_)), false) => Some(show(&builder, true)),
+            _ => None,
+        };
+        home.unmount()?;
+        let shown = shown?;
+        let Some(second) = second.transpose()? else { return Ok(shown) };
+        match (&shown, &second) {
+            (Ok(first), Ok(again)) => {
+                let differences = compare(first, again, DEADLINE_TOLERANCE_MS);
+                if let Some(difference) = differences.first() {
+                    bail!("a second start shows other data: {difference}");
+                }
+            }
+            (_, Err(refusal)) => bail!("a second start is refused: {refusal}"),
+            _ => {}
+        }
+        Ok(shown)
+    }
+}
+
+/// One start, until SIGKILL.
+fn show(builder: &ServerBuilder, clean: bool) -> Result<Shown> {
+    let before = temp_files(&builder.data_dir())?;
+    let mut server = match builder.start() {
+        Ok(server) => server,
+        Err(error) => {
+            let text = format!("{error:#}");
+            ensure!(text.contains("ended during its start"), "{text}");
+            return Ok(Err(last_lines(&text)));
+        }
+    };
+    let dataset = dump_dataset(&mut server.client()?)?;
+    let left = still_there(server.data_dir(), &before)?;
+    server.kill_family()?;
+    ensure!(!clean || left.is_empty(), "{}", left.join(", "));
+    Ok(Ok(dataset))
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(3)..].join(" | ")
+}
