@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask tidy`, `test`, `prove`, `compat`, `compat-check`, `test-crash`, `test-kill-points`,
-//! `test-faults`, `test-interop`, `test-clients`, `test-outside`, `test-traces`, `bench`.
+//! `test-faults`, `test-interop`, `test-clients`, `test-outside`, `test-traces`, `fuzz`, `bench`.
 //!
 //! Each command is a module; this one only reads the arguments. What a command did not do, it says.
 #![allow(
@@ -15,6 +15,7 @@ mod compat;
 mod compat_check;
 mod crash;
 mod faults;
+mod fuzz;
 mod interop;
 mod interop_dump;
 mod interop_rdb;
@@ -70,6 +71,8 @@ enum Task {
     TestOutside(outside::Options),
     /// Counts what the real server asks of the kernel, with strace.
     TestTraces(traces::Options),
+    /// Lets libFuzzer search for an input for which something does not hold that must hold for every one.
+    Fuzz(fuzz::Options),
     /// Measures our server and others side by side.
     Bench(Box<bench::Options>),
 }
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Task::TestClients(options) => clients::run(&options),
         Task::TestOutside(options) => outside::run(&options),
         Task::TestTraces(options) => traces::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
     };
     match done {

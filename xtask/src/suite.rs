@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
 
-use crate::{clients, compat, compat_check, crash, faults, interop, kill_points, outside, power, tidy, traces};
+use crate::{clients, compat, compat_check, crash, faults, fuzz, interop, kill_points, outside, power, tidy, traces};
 
 /// What is asked of the suite.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -31,6 +31,7 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("prometheus-redis-exporter", "prometheus-redis-exporter", "a test of what monitoring reads"),
     ("python3", "python3-venv", "tests with redis-py"),
     ("npm", "npm", "tests with ioredis and node-redis"),
+    ("c++", "g++", "fuzzing"),
 ];
 
 /// How many crash runs the suite makes. More belong to `cargo xtask test-crash`.
@@ -39,6 +40,8 @@ const CRASH_RUNS_ALL: usize = 160;
 const CRASH_RUNS: usize = 80;
 /// How many kills the soundness check may need until it finds the planted loss.
 const SOUNDNESS_RUNS: usize = 40;
+/// How long all targets of `cargo xtask fuzz` together have: enough to see that each still runs, and what is broken all over.
+const FUZZ_SECONDS: u64 = 60;
 /// What the comparisons with redis-server draw from. The same every time, so that a failure is the doing of the change that
 /// is checked; run by themselves, `compat` and `test-interop` draw afresh.
 const COMPARISON_SEED: u64 = 1;
@@ -144,6 +147,7 @@ fn all_parts() -> Vec<Part> {
         }),
         part("power cuts", || power::run(&power::Options::default())),
         part("disk faults", || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
+        part("fuzzing", || fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS, ..fuzz::Options::default() })),
         part("supply chain", supply_chain),
     ]
 }
@@ -162,6 +166,7 @@ fn why_only_with_all(part: &str) -> &'static str {
         "clients" => "needs Python, Node.js and the network; only with --all",
         "system calls" | "kill points" | "disk faults" => "needs strace; only with --all",
         "tests that mount" | "power cuts" => "needs root and /dev/fuse; only with --all",
+        "fuzzing" => "needs a C++ compiler and some minutes to build; only with --all",
         "supply chain" => "needs cargo-deny and the network; only with --all",
         "tests of test hooks" => "they are in no build for users; only with --all",
         _ => "says nothing about behaviour; only with --all",

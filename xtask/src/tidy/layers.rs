@@ -67,6 +67,8 @@ pub(crate) const TABLE: &[Row] = &[
     outside("tests-custom-type", &["commands", "keyspace", "numeric", "resp-codec", "server-bin"], &[]),
     outside("benches",    &["allocator", "aof-buffer", "aof-load", "bio", "child", "commands", "engine", "keyspace", "resp-codec", "testkit", "vfs"],
                           &["criterion", "fastrand", "nix", "serde_json"]),
+    outside("fuzz",       &["aof-load", "commands", "engine", "keyspace", "rdb", "resp-codec", "rio", "tests-sim", "vfs"],
+                          &["arbitrary", "libfuzzer-sys", "nix"]),
 ];
 
 /// Crates that never name each other, in either direction: they meet in `engine` alone.

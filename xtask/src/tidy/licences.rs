@@ -20,6 +20,8 @@ const ALLOWED: &[&str] = &[
     "0BSD",
     "CC0-1.0",
     "Unlicense",
+    // libFuzzer's, which no program for users has.
+    "NCSA",
 ];
 
 /// Checks source and licence of every package that is not ours.

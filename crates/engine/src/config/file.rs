@@ -41,7 +41,7 @@ pub enum LineProblem {
     Directive(#[from] ConfigError),
 }
 
-/// Splits the text of a configuration file into directives; comments and empty lines are left out. `include` is returned
+/// Splits the text of a configuration file into directives; comments and lines without words are left out. `include` is returned
 /// like any other: the caller reads the file it names.
 ///
 /// # Errors
@@ -55,6 +55,10 @@ pub fn parse(text: &str) -> Result<Vec<Line>, LineError> {
         }
         let error = || LineError { number: i + 1, text: text.to_owned(), reason: LineProblem::UnbalancedQuotes };
         let words = split_words(text).ok_or_else(error)?;
+        if words.is_empty() {
+            // Nothing but zero bytes, which separate words as spaces do.
+            continue;
+        }
         lines.push(Line { number: i + 1, words, text: text.to_owned() });
     }
     Ok(lines)
@@ -221,6 +225,12 @@ mod tests {
         let e = load("port 7000\nnonsense yes\n").unwrap_err();
         assert_eq!(e.to_string(), "at line 2: >>> 'nonsense yes'");
         assert_eq!(e.reason.to_string(), "Bad directive or wrong number of arguments");
+    }
+
+    #[test]
+    fn a_line_of_zero_bytes_alone_says_nothing() {
+        // Found by fuzzing: such a line had no words, and whoever asked for its first one panicked.
+        assert_eq!(parse("port 1\n\0\n \0 \n").unwrap().len(), 1);
     }
 
     #[test]

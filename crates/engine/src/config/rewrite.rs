@@ -44,21 +44,23 @@ pub fn rewrite(old: &str, config: &Config) -> String {
     let mut out = Text::default();
     let mut said = HashSet::new();
     let saves_say = save_points(old).as_slice() == config.save.as_slice();
-    for raw in old.lines() {
+    for raw in old.split_terminator('\n') {
         let text = raw.trim();
         if text.is_empty() || text.starts_with('#') {
             out.keep(raw);
             continue;
         }
-        match split_words(text).map(|words| (Directive::find(&words[0]), words)) {
-            Some((Some(directive), _)) if directive.is_inert() => out.keep(raw),
-            Some((Some(directive), _)) if directive.name == SAVE => {
+        let words = split_words(text);
+        let name = words.as_deref().and_then(<[String]>::first).map(String::as_str);
+        match (name.and_then(Directive::find), &words) {
+            (Some(directive), _) if directive.is_inert() => out.keep(raw),
+            (Some(directive), _) if directive.name == SAVE => {
                 let first = said.insert(Setting::of_whole(SAVE));
                 save_line(raw, saves_say, first, config, &mut out);
             }
-            Some((Some(directive), words)) => line_of(directive, &words, raw, config, &mut said, &mut out),
-            Some((None, words)) if words[0].eq_ignore_ascii_case("include") => out.keep(raw),
-            Some((None, _)) | None => out.keep(&format!("{NOT_UNDERSTOOD}{text}")),
+            (Some(directive), Some(words)) => line_of(directive, words, raw, config, &mut said, &mut out),
+            (None, Some(_)) if name.is_none_or(|name| name.eq_ignore_ascii_case("include")) => out.keep(raw),
+            _ => out.keep(&format!("{NOT_UNDERSTOOD}{text}")),
         }
     }
     let default = Config::default();

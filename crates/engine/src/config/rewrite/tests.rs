@@ -34,6 +34,18 @@ fn check(old: &str, changes: &[(&str, &str)], new: &str) {
 }
 
 #[test]
+fn a_line_of_zero_bytes_alone_stays() {
+    // Found by fuzzing: such a line has no words, and the rewrite panicked when it asked for the first.
+    check("\0\nport 7000\n\0 \0\n", &[], "\0\nport 7000\n\0 \0\n");
+}
+
+#[test]
+fn line_ends_stay_as_they_are() {
+    // Found by fuzzing: every rewrite took one carriage return off each line that it kept.
+    check("port 7000\r\n\r\r\n# text\r\n", &[], "port 7000\r\n\r\r\n# text\r\n");
+}
+
+#[test]
 fn what_says_what_is_in_force_stays_as_it_was_written() {
     let old =
         "# A comment\n\n\n  Port   7000\nauto-aof-rewrite-min-size 1024mb\n   # another\nrequirepass 'a b'\nhz 10\n";
