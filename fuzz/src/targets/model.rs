@@ -113,8 +113,8 @@ pub(crate) fn run(input: &[u8]) {
 }
 
 fn check_contents(world: &mut World, model: &mut Model, requests: &[Words]) {
-    for key in KEYS {
-        let request = match model.type_of(key.as_bytes()) {
+    let asked = KEYS.map(|key| {
+        let words = match model.type_of(key.as_bytes()) {
             "string" => vec!["GET", key],
             "list" => vec!["LRANGE", key, "0", "-1"],
             "set" => vec!["SMEMBERS", key],
@@ -122,11 +122,12 @@ fn check_contents(world: &mut World, model: &mut Model, requests: &[Words]) {
             "zset" => vec!["ZRANGE", key, "0", "-1"],
             _ => vec!["EXISTS", key],
         };
-        let request: Words = request.into_iter().map(|word| word.as_bytes().to_vec()).collect();
-        let reply = world.run(std::slice::from_ref(&request)).remove(0);
-        let found = if is_unordered(&request) { sorted(reply) } else { reply };
-        let expected = model.reply(&request);
-        assert!(found == expected, "{key}: {found:?}, not {expected:?}: {}", shown(requests));
+        words.into_iter().map(|word| word.as_bytes().to_vec()).collect::<Words>()
+    });
+    for (request, reply) in asked.iter().zip(world.run(&asked)) {
+        let found = if is_unordered(request) { sorted(reply) } else { reply };
+        let expected = model.reply(request);
+        assert!(found == expected, "{found:?}, not {expected:?}: {}\nthen {request:?}", shown(requests));
     }
 }
 

@@ -241,6 +241,8 @@ impl Analysis {
 
     /// A whole command between `start` and where reading is, that may not stand there.
     fn misplaced(&mut self, start: u64, expected: Expected) -> io::Result<Option<Event>> {
+        // It lies in a stretch: nothing in it is looked for again if damage follows.
+        self.previous = None;
         let damage = self.damage(start, start, Some(b'*'), expected);
         let resume = Resume { at: self.at, exact: true, ambiguity: None, undecided: false };
         let role = if expected == Expected::NoArguments { Role::Plain } else { Role::Exec };

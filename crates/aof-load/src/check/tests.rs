@@ -499,6 +499,17 @@ fn a_transaction_without_its_start_or_its_end_is_dropped_as_a_whole() {
 }
 
 #[test]
+fn what_was_dropped_as_a_damaged_exec_is_not_searched_again() {
+    // Found by fuzzing: a command across the end of a name that looks like EXEC was found once more for the damage behind it, and
+    // the second stretch ended before it began, inside of the first.
+    let bytes = [log(&["MULTI", "SET a b"]), b"*1\r\n$4\r\nEX*2\r\n".to_vec(), b"$6\r\nSELECT\r\n$1\r\n1\r\n".to_vec()]
+        .concat();
+    agrees_with_the_reader(&bytes);
+    let (salvaged, _) = salvage_of(&[bytes, log(&["SET c d"])].concat());
+    assert!(salvaged.ends_with(&log(&["SET c d"])), "{:?}", salvaged.escape_ascii().to_string());
+}
+
+#[test]
 fn a_file_full_of_damage_lists_only_a_thousand_stretches() {
     let bytes = [log(&["SET a 1"]), b"!".to_vec()].concat().repeat(1500);
     let report = report_of(&bytes);
