@@ -187,7 +187,7 @@ fn table_words() -> String {
     let mut words = BTreeSet::new();
     for command in TABLE {
         words.insert(command.name.replace('|', " "));
-        let of_line = command.syntax.split(|c: char| !c.is_ascii_alphabetic());
+        let of_line = command.docs.syntax.split(|c: char| !c.is_ascii_alphabetic());
         words.extend(
             of_line.filter(|word| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase())).map(str::to_owned),
         );
