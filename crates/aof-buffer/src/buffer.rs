@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use aof_state::{LogOffset, Marks};
 use bio::{Clock, JobId, Timing, Timings};
+use mutants::{Mutant, planted};
 use resp_codec::{Args, Effect, Effects};
 use vfs::File;
 
@@ -254,7 +255,9 @@ impl AofBuffer {
         if self.has_file() {
             self.pending.push(bytes);
         }
-        if let Some(diff) = &mut self.diff {
+        if let Some(diff) = &mut self.diff
+            && !planted(Mutant::DiffDropped)
+        {
             diff.push(bytes, &mut self.notices);
         }
     }
@@ -267,7 +270,8 @@ impl AofBuffer {
     /// Changes the policy. Nothing is lost by it, and [`reply_mark`](Self::reply_mark) judges by the stricter of the old
     /// and the new one until all bytes fed so far have passed: giving up `always` takes effect when they are fsynced.
     pub fn set_policy(&mut self, policy: AppendFsync) {
-        if self.policy == AppendFsync::Always && policy != AppendFsync::Always {
+        let leaves_always = self.policy == AppendFsync::Always && policy != AppendFsync::Always;
+        if leaves_always && !planted(Mutant::AlwaysLeftEarly) {
             self.always_until = Some(self.pending.end());
         }
         self.policy = policy;
@@ -301,6 +305,9 @@ impl AofBuffer {
     }
 
     fn fsynced(&self) -> LogOffset {
+        if planted(Mutant::OneFileCounts) {
+            return self.files().map(LogFile::fsynced).max().unwrap_or(self.pending.end());
+        }
         let fsynced = self.files().map(LogFile::fsynced).min().unwrap_or(self.pending.end());
         if self.name_in_doubt { fsynced.min(self.durable_before_switch.unwrap_or_default()) } else { fsynced }
     }
@@ -319,6 +326,8 @@ impl AofBuffer {
     /// has a failed fsync.
     pub fn reply_mark(&self) -> LogOffset {
         let mark = match self.effective_policy() {
+            AppendFsync::Always if planted(Mutant::AckBeforeFsync) => self.written(),
+            AppendFsync::EverySec | AppendFsync::No if planted(Mutant::AckBeforeWrite) => self.pending.end(),
             AppendFsync::Always => self.fsynced(),
             AppendFsync::EverySec | AppendFsync::No => self.written(),
         };

@@ -3,6 +3,8 @@
 //! An effect already is a canonical command, so that feeding it is one copy; this module only holds the state that says
 //! what must stand before it.
 
+use mutants::{Mutant, planted};
+
 /// `MULTI`, as it stands in the log.
 pub(crate) const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 
@@ -33,6 +35,9 @@ impl Feed {
     /// # Panics
     /// Inside a unit: a file must not begin or end inside a transaction.
     pub(crate) fn forget_db(&mut self) {
+        if planted(Mutant::SelectNotReissued) {
+            return;
+        }
         assert!(self.unit == Unit::None, "the log is switched between units only");
         self.selected = None;
     }
@@ -48,6 +53,9 @@ impl Feed {
 
     /// Whether `MULTI` must stand before the next command.
     pub(crate) fn multi(&mut self) -> bool {
+        if planted(Mutant::MultiSplit) {
+            return false;
+        }
         let due = self.unit == Unit::Empty;
         if due {
             self.unit = Unit::Open;

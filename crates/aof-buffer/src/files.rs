@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use aof_state::LogOffset;
 use bio::JobId;
+use mutants::{Mutant, planted};
 use vfs::File;
 
 use crate::health::{Failure, Health};
@@ -117,6 +118,9 @@ impl LogFile {
 
     /// How much of the file is proven durable, in bytes from its beginning.
     pub(crate) fn fsynced_size_bytes(&self) -> u64 {
+        if planted(Mutant::StateAhead) {
+            return self.size_bytes();
+        }
         self.position_bytes(self.fsynced)
     }
 
@@ -276,7 +280,10 @@ impl LogFile {
     }
 
     /// Takes the result of an fsync that covered what was written up to `upto`.
-    pub(crate) fn fsynced_to(&mut self, upto: LogOffset, result: Result<(), Arc<io::Error>>, now_ms: u64) {
+    pub(crate) fn fsynced_to(&mut self, mut upto: LogOffset, result: Result<(), Arc<io::Error>>, now_ms: u64) {
+        if planted(Mutant::FsyncCoversMore) {
+            upto = self.written;
+        }
         match result {
             Ok(()) if self.fsync_trouble.is_none() => self.fsynced = self.fsynced.max(upto),
             // A success after a failure only says that the kernel has forgotten the failure.
@@ -289,6 +296,9 @@ impl LogFile {
     /// Nothing written from now on counts as fsynced. The first reason is kept.
     pub(crate) fn fail_fsync(&mut self, error: Arc<io::Error>, now_ms: u64) {
         let written = self.written;
+        if planted(Mutant::FsyncTroubleForgotten) {
+            return;
+        }
         self.fsync_trouble.get_or_insert(FsyncTrouble { error, since_ms: now_ms, written });
     }
 

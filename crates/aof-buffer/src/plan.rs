@@ -12,6 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use aof_state::LogOffset;
+use mutants::{Mutant, planted};
 
 /// How long a flush may wait for its write before it counts as delayed, in milliseconds.
 /// Source: Redis 4.0, `flushAppendOnlyFile`.
@@ -198,6 +199,9 @@ pub(crate) enum FsyncPlan {
 
 /// Plans the fsync of one file.
 pub(crate) fn plan_fsync(input: FsyncInput) -> FsyncPlan {
+    if planted(Mutant::EverysecNever) && input.policy == AppendFsync::EverySec && !input.wanted {
+        return FsyncPlan::Nothing;
+    }
     if input.unsynced_bytes == 0 || input.busy || input.failed {
         return FsyncPlan::Nothing;
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use aof_state::LogOffset;
 use bio::{Bio, Completion, JobId, Kind, Meter};
+use mutants::{Mutant, planted};
 
 use crate::buffer::{AofBuffer, Gathering};
 use crate::files::{FsyncInFlight, FsyncTicket, LogFile};
@@ -379,6 +380,7 @@ impl AofBuffer {
 
     fn take_fsynced(&mut self, id: FileId, upto: LogOffset, result: Result<(), Arc<io::Error>>) {
         let now_ms = self.now_ms;
+        let result = if planted(Mutant::FsyncErrorIgnored) { Ok(()) } else { result };
         self.errors.extend(result.as_ref().err().map(|error| Failure::Fsync(Arc::clone(error))));
         match result {
             Err(error) if self.is_log(id) => self.log_fsync_failed(error),

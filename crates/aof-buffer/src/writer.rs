@@ -8,6 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
+use mutants::{Mutant, planted};
 use vfs::File;
 
 /// The most that goes into one write(2), in bytes: Linux itself stops short of 2 GiB, which would look like a full disk.
@@ -66,12 +67,20 @@ pub(crate) fn flush_file(target: &Target, batch: &[u8]) -> Written {
         return outcome(0, Some(WriteFault { error: Arc::new(error), short: None, cut_error: None }));
     }
     let (done, error) = append_all(&*target.file, bytes);
+    let taken =
+        planted(Mutant::WriteErrorIgnored) && error.is_some() || planted(Mutant::ShortWriteTaken) && error.is_none();
+    if taken {
+        return outcome(bytes.len() as u64, None);
+    }
     if done == bytes.len() {
         return outcome(done as u64, None);
     }
     let short = error.is_none().then_some((done as u64, bytes.len() as u64));
     let error = Arc::new(error.unwrap_or_else(|| io::Error::from_raw_os_error(ENOSPC)));
     if done == 0 {
+        return outcome(0, Some(WriteFault { error, short, cut_error: None }));
+    }
+    if planted(Mutant::ShortWriteTwice) {
         return outcome(0, Some(WriteFault { error, short, cut_error: None }));
     }
     // A part of a command must not stay at the end of the file while the rest may never come.
@@ -102,6 +111,9 @@ fn append_all(file: &dyn File, bytes: &[u8]) -> (usize, Option<io::Error>) {
 
 /// fdatasync. An interrupted one has reported nothing and is repeated.
 pub(crate) fn fsync_file(file: &dyn File) -> Result<(), Arc<io::Error>> {
+    if planted(Mutant::FsyncTriedAgain) && file.fdatasync().is_ok() {
+        return Ok(());
+    }
     uninterrupted(|| file.fdatasync()).map_err(Arc::new)
 }
 

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use mutants::{Mutant, planted};
 use resp_codec::Args;
 
 use crate::damage::{Damage, Expected};
@@ -222,7 +223,7 @@ impl Assembler {
             expected: flaw.expected,
             command_offset,
             command_index: self.next_index,
-            cut_at: self.batch.offset + self.boundary as u64,
+            cut_at: self.batch.offset + if planted(Mutant::TornInsideMulti) { self.item } else { self.boundary } as u64,
             in_transaction: self.open.is_some(),
             argument: flaw.argument.map(|a| command_offset + a.start as u64..command_offset + a.end as u64),
         }

@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
+use mutants::{Mutant, planted};
 use vfs::{Dir, File, Open};
 
 use crate::Operation;
@@ -72,6 +73,9 @@ impl SideFile {
 
 /// Cuts `log`, opened for appending, to `cut_at` bytes. Durable on return.
 pub(crate) fn cut(log: &dyn File, cut_at: u64) -> Result<(), Failed> {
+    if planted(Mutant::TornTailKept) {
+        return log.fsync().map_err(Failed::at(Operation::Fsync, cut_at));
+    }
     log.set_len(cut_at).map_err(Failed::at(Operation::Truncate, cut_at))?;
     log.fsync().map_err(Failed::at(Operation::Fsync, cut_at))
 }

@@ -132,7 +132,8 @@ impl fmt::Display for Damage {
 pub struct Proven {
     /// Bytes of the file before this offset were on stable storage. A lower bound.
     pub fsynced_offset_bytes: u64,
-    /// Whether the machine has not been started anew since: what the page cache took may still be only there.
+    /// Whether the machine has not been started anew since the state file was written. It proves nothing of the page cache: a
+    /// server may have run since that could not write one.
     pub same_boot: bool,
     /// Whether the server ended cleanly: everything was fsynced.
     pub clean_end: bool,

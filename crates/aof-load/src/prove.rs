@@ -2,8 +2,9 @@
 //!
 //! After an unclean end on the same boot, the page cache may hold bytes whose fsync failed: they are marked clean, a later
 //! fsync succeeds without writing them, and a power loss takes them, also from under everything acked since. So they are
-//! written again, which makes their pages dirty, and fsynced. After another boot the page cache is gone and what is read
-//! came from the disk. Without a state file nobody knows where the proven bytes end: all are copied to a new file.
+//! written again, which makes their pages dirty, and fsynced. A state file of an earlier boot does not say that the page cache
+//! is gone: another server may have run since that could not write one. Without a state file nobody knows where the proven
+//! bytes end: all are copied to a new file. So is an empty log, since its name may be lost in the same way.
 //!
 //! Invariant: at every instant the name stands for a file with the same bytes.
 
@@ -11,6 +12,7 @@ use std::io;
 use std::sync::Arc;
 
 use aof_state::TempFile;
+use mutants::{Mutant, planted};
 use vfs::{Dir, File, Open};
 
 use crate::copy::{Copy, Failed, Target};
@@ -47,14 +49,14 @@ impl Plan {
 /// Plans the proof of the first `size_bytes` of a file, which are all that will be left of `found_bytes`.
 pub(crate) fn plan(proven: Option<Proven>, size_bytes: u64, found_bytes: u64) -> Plan {
     match proven {
+        Some(_) if planted(Mutant::TailUnproven) => Plan::Nothing,
         // Somebody cut it, and may have written to it since: what the state file says is no proof of these bytes.
         Some(proven) if proven.fsynced_offset_bytes > found_bytes => Plan::Copy,
         Some(proven) if proven.clean_end && proven.fsynced_offset_bytes >= size_bytes => Plan::Nothing,
-        Some(proven) if proven.same_boot && proven.fsynced_offset_bytes < size_bytes => {
-            Plan::Rewrite { from: proven.fsynced_offset_bytes }
-        }
+        // Also if the state file is of an earlier start of the machine: a server since then may have failed to write one.
+        Some(proven) if proven.fsynced_offset_bytes < size_bytes => Plan::Rewrite { from: proven.fsynced_offset_bytes },
         Some(_) => Plan::Fsync,
-        None if size_bytes == 0 => Plan::Fsync,
+        // Also an empty one: a name whose fsync failed may be readable, and lost for good.
         None => Plan::Copy,
     }
 }
@@ -160,8 +162,13 @@ fn copy_over(new: &dyn File, copy: &mut Copy, dir: &dyn Dir, name: &str, budget_
     if !copy.step(budget_bytes)? {
         return Ok(false);
     }
-    new.fsync().map_err(Failed::at(Operation::Fsync, 0))?;
+    if !planted(Mutant::CopyWithoutFsync) {
+        new.fsync().map_err(Failed::at(Operation::Fsync, 0))?;
+    }
     dir.rename(&TempFile::Copy.name(name), name).map_err(Failed::at(Operation::Rename, 0))?;
+    if planted(Mutant::CopyWithoutDirFsync) {
+        return Ok(true);
+    }
     dir.fsync().map_err(Failed::at(Operation::FsyncDir, 0))?;
     Ok(true)
 }
@@ -181,12 +188,12 @@ mod tests {
             |fsynced_offset_bytes, same_boot, clean_end| Some(Proven { fsynced_offset_bytes, same_boot, clean_end });
         for (proven, size_bytes, found_bytes, expected) in [
             (None, 100, 100, Plan::Copy),
-            (None, 0, 0, Plan::Fsync),
+            (None, 0, 0, Plan::Copy),
             (proven(100, true, true), 100, 100, Plan::Nothing),
             (proven(100, false, true), 100, 100, Plan::Nothing),
             (proven(90, true, true), 100, 100, Plan::Rewrite { from: 90 }),
             (proven(90, true, false), 100, 100, Plan::Rewrite { from: 90 }),
-            (proven(90, false, false), 100, 100, Plan::Fsync),
+            (proven(90, false, false), 100, 100, Plan::Rewrite { from: 90 }),
             (proven(100, true, false), 100, 100, Plan::Fsync),
             (proven(110, true, false), 100, 120, Plan::Fsync),
             (proven(110, true, true), 100, 100, Plan::Copy),

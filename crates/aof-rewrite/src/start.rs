@@ -7,6 +7,7 @@ use aof_state::TempFile;
 use child::{Info, Spec, Task, Watchdog};
 use child_file::{Stillborn, create_temp};
 use keyspace::{Keyspace, UnixMs};
+use mutants::{Mutant, planted};
 
 use crate::child_side::{AnySnapshot, ChildFiles, ChildTask};
 use crate::env::{Call, ForkSource, Mode, RewriteConfig, RewriteEnv, StartError};
@@ -109,6 +110,9 @@ impl Rewriter {
     /// A file that has the log's name is not ours to overwrite: nothing says what it is.
     fn move_aside(&mut self, env: &RewriteEnv<'_>) -> Result<(), StartError> {
         let name = env.config.log_name;
+        if planted(Mutant::MovedAsideKept) {
+            return Ok(());
+        }
         if env.dir.stat(name).map_err(StartError::MoveAside)?.is_none() {
             return Ok(());
         }

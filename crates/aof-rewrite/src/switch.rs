@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use aof_state::LogOffset;
 use bio::{Kind, Outcome};
+use mutants::{Mutant, planted};
 use vfs::{Dir, File};
 
 use crate::env::{Call, Mode, RewriteEnv};
@@ -88,6 +89,10 @@ impl Rewriter {
         let before_bytes = run.residual_bytes;
         while let (Ok(()), Some(front)) = (&result, env.log.diff_front()) {
             let len = front.len();
+            if planted(Mutant::ResidualLost) {
+                env.log.diff_consume(len);
+                continue;
+            }
             result = self.timings.meter().time(DIFF_WRITE, || append_all(&*run.file, front));
             env.log.diff_consume(len);
             run.count_residual(len as u64);
@@ -123,6 +128,9 @@ impl Rewriter {
         let file = Arc::clone(&run.file);
         // A full fsync: the log may have set a mark on the file, which fdatasync leaves behind. It may be of gigabytes: not of the
         // kind whose results replies wait for.
+        if planted(Mutant::RenameBeforeFsync) {
+            return self.submit(env, Kind::BulkFsync, covers, || Ok(0));
+        }
         self.submit(env, Kind::BulkFsync, covers, move || file.fsync().map(|()| 0));
     }
 
@@ -138,6 +146,9 @@ impl Rewriter {
     pub(crate) fn fsync_dir(&mut self, env: &mut RewriteEnv<'_>) {
         let Some(run) = &self.run else { return };
         let dir = Arc::clone(&run.dir);
+        if planted(Mutant::SwitchWithoutDirFsync) {
+            return self.submit(env, Kind::DirFsync, LogOffset::default(), || Ok(0));
+        }
         self.submit(env, Kind::DirFsync, LogOffset::default(), move || dir.fsync().map(|()| 0));
     }
 

@@ -1,6 +1,7 @@
 //! The names used beside a log, that of the lock and the temporary ones, in one place. Whoever makes a temporary file makes it
 //! by a name that the next start removes. A crash may leave any of them; none of them is ever the only copy of anything.
 
+use mutants::{Mutant, planted};
 use std::io;
 use vfs::{Dir, FileKind};
 
@@ -111,7 +112,7 @@ pub enum CleanError {
 /// The first one met.
 pub fn clean_temp_files(dir: &dyn Dir, aof_name: &str) -> Result<Vec<String>, CleanError> {
     let mut names = dir.list().map_err(CleanError::List)?;
-    names.retain(|name| is_temp_name(name, aof_name));
+    names.retain(|name| is_temp_name(name, aof_name) && !planted(Mutant::TempFilesStay));
     names.sort_unstable();
     let mut removed = Vec::with_capacity(names.len());
     for name in names {

@@ -11,6 +11,7 @@ use keyspace::{
     CustomValue, Db, Deadline, EntryRef, Hash, Key, Keyspace, List, Removed, Set, StrMut, StrRef, UnixMs, Value,
     ValueMut, ValueRef, ZSet,
 };
+use mutants::{Mutant, planted};
 use resp_codec::Effects;
 
 use crate::{CommandError, KeyLog};
@@ -132,6 +133,9 @@ impl<'a> Store<'a> {
         self.delete_unlogged(key);
         self.keys.expired.push((self.db, key.hash));
         self.keys.expired_effects += 1;
+        if planted(Mutant::ExpiryOfAccessNotFed) {
+            return;
+        }
         self.effects.push(self.db, &[b"DEL", key.bytes]);
     }
 

@@ -2,6 +2,7 @@
 
 use commands::Garbage;
 use keyspace::Removed;
+use mutants::{Mutant, planted};
 use resp_codec::{Effect, encode_command};
 
 use crate::client::{Blocked, Client, ClientId, Closing};
@@ -164,7 +165,9 @@ impl Engine {
         self.stats.expired_keys += 1;
         let mut command = Vec::new();
         encode_command(&mut command, [&b"DEL"[..], name].into_iter());
-        self.persistence.feed_expired(Effect { db, command: &command });
+        if !planted(Mutant::ExpiryNotFed) {
+            self.persistence.feed_expired(Effect { db, command: &command });
+        }
         self.keylog.clear();
         self.keylog.expired.push((db, key.hash));
         for id in self.watch.touched(&self.keylog) {

@@ -55,4 +55,4 @@ pub use engine::Engine;
 pub use env::{ConfigFile, CpuTime, Env, Exit, Memory, Process, TestHooks};
 pub use log::{Level, Log, MemoryLog};
 pub use ops::REDIS_VERSION;
-pub use persistence::{LOCK_NAME, StartError};
+pub use persistence::{LOCK_NAME, LogStatus, StartError};

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use aof_state::LogOffset;
+use mutants::{Mutant, planted};
 use resp_codec::Args;
 
 use crate::client::{Blocked, Client, ClientId, Wait, WaitFor};
@@ -140,6 +141,9 @@ impl Engine {
     /// Up to where a power cut takes nothing, if there is anything that it would leave.
     fn durable(&self) -> Option<LogOffset> {
         let aof = &self.persistence.aof;
+        if planted(Mutant::WaitaofEarly) {
+            return aof.is_open().then(|| aof.marks().written);
+        }
         if self.process.hooks.ack_early { aof.is_open().then(|| aof.marks().written) } else { aof.durable() }
     }
 

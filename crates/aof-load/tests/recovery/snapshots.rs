@@ -75,7 +75,7 @@ fn a_preamble_is_loaded_before_the_commands_behind_it_and_proven_as_the_rest_of_
     for (proven, proof) in [
         (None, Proof::Copied),
         (unclean(inside, true), Proof::Rewritten { from: inside }),
-        (unclean(inside, false), Proof::Fsynced),
+        (unclean(inside, false), Proof::Rewritten { from: inside }),
         (unclean(start as u64, true), Proof::Rewritten { from: start as u64 }),
         (unclean(len, true), Proof::Fsynced),
         (clean(len), Proof::CleanEnd),

@@ -6,6 +6,7 @@ use std::borrow::Borrow;
 
 use child::Failure;
 use keyspace::{Db, Elem, EntryRef, Hash, Keyspace, UnixMs, ValueRef, ZSet};
+use mutants::{Mutant, planted};
 
 use super::{Out, Snapshot, SnapshotProgress, custom};
 
@@ -80,12 +81,19 @@ fn emit_entry(out: &mut Out<'_>, entry: EntryRef<'_>, now: UnixMs) -> Result<(),
             out.bulk(entry.key)?;
             emit_elem(out, value.elem())?;
         }
+        ValueRef::List(list) if planted(Mutant::SnapshotTail) => {
+            let len = list.len().min(ITEMS_PER_COMMAND);
+            emit_elems(out, b"RPUSH", entry.key, len, list.iter().take(len))?;
+        }
         ValueRef::List(list) => emit_elems(out, b"RPUSH", entry.key, list.len(), list.iter())?,
         ValueRef::Set(set) => emit_elems(out, b"SADD", entry.key, set.len(), set.iter())?,
         ValueRef::Hash(hash) => emit_hash(out, entry.key, hash)?,
         ValueRef::ZSet(zset) => emit_zset(out, entry.key, zset)?,
         ValueRef::Custom(value) if value.value().is_empty() => return Ok(()),
         ValueRef::Custom(value) => custom::emit(out, entry.key, value.value())?,
+    }
+    if planted(Mutant::SnapshotDeadlineLost) {
+        return Ok(());
     }
     if let Some(at) = entry.deadline {
         out.array(3)?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use child::{ChildEnv, Failure};
 use child_file::{ChildFile, PIECE_BYTES};
+use mutants::{Mutant, planted};
 use numeric::{DoubleBuf, IntBuf};
 use resp_codec::encode::Header;
 use vfs::File;
@@ -154,7 +155,7 @@ impl Out<'_> {
         if self.writer.diff.bytes().is_empty() {
             return Ok(());
         }
-        for piece in self.writer.diff.bytes().chunks(PIECE_BYTES) {
+        for piece in self.writer.diff.bytes().chunks(PIECE_BYTES).filter(|_| !planted(Mutant::ChildDiffLost)) {
             self.writer.file.write(piece)?;
         }
         self.writer.diff.clear();

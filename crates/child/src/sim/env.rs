@@ -32,6 +32,9 @@ impl ChildEnv for SimEnv {
     }
 
     fn read_data(&mut self, buf: &mut [u8]) -> io::Result<Received> {
+        if let Some(errno) = self.pipes.read_errno.take() {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         let n = buf.len().min(self.pipes.data.len());
         for (to, from) in buf.iter_mut().zip(self.pipes.data.drain(..n)) {
             *to = from;
@@ -41,6 +44,7 @@ impl ChildEnv for SimEnv {
 
     fn ask_stop(&mut self) -> io::Result<()> {
         self.pipes.stop_request = true;
+        self.pipes.asked = true;
         Ok(())
     }
 

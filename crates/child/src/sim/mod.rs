@@ -61,7 +61,11 @@ struct Pipes {
     data: VecDeque<u8>,
     capacity_bytes: usize,
     stop_request: bool,
+    /// The child has asked to stop, at some time.
+    asked: bool,
     ack: bool,
+    /// The next read of the data pipe fails so.
+    read_errno: Option<i32>,
     infos: VecDeque<Info>,
 }
 
@@ -146,6 +150,20 @@ impl SimChildren {
     /// How many steps a child has run.
     pub fn steps(&self, pid: i32) -> u64 {
         self.world().children.get(&pid).map_or(0, |p| p.steps)
+    }
+
+    /// Whether a child that lives has asked to stop: it is in the handshake, or behind it.
+    pub fn in_handshake(&self) -> bool {
+        self.world().children.values().any(|p| p.exit.is_none() && p.pipes.asked)
+    }
+
+    /// Makes the next read of the data pipe of every living child fail with this error; whether there is one.
+    pub fn fail_next_read(&self, errno: i32) -> bool {
+        let mut world = self.world();
+        let mut living = world.children.values_mut().filter(|p| p.exit.is_none()).peekable();
+        let any = living.peek().is_some();
+        living.for_each(|p| p.pipes.read_errno = Some(errno));
+        any
     }
 
     /// Sends a signal from outside; a stuck child takes it when it is stuck no more.

@@ -1,6 +1,7 @@
 //! Deadlines of keys. Whatever way a deadline was asked for, its effect holds the absolute millisecond (F3).
 
 use keyspace::{IntBuf, UnixMs};
+use mutants::{Mutant, planted};
 use resp_codec::Args;
 
 use crate::parse::{self, Expiry};
@@ -104,6 +105,10 @@ fn set_deadline(ctx: &mut Ctx<'_>, args: Args<'_>, unit: Expiry, command: &'stat
         ctx.store.effect(&[b"DEL", key.bytes]);
     } else {
         ctx.store.set_deadline(key, Some(wanted));
+        if planted(Mutant::ExpireRelative) {
+            ctx.store.propagate();
+            return Ok(());
+        }
         ctx.store.effect(&[b"PEXPIREAT", key.bytes, IntBuf::new().format(wanted.0)]);
     }
     Ok(())

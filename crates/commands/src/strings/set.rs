@@ -1,6 +1,7 @@
 //! Commands that set strings whole.
 
 use keyspace::{Deadline, IntBuf, UnixMs};
+use mutants::{Mutant, planted};
 use resp_codec::Args;
 
 use crate::parse::{self, Expiry};
@@ -155,6 +156,10 @@ fn set_plainly(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandError> {
 /// Sets a string with a deadline; value and deadline are one effect, so that a crash cannot leave one of them.
 fn set_until(ctx: &mut Ctx<'_>, name: &[u8], key: keyspace::Key<'_>, value: &[u8], until: UnixMs) {
     ctx.store.set_str(key, value, Deadline::At(until));
+    if planted(Mutant::SetRelative) {
+        ctx.store.propagate();
+        return;
+    }
     ctx.store.effect(&[b"SET", name, value, b"PXAT", IntBuf::new().format(until.0)]);
 }
 

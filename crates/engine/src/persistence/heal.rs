@@ -129,7 +129,7 @@ impl Engine {
 
 impl Persistence {
     /// Whether nothing more can be acknowledged on the file that is the log.
-    fn must_heal(&self) -> bool {
+    pub(super) fn must_heal(&self) -> bool {
         self.is_on() && self.aof.needs_new_file()
     }
 

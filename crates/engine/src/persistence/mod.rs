@@ -36,6 +36,7 @@ use heal::Healing;
 use loading::Loading;
 use lone::LoneWriter;
 pub(crate) use reload::ReloadHow;
+pub use report::LogStatus;
 pub(crate) use shutdown::ShutdownHow;
 use snapshots::Snapshots;
 pub use start::StartError;

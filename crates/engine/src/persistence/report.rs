@@ -4,7 +4,19 @@ use bio::Kind;
 
 use super::{Persistence, Phase};
 use crate::clock::Now;
+use crate::engine::Engine;
 use crate::info::{Lines, percent};
+
+/// Where the log stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogStatus {
+    /// `aof_state` of INFO.
+    pub state: &'static str,
+    /// `aof_rewrite_phase` of INFO.
+    pub rewrite_phase: &'static str,
+    /// An fsync has failed: nothing is acknowledged until the data is in another file.
+    pub must_heal: bool,
+}
 
 /// The copy-on-write memory of the child that runs, as last told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,6 +70,16 @@ impl Persistence {
     /// The policy in effect: see `aof_buffer::Stats`.
     pub(crate) fn effective_fsync(&self) -> &'static str {
         if self.is_on() { self.aof.stats().effective_fsync.as_str() } else { "no" }
+    }
+
+    /// What the log is to the server at the moment, in a word.
+    fn state(&self) -> &'static str {
+        match &self.phase {
+            Phase::Off => "off",
+            Phase::Loading(loading) => loading.state(),
+            Phase::WaitRewrite => "wait_rewrite",
+            Phase::On => "on",
+        }
     }
 
     /// Where a rewrite stands, for operators and for the crash test.
@@ -151,15 +173,7 @@ impl Persistence {
     pub(crate) fn info_ours(&self, now: Now, out: &mut Lines<'_>) {
         let s = self.rewriter.status(now.mono_ms());
         let marks = self.aof.marks();
-        out.put(
-            "aof_state",
-            match &self.phase {
-                Phase::Off => "off",
-                Phase::Loading(loading) => loading.state(),
-                Phase::WaitRewrite => "wait_rewrite",
-                Phase::On => "on",
-            },
-        );
+        out.put("aof_state", self.state());
         out.put("aof_effective_fsync", self.effective_fsync());
         out.put("aof_appended_offset", marks.appended.0);
         out.put("aof_written_offset", marks.written.0);
@@ -171,6 +185,14 @@ impl Persistence {
         out.put("aof_rewrite_diff_sent_bytes", s.sent_bytes);
         out.put("aof_rewrite_diff_read_bytes", s.read_bytes);
         self.errors.info(out);
+    }
+}
+
+impl Engine {
+    /// Where the log stands, by the words of INFO: `aof_state` and `aof_rewrite_phase`. For who looks at every turn.
+    pub fn log_status(&self) -> LogStatus {
+        let p = &self.persistence;
+        LogStatus { state: p.state(), rewrite_phase: p.rewrite_phase(), must_heal: p.must_heal() }
     }
 }
 

@@ -9,6 +9,7 @@ use aof_load::{AmbiguousTail, Import, LoadError, LoadOptions, Proven, Recovery, 
 use aof_state::{
     BootId, CleanError, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files, is_temp_name,
 };
+use mutants::{Mutant, planted};
 use vfs::{DirLock, File, FileKind, LockOutcome, Open};
 
 use super::Phase;
@@ -329,6 +330,9 @@ impl Engine {
             let file = dir.open(name, Open::CreateNew)?;
             let identity = Identity::brand(&*file, mark)?;
             file.fsync()?;
+            if planted(Mutant::CreatedNotDurable) {
+                return Ok((file, identity));
+            }
             dir.fsync()?;
             Ok((file, identity))
         };

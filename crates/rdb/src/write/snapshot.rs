@@ -6,6 +6,7 @@
 use std::borrow::Borrow;
 
 use keyspace::{Db, Keyspace, UnixMs};
+use mutants::{Mutant, planted};
 use numeric::IntBuf;
 
 use super::{Encoder, Target};
@@ -123,7 +124,9 @@ impl<K: Borrow<Keyspace>> SnapshotWriter<K> {
         if db.is_empty() {
             return Ok(0);
         }
-        self.encoder.select_db(out, self.db)?;
+        if !planted(Mutant::PreambleOneDatabase) {
+            self.encoder.select_db(out, self.db)?;
+        }
         self.encoder.resize_db(out, db.len() as u64, db.volatile_len() as u64)?;
         self.some_keys(out, 0)
     }
@@ -134,8 +137,14 @@ impl<K: Borrow<Keyspace>> SnapshotWriter<K> {
         let mut result = Ok(());
         let next = db.scan(cursor, KEYS_PER_STEP, &mut |entry| {
             let expired = now.zip(entry.deadline).is_some_and(|(now, at)| at < now);
+            let left_out = planted(Mutant::PreambleKeyLost) && *keys % 8 == 7;
+            if left_out {
+                *keys += 1;
+                return;
+            }
             if result.is_ok() && !expired {
-                result = encoder.key(out, entry.key, entry.value, entry.deadline);
+                let deadline = entry.deadline.filter(|_| !planted(Mutant::PreambleDeadlineLost));
+                result = encoder.key(out, entry.key, entry.value, deadline);
                 *keys += 1;
             }
         });

@@ -7,7 +7,7 @@
 //! | `Strict` | none | none |
 //! | `TornAnyByte` | those of the first changes, cut at any byte | those of the first changes |
 //! | `ZeroSectors` | as torn, but any of the new sectors may be zeros, and of the overwritten ones may be old | as torn |
-//! | `Reordered` | any of them, in pieces cut anywhere, with zeros in the gaps and possibly after | any of them |
+//! | `Reordered` | any of their sectors, with zeros in the gaps and possibly after | any of them |
 //!
 //! A cut of the file by `set_len` survives in order with its like, and nothing after one that did not survive does.
 
@@ -57,6 +57,8 @@ pub(super) fn kill(state: &State) -> State {
     let mut inodes = state.inodes.clone();
     for inode in inodes.values_mut() {
         inode.handles = 0;
+        // Who would have been told of them is gone.
+        inode.errors = 0;
     }
     let mut dirs = state.dirs.clone();
     for names in dirs.values_mut() {
@@ -86,7 +88,7 @@ pub(super) fn crash(state: &State, rng: &mut Rng, mode: CrashMode, name_mode: Na
         let mark_survives = mode != CrashMode::Strict && rng.bool();
         let mark = if mark_survives { old.mark } else { old.durable_mark };
         let content = Content::durable(surviving_bytes(&old.content, rng, mode));
-        inodes.insert(id, Inode { number, mark, durable_mark: mark, content, links: 1, handles: 0, ..*old });
+        inodes.insert(id, Inode { number, mark, durable_mark: mark, content, links: 1, handles: 0, errors: 0, ..*old });
     }
     state.successor(inodes, dirs)
 }
@@ -172,7 +174,8 @@ fn land_or_lose(image: &mut Vec<u8>, at: usize, piece: &[u8], lands: bool) {
     }
 }
 
-/// Any of the pieces, cut anywhere; the size follows what landed, or everything.
+/// Any of the sectors; the size follows what landed, or everything. A device writes a sector whole or not at all, so a gap is
+/// never shorter than one, but where the file or what is not durable begins or ends in it.
 fn reordered(content: &Content, rng: &mut Rng) -> Vec<u8> {
     let cuts = content.pending.iter().filter(|change| matches!(change, Change::SetLen(_))).count();
     let mut cuts_left = up_to(rng, cuts);
@@ -187,15 +190,13 @@ fn reordered(content: &Content, rng: &mut Rng) -> Vec<u8> {
                 image.resize(*len, 0);
             }
             Change::Write { offset, bytes } => {
-                let (mut at, mut rest) = (*offset, &bytes[..]);
-                while !rest.is_empty() {
-                    let (piece, after) = rest.split_at(rng.usize(1..=rest.len().min(2 * SECTOR_BYTES)));
+                let mut at = *offset;
+                for piece in sectors(*offset, bytes) {
                     let lands = rng.f64() < chance;
                     if lands || full_size {
                         land_or_lose(&mut image, at, piece, lands);
                     }
                     at += piece.len();
-                    rest = after;
                 }
             }
         }

@@ -54,6 +54,23 @@ impl Fault {
     pub const FSYNC_EIO: Self = Self::FsyncFailed { errno: libc::EIO, pages: LostPages::Dropped };
 }
 
+impl Fault {
+    /// In a word or two, for a table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Errno(libc::EIO) => "EIO",
+            Self::Errno(libc::ENOSPC) => "ENOSPC",
+            Self::Errno(libc::EINTR) => "EINTR",
+            Self::Errno(_) => "another errno",
+            Self::Short(_) => "short",
+            Self::FsyncFailed { pages: LostPages::Kept, .. } => "failed, pages kept dirty",
+            Self::FsyncFailed { pages: LostPages::Dropped, .. } => "failed, pages dropped",
+            Self::FsyncFailed { pages: LostPages::Evicted, .. } => "failed, pages evicted",
+        }
+    }
+}
+
 /// A call about to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
@@ -71,6 +88,20 @@ pub struct Attempt<'a> {
     pub offset: u64,
     /// Bytes asked for; the new length for `SetLen`.
     pub bytes: u64,
+}
+
+impl Attempt<'_> {
+    /// Continues a digest of calls with this one and its outcome (FNV-1a).
+    pub(super) fn digest(&self, before: u64, outcome: Result<u64, i32>) -> u64 {
+        let (code, given) = match outcome {
+            Ok(count) => (0, count),
+            Err(errno) => (1, u64::from(errno.unsigned_abs())),
+        };
+        let mix = |digest: u64, part: u64| (digest ^ part).wrapping_mul(0x0100_0000_01b3);
+        let text = |digest: u64, text: &str| text.bytes().fold(digest, |digest, byte| mix(digest, byte.into()));
+        let named = text(text(text(before ^ 0xcbf2_9ce4_8422_2325, self.dir), self.name), self.to);
+        [self.index, self.call as u64, self.offset, self.bytes, code, given].into_iter().fold(named, mix)
+    }
 }
 
 /// A call that was made, as the trace keeps it.

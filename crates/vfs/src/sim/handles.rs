@@ -34,12 +34,13 @@ fn perform<T>(
         Ok(fault) => effect(&mut state, fault),
         Err(error) => Err(error),
     };
+    let outcome = match &result {
+        Ok(value) => Ok(count(value)),
+        Err(error) => Err(error.raw_os_error().unwrap_or(0)),
+    };
+    state.digest = attempt.digest(state.digest, outcome);
     if let Some(trace) = &mut state.trace {
         let Attempt { index, call, dir, name, to, offset, bytes } = attempt;
-        let outcome = match &result {
-            Ok(value) => Ok(count(value)),
-            Err(error) => Err(error.raw_os_error().unwrap_or(0)),
-        };
         let (dir, name, to) = (dir.to_owned(), name.to_owned(), to.to_owned());
         trace.push(Record { index, call, dir, name, to, offset, bytes, outcome });
     }

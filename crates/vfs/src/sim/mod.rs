@@ -195,6 +195,48 @@ impl SimDisk {
         true
     }
 
+    /// Removes a name durably: an operator's doing. False if it is not there. No call.
+    pub fn take_away(&self, dir: &str, name: &str) -> bool {
+        let mut state = self.shared.state.lock();
+        let Some(id) = state.names(dir).unlink(name) else { return false };
+        state.names(dir).sync();
+        state.unlinked(id);
+        true
+    }
+
+    /// Gives a file another name durably, in place of whatever has it: an operator's doing. False if it is not there. No call.
+    pub fn give_name(&self, dir: &str, from: &str, to: &str) -> bool {
+        let mut state = self.shared.state.lock();
+        if state.inode_named(dir, from).is_none() {
+            return false;
+        }
+        if let Some(replaced) = state.names(dir).rename(from, to) {
+            state.unlinked(replaced);
+        }
+        state.names(dir).sync();
+        true
+    }
+
+    /// A digest of every call so far, with its outcome: two runs that did the same have the same.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.shared.state.lock().digest
+    }
+
+    /// How often each fault struck each kind of call, by [`Fault::name`].
+    #[must_use]
+    pub fn struck(&self) -> Vec<((Call, &'static str), u64)> {
+        self.shared.state.lock().struck.iter().map(|(what, times)| (*what, *times)).collect()
+    }
+
+    /// How many fsyncs of the file under a name have failed and were so reported; 0 if there is none. A file counts on under
+    /// another name.
+    #[must_use]
+    pub fn failed_fsyncs(&self, dir: &str, name: &str) -> u64 {
+        let mut state = self.shared.state.lock();
+        state.inode_named(dir, name).map_or(0, |id| state.inode(id).errors)
+    }
+
     /// What the next process finds if this one dies now (kill -9): everything in the page cache, no locks. Handles to this
     /// disk go on with this disk, so images may be taken at many moments.
     #[must_use]

@@ -60,6 +60,10 @@ pub(super) struct State {
     pub(super) calls: u64,
     pub(super) frozen_at: Option<u64>,
     pub(super) rules: Vec<Rule>,
+    /// How often each fault struck each kind of call.
+    pub(super) struck: BTreeMap<(Call, &'static str), u64>,
+    /// Of every call so far and its outcome.
+    pub(super) digest: u64,
     pub(super) trace: Option<Vec<Record>>,
 }
 
@@ -76,7 +80,19 @@ impl State {
         now_ns: u64,
         next_id: InodeId,
     ) -> Self {
-        Self { inodes, dirs, traits, now_ns, next_id, calls: 0, frozen_at: None, rules: Vec::new(), trace: None }
+        Self {
+            inodes,
+            dirs,
+            traits,
+            now_ns,
+            next_id,
+            calls: 0,
+            frozen_at: None,
+            rules: Vec::new(),
+            struck: BTreeMap::new(),
+            digest: 0,
+            trace: None,
+        }
     }
 
     /// The disk a later process finds: these inodes and directories, no faults, no trace, a second later.
@@ -94,6 +110,9 @@ impl State {
         self.now_ns += CALL_NS;
         // Every rule is asked, so that those that count do not miss a call that another one struck.
         let struck: Vec<Fault> = self.rules.iter_mut().filter_map(|rule| rule.strike(attempt)).collect();
+        if let Some(fault) = struck.first() {
+            *self.struck.entry((attempt.call, fault.name())).or_default() += 1;
+        }
         match struck.first().copied() {
             Some(Fault::Errno(code)) => Err(errno(code)),
             Some(Fault::FsyncFailed { errno: code, .. })
