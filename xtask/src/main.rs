@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask tidy`, `test`, `prove`, `compat`, `compat-check`, `test-crash`, `test-kill-points`,
-//! `test-faults`, `test-interop`, `test-clients`, `test-outside`, `test-traces`, `fuzz`, `bench`.
+//! `sim`, `test-faults`, `test-interop`, `test-clients`, `test-outside`, `test-traces`, `fuzz`, `bench`.
 //!
 //! Each command is a module; this one only reads the arguments. What a command did not do, it says.
 #![allow(
@@ -28,6 +28,7 @@ mod power;
 mod proofs;
 mod prove;
 mod recovered;
+mod sim;
 mod suite;
 mod tidy;
 mod traces;
@@ -53,6 +54,8 @@ enum Task {
     Test(suite::Options),
     /// Makes each change of docs/proofs in a copy and sees the tests fail that it names.
     Prove(prove::Options),
+    /// Crashes the engine in a simulated world, over many seeds; or looks for planted bugs with it.
+    Sim(sim::Options),
     /// Kills a real server under load and checks what it recovers.
     TestCrash(crash::Options),
     /// Kills a real server, or its child, at every call of a rewrite and checks what is recovered.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Task::Tidy(options) => tidy::run(&options),
         Task::Test(options) => suite::run(&options),
         Task::Prove(options) => prove::run(&options),
+        Task::Sim(options) => sim::run(&options),
         Task::TestCrash(options) => crash::run(&options),
         Task::TestKillPoints(options) => kill_points::run(&options),
         Task::TestFaults(options) => faults::run(&options),

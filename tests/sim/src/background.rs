@@ -14,8 +14,10 @@ use bio::{Bio, Completion, InlineBio, Job, JobId, Kind};
 pub struct FsyncRun {
     /// When it was asked for, monotonic milliseconds.
     pub start_ms: u64,
-    /// When it succeeded. One that failed has proven nothing and never ends.
+    /// When it succeeded. One that failed has proven nothing, and ends when the log is in another file.
     pub end_ms: Option<u64>,
+    /// It failed.
+    pub failed: bool,
 }
 
 /// Background threads of a simulated process. A clone is the same set.
@@ -35,6 +37,18 @@ impl SimBio {
     /// Every fsync of a log asked for so far, in order.
     pub fn fsyncs(&self) -> Vec<FsyncRun> {
         locked(&self.fsyncs).clone()
+    }
+
+    /// Notes an fsync of the log that failed in the loop, at this time.
+    pub fn failed_in_loop(&self, mono_ms: u64) {
+        locked(&self.fsyncs).push(FsyncRun { start_ms: mono_ms, end_ms: None, failed: true });
+    }
+
+    /// The log is in another file, all of it durable: what failed before has ended.
+    pub fn healed(&self, mono_ms: u64) {
+        for run in locked(&self.fsyncs).iter_mut().filter(|run| run.failed) {
+            run.end_ms.get_or_insert(mono_ms);
+        }
     }
 
     /// Runs one job that threads might end next, of a kind that `allowed` lets run; false if there is none.
@@ -70,13 +84,15 @@ impl SimBio {
         let fsyncs = Arc::clone(&self.fsyncs);
         let nth = {
             let mut fsyncs = locked(&fsyncs);
-            fsyncs.push(FsyncRun { start_ms: mono_ms.load(Ordering::Relaxed), end_ms: None });
+            fsyncs.push(FsyncRun { start_ms: mono_ms.load(Ordering::Relaxed), end_ms: None, failed: false });
             fsyncs.len() - 1
         };
         Box::new(move || {
             let outcome = job();
+            let run = &mut locked(&fsyncs)[nth];
+            run.failed = outcome.is_err();
             if outcome.is_ok() {
-                locked(&fsyncs)[nth].end_ms = Some(mono_ms.load(Ordering::Relaxed));
+                run.end_ms = Some(mono_ms.load(Ordering::Relaxed));
             }
             outcome
         })
@@ -89,7 +105,7 @@ impl SimBio {
         Box::new(move || {
             let outcome = job();
             if outcome.is_err() {
-                locked(&fsyncs).push(FsyncRun { start_ms, end_ms: None });
+                locked(&fsyncs).push(FsyncRun { start_ms, end_ms: None, failed: true });
             }
             outcome
         })

@@ -1,20 +1,24 @@
 //! Lives, crashes and recoveries one after the other on one disk, all from one seed.
 
-use std::fmt;
-
 use engine::{Now, TestHooks};
-use vfs::sim::{CrashMode, NameMode, SimDisk};
+use vfs::sim::{CrashMode, NameMode, Record, SimDisk};
 
-use crate::client::WrongReply;
+use crate::failure::{Failure, Problem};
 use crate::life::{End, Life, Shape};
 use crate::model::Dataset;
-use crate::server::{DIR, Policy, Refusal, Server, Spawn};
-use crate::verdict::{Crash, Crashed, Survivor, Violation, judge};
+use crate::moment::{Plan, State};
+use crate::report::Report;
+use crate::server::{DIR, Lines, Policy, Server, Spawn};
+use crate::trouble;
+use crate::verdict::{Crash, Crashed, SET_ASIDE, Survivor, judge_started};
 
 /// Monotonic time of the first start, in microseconds: not 0, as nowhere.
 const START_US: u64 = 5_000_000;
 /// Wall time of the first start, in microseconds.
 const START_UNIX_US: i64 = 1_790_000_000_000_000;
+
+/// The most faults that one start after another meets before one is let through.
+const MOST_SECOND_FAULTS: u32 = 3;
 
 /// What a campaign is like.
 #[derive(Clone, Debug)]
@@ -29,24 +33,51 @@ pub struct Campaign {
     pub shape: Shape,
     /// How many lives there are.
     pub lives: u32,
+    /// When lives end: when their turns are over, or at any call as well.
+    pub any_call: bool,
+    /// Of four starts, so many meet a crash, or as many a fault.
+    pub second_faults: u8,
     /// Planted bugs.
     pub hooks: TestHooks,
     /// The policy whose promise is asked for, if not that of the server: to see that the judge can find a loss.
     pub promise: Option<Policy>,
+    /// Whether a failure tells the calls to the disk.
+    pub record: bool,
 }
 
 impl Campaign {
-    /// The campaign of a seed as the tests run it.
+    /// The campaign of a seed as the tests run it: nothing fails but the power.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
             policies: Policy::ALL.to_vec(),
             crashes: Crash::all().collect(),
-            shape: Shape { clients: 4, turns: 200, rewrite_every: 40, fault_every: 0, wait_every: 8 },
+            shape: Shape::PLAIN,
             lives: 3,
+            any_call: false,
+            second_faults: 0,
             hooks: TestHooks::default(),
             promise: None,
+            record: false,
         }
+    }
+
+    /// The campaign of a seed in which everything goes wrong that can, as `cargo xtask sim` runs it. Half of them have values
+    /// longer than a sector.
+    pub fn hard(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x5eed);
+        let shape = Shape {
+            clients: 4,
+            turns: 90,
+            rewrite_every: 12,
+            fault_every: [0, 6, 15, 40][rng.usize(..4)],
+            wait_every: [0, 4, 12][rng.usize(..3)],
+            jump_every: [0, 40][rng.usize(..2)],
+            config_every: [0, 0, 12, 30][rng.usize(..4)],
+            long_values: rng.bool(),
+            ..Shape::PLAIN
+        };
+        Self { shape, lives: 4, any_call: true, second_faults: 1, ..Self::new(seed) }
     }
 
     /// Runs it.
@@ -54,212 +85,240 @@ impl Campaign {
     /// # Errors
     /// The first broken promise, with what is needed to understand it.
     pub fn run(&self) -> Result<Report, Box<Failure>> {
-        let mut rng = fastrand::Rng::with_seed(self.seed);
-        let disk = SimDisk::new();
-        let mut now = Now { mono_us: START_US, unix_us: START_UNIX_US };
-        let mut boot = 1;
-        let mut report = Report::default();
+        let failure = match self.run_once() {
+            Err(failure) if !self.record => failure,
+            done => return done,
+        };
+        // Once more, to tell the calls: recording all of them all the time would take half of it.
+        Err(Self { record: true, ..self.clone() }.run_once().err().unwrap_or(failure))
+    }
+
+    fn run_once(&self) -> Result<Report, Box<Failure>> {
+        let (mut run, mut server) = Run::begin(self)?;
         let mut dataset = Dataset::default();
-        let mut policy = self.choose(&mut rng, &self.policies);
-        let mut spawn = self.spawn(policy, now, boot, &mut rng);
-        let first = Server::start(&disk, &spawn);
-        let mut server = first.map_err(|refusal| self.failure(0, policy, Problem::FirstStart(refusal), &disk, None))?;
         for life in 0..self.lives {
-            server.disk.record(true);
-            let mut played = Life::new(server, dataset, self.shape);
-            let end = played.play(self.shape, &mut rng);
-            let end = end.map_err(|wrong| {
-                self.failure(life, policy, Problem::WrongReply(wrong), &played.server.disk, Some(&played))
-            })?;
-            report.add(&played);
-            let mut crash = self.choose(&mut rng, &self.crashes);
-            let at_ms = played.server.now.mono_ms();
-            let mut image = crash.image(&played.server.disk, &mut rng);
-            boot += u8::from(crash != Crash::Kill);
-            now = played.server.now;
-            now.mono_us += 1_000_000;
-            now.unix_us += 1_000_000;
-            policy = self.choose(&mut rng, &self.policies);
-            if rng.u8(..3) == 0 {
-                let again = self.choose(&mut rng, &self.crashes);
-                let spawn = self.spawn(policy, now, boot, &mut rng);
-                image.freeze_at(Some(image.calls() + rng.u64(..40)));
-                // Whatever comes of it: it has acknowledged nothing.
-                let _interrupted = Server::start(&image, &spawn);
-                image = again.image(&image, &mut rng);
-                boot += u8::from(again != Crash::Kill);
-                crash = crash.and(again);
-            }
-            let promise = self.promise.unwrap_or(played.policy());
-            spawn = self.spawn(policy, now, boot, &mut rng);
-            let fsyncs = played.server.bio.fsyncs();
-            let crashed = Crashed {
-                history: &played.history,
-                policy: promise,
-                fsyncs: &fsyncs,
-                at_ms,
-                lost_pages: self.shape.fault_every > 0,
-            };
-            let judged = judge(&image, &spawn, crash, &crashed);
-            let problem = |violation| Problem::Crash { crash, end, violation };
-            let survivor: Survivor =
-                judged.map_err(|v| self.failure(life, played.policy(), problem(v), &image, Some(&played)))?;
-            report.repaired += u32::from(survivor.repaired);
-            report.recoveries += 1;
-            report.holes += u32::from(survivor.survived.is_none());
-            report.survived += survivor.survived.unwrap_or(0);
+            let survivor = run.live_and_recover(life, server, dataset)?;
             if survivor.survived.is_none() {
                 break;
             }
             (server, dataset) = (survivor.server, survivor.dataset);
         }
-        Ok(report)
+        run.report.campaigns = 1;
+        if !self.shape.long_values {
+            run.report.holes_in_short = run.report.holes;
+        }
+        Ok(run.report)
+    }
+}
+
+/// A campaign under way.
+struct Run<'a> {
+    campaign: &'a Campaign,
+    rng: fastrand::Rng,
+    now: Now,
+    boot: u8,
+    report: Report,
+}
+
+/// A life that has crashed, and what is found of it.
+struct Remains<'a> {
+    life: u32,
+    played: &'a Life,
+    end: End,
+    at_ms: u64,
+    crash: Crash,
+    image: SimDisk,
+    /// The calls of earlier starts.
+    starts: Vec<String>,
+}
+
+impl Remains<'_> {
+    /// Notes the calls of a start that came to nothing.
+    fn tell(&mut self, what: &str, calls: &[Record]) {
+        if !calls.is_empty() {
+            self.starts.push(format!("{what}:"));
+            self.starts.extend(calls.iter().map(ToString::to_string));
+        }
+    }
+}
+
+impl<'a> Run<'a> {
+    fn begin(campaign: &'a Campaign) -> Result<(Self, Server), Box<Failure>> {
+        let mut run = Self {
+            campaign,
+            rng: fastrand::Rng::with_seed(campaign.seed),
+            now: Now { mono_us: START_US, unix_us: START_UNIX_US },
+            boot: 1,
+            report: Report::default(),
+        };
+        let disk = SimDisk::new();
+        let spawn = run.spawn();
+        match Server::start(&disk, &spawn) {
+            Ok(server) => Ok((run, server)),
+            Err(refusal) => Err(Failure::of(campaign, 0, Problem::FirstStart(refusal), &disk, None)),
+        }
     }
 
-    fn choose<T: Copy>(&self, rng: &mut fastrand::Rng, from: &[T]) -> T {
-        from[rng.usize(..from.len())]
+    fn live_and_recover(&mut self, life: u32, server: Server, base: Dataset) -> Result<Survivor, Box<Failure>> {
+        let shape = self.campaign.shape;
+        server.disk.record(self.campaign.record);
+        let mut played = Life::new(server, base, shape);
+        if self.campaign.any_call {
+            // What is done on an empty disk is done but once in a campaign.
+            let early = life == 0 && self.rng.u8(..4) == 0;
+            played.plan = if early { Plan::AtCall(self.rng.u64(..10)) } else { Plan::draw(&mut self.rng, shape.turns) };
+        }
+        let end = played.play(shape, &mut self.rng);
+        self.report.add(&played);
+        let fail = |problem| Failure::of(self.campaign, life, problem, &played.server.disk, Some(&played));
+        let end = match end {
+            Ok(End::Exit(status)) => return Err(fail(Problem::Ended(status))),
+            Ok(end) => end,
+            Err(wrong) => return Err(fail(Problem::WrongReply(wrong))),
+        };
+        let crash = choose(&mut self.rng, &self.campaign.crashes);
+        let image = crash.image(&played.server.disk, &mut self.rng);
+        played.trouble.heal(&image);
+        image.record(self.campaign.record);
+        let at_ms = played.server.now.mono_ms();
+        self.now = played.server.now;
+        self.boot += u8::from(crash != Crash::Kill);
+        self.report.crash(crash, &played.states);
+        let survivor = self.recover(Remains { life, played: &played, end, at_ms, crash, image, starts: Vec::new() })?;
+        self.report.recovered(&survivor);
+        Ok(survivor)
     }
 
-    fn spawn(&self, policy: Policy, now: Now, boot: u8, rng: &mut fastrand::Rng) -> Spawn {
-        let pid = rng.u32(2..30_000);
-        // Half of the servers rewrite as commands, and find what one of the other half left.
-        let config = engine::Config { aof_use_rdb_preamble: pid.is_multiple_of(2), ..policy.config() };
-        Spawn { config, now, boot, pid, seed: rng.u64(..), hooks: self.hooks }
+    /// Starts servers on what the crash left until one serves, and judges it.
+    fn recover(&mut self, mut remains: Remains<'_>) -> Result<Survivor, Box<Failure>> {
+        let mut latest_ms = 0;
+        for _ in 0..MOST_SECOND_FAULTS {
+            self.pass_time();
+            latest_ms = latest_ms.max(self.now.unix().0);
+            match self.rng.u8(..4) {
+                0 if self.campaign.second_faults > 0 => self.crash_while_starting(&mut remains),
+                1 if self.campaign.second_faults > 0 => {
+                    if let Some(survivor) = self.fail_while_starting(&mut remains, latest_ms)? {
+                        return Ok(survivor);
+                    }
+                }
+                _ => break,
+            }
+        }
+        let spawn = self.spawn();
+        let before = remains.image.content(DIR, crate::server::LOG).unwrap_or_default();
+        let started = Server::start(&remains.image, &spawn);
+        self.judge(&remains, &spawn, started, &before, latest_ms)
     }
 
-    fn failure(
+    /// A server is started, and crashes before it serves, or soon after: it has acknowledged nothing.
+    fn crash_while_starting(&mut self, remains: &mut Remains<'_>) {
+        let (spawn, lines) = (self.spawn(), Lines::default());
+        let image = &remains.image;
+        image.freeze_at(Some(image.calls() + self.rng.u64(..40)));
+        let _interrupted = Server::start_with(image, &spawn, lines.clone());
+        let again = choose(&mut self.rng, &self.campaign.crashes);
+        self.report.crash(again, &[State::SecondCrash]);
+        if lines.0.borrow().iter().any(|(_, line)| line.contains("torn tail") || line.contains("short read")) {
+            self.report.crash(again, &[State::TornTailRepair]);
+        }
+        let earlier = image.trace();
+        remains.tell("a start that crashed", &earlier);
+        remains.image = again.image(&remains.image, &mut self.rng);
+        remains.image.record(self.campaign.record);
+        self.boot += u8::from(again != Crash::Kill);
+        remains.crash = remains.crash.and(again);
+    }
+
+    /// A server is started while its disk fails. It serves all the same, and is judged, or it is started anew.
+    fn fail_while_starting(
+        &mut self,
+        remains: &mut Remains<'_>,
+        latest_ms: i64,
+    ) -> Result<Option<Survivor>, Box<Failure>> {
+        let spawn = self.spawn();
+        trouble::while_starting(&remains.image, &mut self.rng);
+        let before = remains.image.content(DIR, crate::server::LOG).unwrap_or_default();
+        let started = Server::start(&remains.image, &spawn);
+        let struck = remains.image.struck();
+        remains.image.heal();
+        self.report.faults(struck.iter().copied());
+        if !struck.is_empty() {
+            self.report.crash(Crash::Kill, &[State::SecondFault]);
+        }
+        match started {
+            Ok(server) => self.judge(remains, &spawn, Ok(server), &before, latest_ms).map(Some),
+            Err(_refusal) => {
+                let earlier = remains.image.trace();
+                remains.tell("a start that failed", &earlier);
+                remains.image = Crash::Kill.image(&remains.image, &mut self.rng);
+                remains.image.record(self.campaign.record);
+                Ok(None)
+            }
+        }
+    }
+
+    fn judge(
         &self,
-        life: u32,
-        policy: Policy,
-        problem: Problem,
-        disk: &SimDisk,
-        played: Option<&Life>,
-    ) -> Box<Failure> {
-        let calls = played.map(|played| played.server.disk.trace()).unwrap_or_default();
-        let calls = calls.iter().rev().take(60).rev().map(ToString::to_string).collect();
-        let log = played.map(|played| played.server.log.0.borrow().iter().map(|(_, line)| line.clone()).collect());
-        let files = disk.names(DIR).into_iter().map(|name| {
-            let content = disk.content(DIR, &name).unwrap_or_default();
-            (name, content)
-        });
-        Box::new(Failure {
-            seed: self.seed,
-            life,
-            policy,
-            problem,
-            calls,
-            log: log.unwrap_or_default(),
-            files: files.collect(),
-        })
-    }
-}
-
-/// What a campaign went through.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Operations executed.
-    pub executed: usize,
-    /// Operations acknowledged.
-    pub acked: usize,
-    /// Operations answered with the error of a failed flush, or of a disk that takes no writes.
-    pub failed: usize,
-    /// How often WAITAOF said that what was written is on stable storage.
-    pub promises: usize,
-    /// Operations found after crashes.
-    pub survived: usize,
-    /// Rewrites that replaced the log.
-    pub rewrites: u32,
-    /// Recoveries with a hole inside of a value.
-    pub holes: u32,
-    /// Recoveries before which an operator had to cut the log.
-    pub repaired: u32,
-    /// Recoveries.
-    pub recoveries: u32,
-    /// Every call to the disk in every life.
-    pub calls: Vec<String>,
-}
-
-impl Report {
-    /// Adds what another campaign went through.
-    pub fn absorb(&mut self, other: &Self) {
-        self.executed += other.executed;
-        self.acked += other.acked;
-        self.failed += other.failed;
-        self.promises += other.promises;
-        self.survived += other.survived;
-        self.rewrites += other.rewrites;
-        self.recoveries += other.recoveries;
-        self.holes += other.holes;
-        self.repaired += other.repaired;
-        self.calls.extend_from_slice(&other.calls);
+        remains: &Remains<'_>,
+        spawn: &Spawn,
+        started: Result<Server, crate::server::Refusal>,
+        before: &[u8],
+        latest_ms: i64,
+    ) -> Result<Survivor, Box<Failure>> {
+        let Remains { life, played, end, at_ms, crash, image, starts } = remains;
+        let crashed = Crashed {
+            history: &played.history,
+            policy: self.campaign.promise,
+            fsyncs: &played.server.bio.fsyncs(),
+            at_ms: *at_ms,
+            lost_pages: self.campaign.shape.fault_every > 0 || self.campaign.second_faults > 0,
+            start_failed: !image.struck().is_empty(),
+            latest_ms,
+        };
+        let judged = judge_started(started, before, image, spawn, *crash, &crashed);
+        let survivor = judged.map_err(|violation| {
+            let problem = Problem::Crash { crash: *crash, end: *end, violation };
+            let mut failure = Failure::of(self.campaign, *life, problem, image, Some(played));
+            failure.starts.clone_from(starts);
+            failure.starts.push("the start that is judged:".to_owned());
+            failure.starts.extend(image.trace().iter().map(ToString::to_string));
+            failure
+        })?;
+        set_in_order(&survivor.server.disk);
+        Ok(survivor)
     }
 
-    fn add(&mut self, life: &Life) {
-        self.failed += life.failed;
-        self.promises += life.history.promises;
-        self.executed += life.history.executed.len();
-        self.acked += life.history.executed.iter().filter(|done| done.acked_ms.is_some()).count();
-        let log = life.server.log.0.borrow();
-        let finished = log.iter().filter(|(_, line)| line.contains("rewrite finished successfully"));
-        self.rewrites += u32::try_from(finished.count()).unwrap_or(u32::MAX);
-        self.calls.extend(life.server.disk.trace().iter().map(ToString::to_string));
-    }
-}
-
-/// What went wrong.
-#[derive(Debug)]
-pub enum Problem {
-    /// The server does not start on an empty disk.
-    FirstStart(Refusal),
-    /// A client got a wrong reply.
-    WrongReply(WrongReply),
-    /// A crash broke a promise.
-    Crash {
-        /// Which crash.
-        crash: Crash,
-        /// How the life before it ended.
-        end: End,
-        /// Which promise.
-        violation: Violation,
-    },
-}
-
-/// A failed campaign, with what is needed to understand it.
-#[derive(Debug)]
-pub struct Failure {
-    /// The seed: it repeats the campaign to the byte.
-    pub seed: u64,
-    /// The life, from 0.
-    pub life: u32,
-    /// Its policy.
-    pub policy: Policy,
-    /// What went wrong.
-    pub problem: Problem,
-    /// The last calls to the disk.
-    pub calls: Vec<String>,
-    /// The server's log.
-    pub log: Vec<String>,
-    /// The files that the recovery found or left.
-    pub files: Vec<(String, Vec<u8>)>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {} (life {}, {:?}): {:#?}", self.seed, self.life, self.policy, self.problem)?;
-        writeln!(f, "the last calls to the disk:")?;
-        for call in &self.calls {
-            writeln!(f, "  {call}")?;
+    /// Some time passes until the next start; the wall clock may be set meanwhile.
+    fn pass_time(&mut self) {
+        const DAY_US: i64 = 86_400_000_000;
+        self.now.mono_us += 1_000_000;
+        self.now.unix_us += 1_000_000;
+        if self.campaign.shape.jump_every > 0 {
+            self.now.unix_us += [0, 0, 0, DAY_US, -DAY_US][self.rng.usize(..5)];
         }
-        writeln!(f, "the server's log:")?;
-        for line in &self.log {
-            writeln!(f, "  {line}")?;
-        }
-        for (name, content) in &self.files {
-            let tail = &content[content.len().saturating_sub(2_000)..];
-            writeln!(f, "{name}, {} bytes, ends with: {}", content.len(), tail.escape_ascii())?;
-        }
-        Ok(())
     }
+
+    fn spawn(&mut self) -> Spawn {
+        let rng = &mut self.rng;
+        let policy = choose(rng, &self.campaign.policies);
+        // Half of the servers rewrite as commands, and find what one of the other half left. Half have the number of a container's
+        // first process.
+        let config = engine::Config { aof_use_rdb_preamble: rng.bool(), ..policy.config() };
+        let pid = if rng.bool() { 1 } else { rng.u32(2..30_000) };
+        Spawn { config, now: self.now, boot: self.boot, pid, seed: rng.u64(..), hooks: self.campaign.hooks }
+    }
+}
+
+/// What an operator does once a server serves: a log that was set aside is of no use any more.
+fn set_in_order(disk: &SimDisk) {
+    for name in disk.names(DIR).iter().filter(|name| name.starts_with(SET_ASIDE)) {
+        disk.take_away(DIR, name);
+    }
+}
+
+fn choose<T: Copy>(rng: &mut fastrand::Rng, from: &[T]) -> T {
+    from[rng.usize(..from.len())]
 }
 
 impl Crash {

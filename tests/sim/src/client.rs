@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use engine::ClientId;
 use resp_codec::{ReplyDecoder, Value, encode_command};
 
-use crate::history::History;
+use crate::history::{History, Terms};
 use crate::life::Shape;
-use crate::model::{Dataset, Op};
-use crate::server::Server;
+use crate::model::{DATABASES, Dataset, Op};
+use crate::server::{Policy, Server};
 
 /// Operations that one client has under way at most.
 const PIPELINE: usize = 6;
@@ -36,6 +36,8 @@ struct Owed {
     nth: Option<usize>,
     /// It is that of a WAITAOF.
     wait: Option<Wait>,
+    /// It is that of a GET.
+    reads: bool,
 }
 
 /// A WAITAOF that was executed.
@@ -83,7 +85,7 @@ impl Client {
     pub fn connect(server: &mut Server, number: u32, pushed: u64) -> Self {
         let mut client = Self {
             id: server.connect(),
-            db: number % 2,
+            db: number % DATABASES,
             number,
             pushed,
             unsent: VecDeque::new(),
@@ -109,7 +111,7 @@ impl Client {
             return;
         }
         for _ in 0..rng.u8(1..=3) {
-            let op = self.choose(rng, shape.clients);
+            let op = self.choose(rng, shape);
             let requests = op.requests();
             let last = requests.len() - 1;
             for (i, request) in requests.into_iter().enumerate() {
@@ -135,24 +137,24 @@ impl Client {
         self.encoded
     }
 
-    fn choose(&mut self, rng: &mut fastrand::Rng, clients: u32) -> Op {
+    fn choose(&mut self, rng: &mut fastrand::Rng, shape: Shape) -> Op {
+        let clients = shape.clients;
         let key = |prefix: &str, number: u32| format!("{prefix}:{number}");
         let mine = self.number;
         let scratch = |rng: &mut fastrand::Rng| key(rng.choice(["s", "t", "n"]).unwrap_or("s"), mine);
         match rng.u8(..16) {
-            0..7 => {
+            0..6 => {
                 self.pushed += 1;
                 Op::Transaction { left: key("a", mine), right: key("b", mine), n: self.pushed }
             }
-            7 | 8 => Op::Set { key: key("s", mine), text: rng.u32(..).to_string(), px_ms: None },
-            9 => Op::Set { key: key("t", mine), text: "soon gone".to_owned(), px_ms: Some(rng.i64(1..2_000)) },
+            6 => Op::Fill { key: key("c", mine), n: self.pushed, times: rng.usize(1..40) },
+            7 | 8 => Op::Set { key: key("s", mine), text: text(rng, shape.long_values), px_ms: None },
+            9 => Op::Set { key: key("t", mine), text: text(rng, shape.long_values), px_ms: Some(lifetime_ms(rng)) },
             10 | 11 => Op::Incr { key: key("n", mine) },
-            12 => Op::Pexpire { key: scratch(rng), ms: rng.i64(1..2_000) },
+            12 => Op::Pexpire { key: scratch(rng), ms: lifetime_ms(rng) },
             13 => Op::Del { key: scratch(rng) },
             // Another's key of the same database: what is shown to anybody must survive.
-            _ => Op::Get {
-                key: key(rng.choice(["s", "t", "n"]).unwrap_or("s"), (mine + 2 * rng.u32(..clients)) % clients),
-            },
+            _ => Op::Get { key: key(rng.choice(["s", "t", "n"]).unwrap_or("s"), neighbour(mine, clients, rng)) },
         }
     }
 
@@ -171,7 +173,7 @@ impl Client {
                 match request.wait_ms {
                     Some(wait_ms) => {
                         let wait = Wait { needs: self.wrote_upto, until_ms: server.now.mono_ms() + wait_ms };
-                        self.owed.push_back(Owed { value: None, nth: None, wait: Some(wait) });
+                        self.owed.push_back(Owed { value: None, nth: None, wait: Some(wait), reads: false });
                     }
                     None => self.arrived(request, world, refusing),
                 }
@@ -179,22 +181,29 @@ impl Client {
         }
     }
 
+    /// Whether a read was executed whose reply the server holds back.
+    pub fn has_held_read(&self, server: &mut Server) -> bool {
+        let reads = self.owed.iter().any(|owed| owed.reads);
+        reads && server.engine.sendable(self.id).is_empty()
+    }
+
     fn arrived(&mut self, request: Queued, world: &mut World<'_>, refusing: bool) {
         let refused = refusing && request.writes;
         self.spoiled |= refused;
         let Some(op) = request.op else {
             let value = if refused { None } else { Some(if request.writes { queued() } else { ok() }) };
-            return self.owed.push_back(Owed { value, nth: None, wait: None });
+            return self.owed.push_back(Owed { value, nth: None, wait: None, reads: false });
         };
         if std::mem::take(&mut self.spoiled) {
-            return self.owed.push_back(Owed { value: None, nth: None, wait: None });
+            return self.owed.push_back(Owed { value: None, nth: None, wait: None, reads: false });
         }
-        let done = world.dataset.apply(self.db, &op, world.unix_ms);
-        let nth = world.history.execute(self.db, op, world.unix_ms, done.changed);
+        let reads = matches!(op, Op::Get { .. });
+        let done = world.dataset.apply(self.db, &op, world.terms.unix_ms);
+        let nth = world.history.execute(self.db, op, world.terms, done.changed);
         if done.changed {
             self.wrote_upto = nth + 1;
         }
-        self.owed.push_back(Owed { value: done.replies.last().cloned(), nth: Some(nth), wait: None });
+        self.owed.push_back(Owed { value: done.replies.last().cloned(), nth: Some(nth), wait: None, reads });
     }
 
     /// Takes some of what the server sends and judges it. Returns how many operations were answered with an error of the disk.
@@ -206,6 +215,7 @@ impl Client {
         server: &mut Server,
         rng: &mut fastrand::Rng,
         history: &mut History,
+        policy: Option<Policy>,
     ) -> Result<usize, WrongReply> {
         let mut failed = 0;
         let most = if rng.u8(..4) == 0 { rng.usize(1..64) } else { usize::MAX };
@@ -215,23 +225,32 @@ impl Client {
             let Some(owed) = self.owed.pop_front() else { return Err(WrongReply { got, expected: None }) };
             if let Some(wait) = owed.wait {
                 self.waits = false;
-                judge_wait(got, wait, server.now.mono_ms(), history)?;
+                judge_wait(got, wait, server.now.mono_ms(), history, policy.is_some())?;
                 continue;
             }
-            failed += usize::from(!judge(got, owed, server.now.mono_ms(), history)?);
+            failed += usize::from(!judge(got, owed, server.now.mono_ms(), history, policy)?);
         }
         Ok(failed)
     }
 }
 
 /// Judges one reply; a success acknowledges its operation. Whether it was one.
-fn judge(got: Value, owed: Owed, mono_ms: u64, history: &mut History) -> Result<bool, WrongReply> {
+fn judge(
+    got: Value,
+    owed: Owed,
+    mono_ms: u64,
+    history: &mut History,
+    policy: Option<Policy>,
+) -> Result<bool, WrongReply> {
     let Value::Error(text) = &got else {
         if owed.value.as_ref() != Some(&got) {
             return Err(WrongReply { got, expected: owed.value });
         }
         if let Some(nth) = owed.nth {
-            history.executed[nth].acked_ms = Some(mono_ms);
+            history.acknowledge(nth, mono_ms, policy);
+            if history.executed[nth].hopeless && policy.is_some() {
+                return Err(WrongReply { got, expected: None });
+            }
         }
         return Ok(true);
     };
@@ -242,10 +261,14 @@ fn judge(got: Value, owed: Owed, mono_ms: u64, history: &mut History) -> Result<
 }
 
 /// Judges the reply of a WAITAOF: a `1` is a promise whatever the policy, a `0` comes when the time is over.
-fn judge_wait(got: Value, wait: Wait, mono_ms: u64, history: &mut History) -> Result<(), WrongReply> {
+fn judge_wait(got: Value, wait: Wait, mono_ms: u64, history: &mut History, log_is_on: bool) -> Result<(), WrongReply> {
     let reply = |local| Value::Array(vec![Value::Integer(local), Value::Integer(0)]);
     if got == reply(1) {
         history.promise(wait.needs);
+        return Ok(());
+    }
+    let is_off = matches!(&got, Value::Error(text) if text.starts_with(b"ERR WAITAOF cannot be used"));
+    if is_off && !log_is_on {
         return Ok(());
     }
     if got == reply(0) && mono_ms >= wait.until_ms { Ok(()) } else { Err(WrongReply { got, expected: Some(reply(1)) }) }
@@ -257,8 +280,8 @@ pub struct World<'a> {
     pub dataset: &'a mut Dataset,
     /// What was executed.
     pub history: &'a mut History,
-    /// The time of the turn, Unix milliseconds.
-    pub unix_ms: i64,
+    /// What is true of the turn.
+    pub terms: Terms,
 }
 
 fn ok() -> Value {
@@ -267,4 +290,21 @@ fn ok() -> Value {
 
 fn queued() -> Value {
     Value::Status(b"QUEUED".to_vec())
+}
+
+/// A value: short, or as long as a few sectors, so that a hole may lie inside of it.
+fn text(rng: &mut fastrand::Rng, long: bool) -> String {
+    let number = rng.u32(..).to_string();
+    if long && rng.u8(..4) == 0 { number.repeat(rng.usize(20..300)) } else { number }
+}
+
+/// How long a key lives: mostly too short to see the end of the run.
+fn lifetime_ms(rng: &mut fastrand::Rng) -> i64 {
+    if rng.u8(..4) == 0 { rng.i64(10_000..100_000_000) } else { rng.i64(1..2_000) }
+}
+
+/// A client of the same database, perhaps the same one.
+fn neighbour(number: u32, clients: u32, rng: &mut fastrand::Rng) -> u32 {
+    let steps = clients.saturating_sub(number % DATABASES).div_ceil(DATABASES).max(1);
+    number % DATABASES + DATABASES * rng.u32(..steps)
 }

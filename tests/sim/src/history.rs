@@ -1,7 +1,8 @@
 //! Everything executed and acknowledged in one process's life, and what a crash may take of it.
 //!
 //! The engine runs commands one after the other, so a history is a list; a crash leaves a prefix of it. How long that must
-//! be at least is the promise of the policy, written here once, from docs and not from the engine.
+//! be at least is the promise of the policy, written here once, from docs and not from the engine. The policy may change at run
+//! time, and the log may be turned off: each operation keeps the promise under which it was answered.
 
 use std::collections::{HashMap, HashSet};
 
@@ -29,6 +30,21 @@ pub struct Executed {
     pub needs: usize,
     /// When its success was received, monotonic milliseconds.
     pub acked_ms: Option<u64>,
+    /// Whose promise its reply is. `None` while there is no log.
+    pub promise: Option<Policy>,
+    /// It changed something, when an fsync of the log had failed and the server had been told: it must not be acknowledged.
+    pub hopeless: bool,
+}
+
+/// What is true of the turn in which operations are executed.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Unix milliseconds.
+    pub unix_ms: i64,
+    /// The policy; `None` while there is no log.
+    pub policy: Option<Policy>,
+    /// The server has been told that an fsync of the log failed.
+    pub fsync_failed: bool,
 }
 
 /// The history of one life.
@@ -38,7 +54,9 @@ pub struct History {
     pub base: Dataset,
     /// What was executed, in order.
     pub executed: Vec<Executed>,
-    /// How many operations must be there whatever crashes, by the word of WAITAOF.
+    /// The wall clock at its end, Unix milliseconds.
+    pub ended_ms: i64,
+    /// How many operations must be there whatever crashes, by the word of WAITAOF or of CONFIG SET appendonly no.
     promised: usize,
     /// How often WAITAOF gave its word.
     pub promises: usize,
@@ -53,52 +71,93 @@ impl History {
     }
 
     /// Notes an operation; returns its number.
-    pub fn execute(&mut self, db: u32, op: Op, unix_ms: i64, changed: bool) -> usize {
+    pub fn execute(&mut self, db: u32, op: Op, terms: Terms, changed: bool) -> usize {
         let nth = self.executed.len();
         let names: Vec<Name> = op.keys().into_iter().map(|key| (db, key.to_owned())).collect();
         if changed {
             self.last_write.extend(names.iter().map(|name| (name.clone(), nth + 1)));
         }
         let needs = names.iter().filter_map(|name| self.last_write.get(name)).max().copied().unwrap_or(0);
-        self.executed.push(Executed { db, op, unix_ms, needs, acked_ms: None });
+        let hopeless = changed && terms.fsync_failed && terms.policy.is_some();
+        let Terms { unix_ms, policy: promise, .. } = terms;
+        self.executed.push(Executed { db, op, unix_ms, needs, acked_ms: None, promise, hopeless });
         nth
+    }
+
+    /// Notes that operation `nth` was acknowledged under `policy`. What was executed under `always` is judged by it for ever; of
+    /// other policies the weaker one counts, since a reply may have left long before it was read.
+    pub fn acknowledge(&mut self, nth: usize, mono_ms: u64, policy: Option<Policy>) {
+        let done = &mut self.executed[nth];
+        done.acked_ms = Some(mono_ms);
+        done.promise = match (done.promise, policy) {
+            (Some(Policy::Always), Some(_)) => Some(Policy::Always),
+            (Some(Policy::EverySec), Some(Policy::EverySec | Policy::Always)) => Some(Policy::EverySec),
+            (Some(_), Some(_)) => Some(Policy::No),
+            _ => None,
+        };
+    }
+
+    /// The policy becomes `no`: what `everysec` might lose at this moment nobody is going to fsync.
+    pub fn weaken(&mut self, mono_ms: u64, fsyncs: &[FsyncRun]) {
+        for done in &mut self.executed {
+            let lately = done.acked_ms.is_none_or(|acked_ms| in_window(acked_ms, mono_ms, fsyncs));
+            if lately && done.promise == Some(Policy::EverySec) {
+                done.promise = Some(Policy::No);
+            }
+        }
+    }
+
+    /// The log is on, after its first rewrite: what was answered while there was none is as good as if it were answered now.
+    pub fn log_is_on(&mut self, mono_ms: u64, policy: Policy) {
+        for done in self.executed.iter_mut().filter(|done| done.promise.is_none()) {
+            done.promise = Some(policy);
+            done.acked_ms = done.acked_ms.map(|_| mono_ms);
+        }
     }
 
     /// WAITAOF said that the first `needs` operations are on stable storage.
     pub fn promise(&mut self, needs: usize) {
-        self.promised = self.promised.max(needs);
+        self.secure(needs);
         self.promises += 1;
     }
 
-    /// How many operations must have survived a crash at `crash_ms`.
-    pub fn required(&self, policy: Policy, crash: Crash, crash_ms: u64, fsyncs: &[FsyncRun]) -> usize {
-        let may_be_lost = |acked_ms: u64| match (crash, policy) {
-            (Crash::Kill, _) | (_, Policy::Always) => false,
-            (_, Policy::EverySec) => in_window(acked_ms, crash_ms, fsyncs),
-            (_, Policy::No) => true,
+    /// The first `needs` operations must be there whatever crashes.
+    pub fn secure(&mut self, needs: usize) {
+        self.promised = self.promised.max(needs);
+    }
+
+    /// How many operations must have survived a crash at `crash_ms`. `policy` counts instead of the server's, if it is given.
+    pub fn required(&self, policy: Option<Policy>, crash: Crash, crash_ms: u64, fsyncs: &[FsyncRun]) -> usize {
+        let may_be_lost = |done: &Executed, acked_ms: u64| match (crash, policy.or(done.promise)) {
+            (_, None) => true,
+            (Crash::Kill, _) | (_, Some(Policy::Always)) => false,
+            (_, Some(Policy::EverySec)) => in_window(acked_ms, crash_ms, fsyncs),
+            (_, Some(Policy::No)) => true,
         };
-        let acked = self.executed.iter().filter(|done| done.acked_ms.is_some_and(|at_ms| !may_be_lost(at_ms)));
+        let acked = self.executed.iter().filter(|done| done.acked_ms.is_some_and(|at_ms| !may_be_lost(done, at_ms)));
         acked.map(|done| done.needs).max().unwrap_or(0).max(self.promised)
     }
 
-    /// The numbers of operations after which the dataset was `found`, keys expired at `now_ms` left aside.
+    /// The numbers of operations after which the dataset was `found` at `now_ms`. A key whose deadline has passed may be there or
+    /// not: then, or when the next operation was executed, as far as the clock had come by then.
     pub fn prefixes_equal_to(&self, found: &Dataset, now_ms: i64) -> Vec<usize> {
         let mut dataset = self.base.clone();
         let names = found.0.keys().chain(self.base.0.keys()).cloned();
-        let mut differing: HashSet<Name> = names.filter(|name| dataset.differs(found, name, now_ms)).collect();
+        let mut differing: HashSet<Name> = names.filter(|name| dataset.0.get(name) != found.0.get(name)).collect();
         let mut equal = Vec::new();
         for nth in 0..=self.executed.len() {
-            if differing.is_empty() {
+            let until_ms = self.executed.get(nth).map_or(self.ended_ms, |next| next.unix_ms).max(now_ms);
+            if !differing.iter().any(|name| dataset.differs(found, name, until_ms)) {
                 equal.push(nth);
             }
             let Some(done) = self.executed.get(nth) else { break };
             dataset.apply(done.db, &done.op, done.unix_ms);
             for key in done.op.keys() {
                 let name = (done.db, key.to_owned());
-                if dataset.differs(found, &name, now_ms) {
-                    differing.insert(name);
-                } else {
+                if dataset.0.get(&name) == found.0.get(&name) {
                     differing.remove(&name);
+                } else {
+                    differing.insert(name);
                 }
             }
         }
@@ -122,7 +181,7 @@ mod tests {
 
     #[test]
     fn everysec_may_lose_a_second_and_what_was_acked_behind_a_running_fsync() {
-        let run = |start_ms, end_ms| FsyncRun { start_ms, end_ms };
+        let run = |start_ms, end_ms| FsyncRun { start_ms, end_ms, failed: false };
         assert!(!in_window(8_000, 10_000, &[]));
         assert!(in_window(9_100, 10_000, &[]));
         assert!(in_window(5_000, 10_000, &[run(5_500, None)]), "an fsync has been running since 5,500");
@@ -130,5 +189,36 @@ mod tests {
         assert!(in_window(4_000, 10_000, &[run(3_500, Some(9_900))]), "the last fsync took long");
         assert!(!in_window(3_000, 10_000, &[run(3_500, Some(9_900))]));
         assert!(!in_window(4_000, 10_000, &[run(3_500, Some(5_000))]), "a tail must not wait longer than a second");
+    }
+
+    fn set(text: &str) -> Op {
+        Op::Set { key: "k".to_owned(), text: text.to_owned(), px_ms: None }
+    }
+
+    #[test]
+    fn an_operation_is_judged_by_the_promise_under_which_it_was_answered() {
+        let strict = Crash::Power(vfs::sim::CrashMode::Strict, vfs::sim::NameMode::OnlyDirFsync);
+        let mut history = History::default();
+        let terms = |policy| Terms { unix_ms: 0, policy, fsync_failed: false };
+        for policy in [Some(Policy::Always), Some(Policy::No), None] {
+            let nth = history.execute(0, set("v"), terms(policy), true);
+            history.acknowledge(nth, 1_000, Some(Policy::No));
+        }
+        assert_eq!(history.required(None, strict, 1_000, &[]), 1, "executed under always");
+        assert_eq!(history.required(None, Crash::Kill, 1_000, &[]), 3);
+        assert_eq!(history.required(Some(Policy::Always), strict, 1_000, &[]), 3);
+        history.secure(2);
+        assert_eq!(history.required(None, strict, 1_000, &[]), 2);
+    }
+
+    #[test]
+    fn a_key_past_its_deadline_may_be_missing_from_the_time_on_that_the_clock_had_passed_it() {
+        let mut history = History::default();
+        let terms = |unix_ms| Terms { unix_ms, policy: None, fsync_failed: false };
+        let mortal = Op::Set { key: "k".to_owned(), text: "v".to_owned(), px_ms: Some(100) };
+        history.execute(0, mortal, terms(1_000), true);
+        history.execute(0, set("w"), terms(2_000), true);
+        history.ended_ms = 500;
+        assert_eq!(history.prefixes_equal_to(&Dataset::default(), 0), [0, 1], "the clock went back afterwards");
     }
 }

@@ -10,16 +10,29 @@
 //! - `background`: bio jobs that run when the schedule says so, and when each fsync ran.
 //! - `server`: one process: engine, disk, clock, children; a turn of its loop.
 //! - `client`: a client that pipelines, splits its requests over reads, and checks every reply.
-//! - `model`: what the commands of the workload do, naively.
+//! - `model`: what the commands of the workload do, naively; `readback`: what a server holds, in the same terms.
 //! - `history`: everything executed and acknowledged, and what a crash may take of it.
-//! - `life`: one process's life under the workload, up to its crash.
+//! - `life`: one process's life under the workload, up to its crash; `trouble`: what goes wrong in it meanwhile.
+//! - `moment`: what a process was in the middle of when it crashed.
 //! - `verdict`: recovery of what the crash left, and its judgement.
+//! - `caught`, `report`, `failure`, `shrink`: a panic is a failure too; what campaigns went through; what went wrong, and the smallest campaign in which it does.
+//!
+//! The program of this package is `cargo xtask sim`.
 
 pub mod background;
 pub mod campaign;
+pub mod caught;
 pub mod client;
+pub mod failure;
 pub mod history;
 pub mod life;
 pub mod model;
+pub mod moment;
+#[cfg(feature = "mutants")]
+pub mod mutation;
+pub mod readback;
+pub mod report;
 pub mod server;
+pub mod shrink;
+pub mod trouble;
 pub mod verdict;

@@ -1,15 +1,17 @@
-//! One process's life under the workload: turns with clients, slow fsyncs, rewrites and disk faults, up to its crash.
+//! One process's life under the workload: turns with clients, slow fsyncs, rewrites, faults and settings, up to its crash.
 
-use resp_codec::Value;
-use vfs::sim::{Call, Fault, LostPages, Rule};
+use resp_codec::{Value, encode_command};
 
 use crate::client::{Client, World, WrongReply};
-use crate::history::{History, LONGEST_TURN_MS};
-use crate::model::Dataset;
-use crate::server::Server;
+use crate::history::{History, LONGEST_TURN_MS, Terms};
+use crate::model::{Dataset, Op};
+use crate::moment::{Plan, State};
+use crate::server::{DIR, Policy, Server};
+use crate::trouble::{Faults, Trouble};
+use crate::verdict::SET_ASIDE;
 
-/// What a life is like.
-#[derive(Clone, Copy, Debug)]
+/// What a life is like. Of what happens "once in so many turns", 0 means never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// How many clients there are.
     pub clients: u32,
@@ -17,10 +19,38 @@ pub struct Shape {
     pub turns: u32,
     /// One turn in so many asks for a rewrite.
     pub rewrite_every: u32,
-    /// One turn in so many plants a fault in the disk; 0 for none.
+    /// One turn in so many plants a fault.
     pub fault_every: u32,
-    /// A client sends WAITAOF once in so many times that it sends something; 0 for never.
+    /// Which faults these are.
+    pub faults: Faults,
+    /// A client sends WAITAOF once in so many times that it sends something.
     pub wait_every: u32,
+    /// One turn in so many sets the wall clock, a day forward or back.
+    pub jump_every: u32,
+    /// One turn in so many changes a setting: `appendfsync`, now and then `appendonly`.
+    pub config_every: u32,
+    /// Whether some values are longer than a sector.
+    pub long_values: bool,
+}
+
+impl Shape {
+    /// Clients and rewrites, and nothing that goes wrong but the crash.
+    pub const PLAIN: Self = Self {
+        clients: 4,
+        turns: 200,
+        rewrite_every: 40,
+        fault_every: 0,
+        faults: Faults::ALL,
+        wait_every: 8,
+        jump_every: 0,
+        config_every: 0,
+        long_values: false,
+    };
+}
+
+/// Whether it is the one turn in `every`.
+pub(crate) fn once_in(every: u32, rng: &mut fastrand::Rng) -> bool {
+    every > 0 && rng.u32(..every) == 0
 }
 
 /// How a life ended before its time.
@@ -34,6 +64,22 @@ pub enum End {
     Exit(i32),
 }
 
+/// The generators of a life, one for each thing that is drawn, so that one left out changes nothing of the others.
+struct Dice {
+    time: fastrand::Rng,
+    trouble: fastrand::Rng,
+    settings: fastrand::Rng,
+    clients: fastrand::Rng,
+    background: fastrand::Rng,
+}
+
+impl Dice {
+    fn new(rng: &mut fastrand::Rng) -> Self {
+        let mut next = || fastrand::Rng::with_seed(rng.u64(..));
+        Self { time: next(), trouble: next(), settings: next(), clients: next(), background: next() }
+    }
+}
+
 /// One process and everything that is known of what it did.
 pub struct Life {
     /// The process.
@@ -42,30 +88,57 @@ pub struct Life {
     pub history: History,
     /// Operations answered with an error of the disk.
     pub failed: usize,
+    /// When it is to end.
+    pub plan: Plan,
+    /// The states it was in when it crashed.
+    pub states: Vec<State>,
+    /// What went wrong beside it.
+    pub trouble: Trouble,
+    /// How often the wall clock was set.
+    pub jumps: usize,
+    /// The settings changed, and when.
+    pub settings: Vec<String>,
     dataset: Dataset,
     clients: Vec<Client>,
+    /// Sends what changes something; its replies are not waited for.
     admin: engine::ClientId,
-    stalled_until_ms: u64,
+    /// Sends PING alone.
+    probe: engine::ClientId,
+    /// Whose promise a reply of this turn is.
+    policy: Option<Policy>,
+    was_off: bool,
+    was_turned_on: bool,
+    must_heal: bool,
 }
 
 impl Life {
     /// Clients on a server that holds `base`.
     pub fn new(mut server: Server, base: Dataset, shape: Shape) -> Self {
-        let admin = server.connect();
+        let (admin, probe) = (server.connect(), server.connect());
         let clients = (0..shape.clients)
             .map(|number| {
-                let pushed = base.last_pushed(number % 2, &format!("a:{number}"));
+                let pushed = base.last_pushed(number % crate::model::DATABASES, &format!("a:{number}"));
                 Client::connect(&mut server, number, pushed)
             })
             .collect();
+        let policy = Some(Policy::of(server.engine.config()));
         Self {
             server,
             history: History::new(base.clone()),
             failed: 0,
+            plan: Plan::AfterTurns,
+            states: vec![State::Calm],
+            trouble: Trouble::default(),
+            jumps: 0,
+            settings: Vec::new(),
             dataset: base,
             clients,
             admin,
-            stalled_until_ms: 0,
+            probe,
+            policy,
+            was_off: false,
+            was_turned_on: false,
+            must_heal: false,
         }
     }
 
@@ -74,30 +147,61 @@ impl Life {
     /// # Errors
     /// If a client got a wrong reply.
     pub fn play(&mut self, shape: Shape, rng: &mut fastrand::Rng) -> Result<End, WrongReply> {
+        let mut dice = Dice::new(rng);
+        if let Plan::AtCall(calls) = self.plan {
+            self.server.disk.freeze_at(Some(self.server.disk.calls() + calls));
+        }
+        let end = self.turns(shape, &mut dice);
+        self.history.ended_ms = self.server.now.unix().0;
+        end
+    }
+
+    fn turns(&mut self, shape: Shape, dice: &mut Dice) -> Result<End, WrongReply> {
         for _ in 0..shape.turns {
-            self.trouble(shape, rng);
-            self.server.begin_turn(self.step_us(rng));
-            self.requests(shape, rng);
+            self.trouble.strike(&self.server, shape, &mut dice.trouble);
+            self.server.begin_turn(self.step_us(&mut dice.time));
+            self.settings(shape, &mut dice.settings);
+            self.requests(shape, &mut dice.clients);
             self.server.end_turn();
+            if let Some(end) = self.ended() {
+                return Ok(end);
+            }
+            self.follow_log()?;
+            self.replies(&mut dice.clients)?;
+            self.states = State::of(&mut self.server, &self.clients);
+            if self.crash_is_due() {
+                return Ok(End::Crash);
+            }
+            let stalls = self.trouble.stalls(self.server.now.mono_ms());
+            self.server.run_background(&mut dice.background, stalls);
             if self.server.disk.is_frozen() {
                 return Ok(End::Frozen);
             }
-            if let Some(exit) = self.server.engine.exit() {
-                return Ok(End::Exit(exit.status));
-            }
-            self.replies(rng)?;
-            let stalls = self.server.now.mono_ms() < self.stalled_until_ms;
-            self.server.run_background(rng, stalls);
-            if self.server.disk.is_frozen() {
-                return Ok(End::Frozen);
-            }
+            self.set_clock(shape, &mut dice.time);
         }
         Ok(End::Crash)
     }
 
-    /// The server's policy.
-    pub fn policy(&self) -> crate::server::Policy {
-        crate::server::Policy::of(self.server.engine.config())
+    fn ended(&self) -> Option<End> {
+        if self.server.disk.is_frozen() {
+            return Some(End::Frozen);
+        }
+        self.server.engine.exit().map(|exit| End::Exit(exit.status))
+    }
+
+    /// Whether the crash comes now; it may come within a few calls instead.
+    fn crash_is_due(&mut self) -> bool {
+        let Plan::In { state, skip, calls } = self.plan else { return false };
+        if !self.states.contains(&state) {
+            return false;
+        }
+        if skip > 0 {
+            self.plan = Plan::In { state, skip: skip - 1, calls };
+            return false;
+        }
+        self.plan = Plan::AfterTurns;
+        self.server.disk.freeze_at(Some(self.server.disk.calls() + calls));
+        calls == 0
     }
 
     /// How long until the next turn: mostly something is going on, sometimes only the engine's own clock.
@@ -105,42 +209,114 @@ impl Life {
         let longest_us = LONGEST_TURN_MS * 1_000;
         match rng.u8(..4) {
             0 => rng.u64(..500),
-            1 => (self.server.engine.sleep_ms() * 1_000).min(longest_us),
+            1 => (self.server.engine.sleep_ms().saturating_mul(1_000)).min(longest_us),
             _ => rng.u64(..longest_us),
         }
     }
 
-    fn trouble(&mut self, shape: Shape, rng: &mut fastrand::Rng) {
-        let mono_ms = self.server.now.mono_ms();
-        if rng.u8(..60) == 0 {
-            self.stalled_until_ms = mono_ms + rng.u64(100..3_000);
+    /// Sets the wall clock for the turns to come.
+    fn set_clock(&mut self, shape: Shape, rng: &mut fastrand::Rng) {
+        const DAY_US: i64 = 86_400_000_000;
+        if !once_in(shape.jump_every, rng) {
+            return;
         }
-        if shape.fault_every > 0 && rng.u32(..shape.fault_every) == 0 {
-            match rng.u8(..7) {
-                0 => self.server.disk.inject(Rule::nth(Call::Append, 1, Fault::ENOSPC)),
-                1 => self.server.disk.inject(Rule::nth(Call::Append, 1, Fault::Short(rng.usize(..40)))),
-                2 => self.server.disk.inject(Rule::from_nth(Call::Append, 1, Fault::EIO)),
-                3 => self.server.disk.inject(Rule::nth(Call::Fdatasync, 1, Fault::FSYNC_EIO)),
-                4 => {
-                    let kept = Fault::FsyncFailed { errno: 5, pages: LostPages::Kept };
-                    self.server.disk.inject(Rule::nth(Call::Fdatasync, 1, kept));
-                }
-                5 => self.server.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO)),
-                _ => self.server.disk.heal(),
+        self.jumps += 1;
+        if rng.bool() {
+            return self.server.jump(DAY_US);
+        }
+        // What has passed its deadline is gone for good, before it could come back to life.
+        self.server.begin_turn(0);
+        let terms = self.terms();
+        for (db, key) in self.dataset.expired(terms.unix_ms) {
+            let mut requests = Vec::new();
+            encode_command(&mut requests, [&b"SELECT"[..], db.to_string().as_bytes()].into_iter());
+            encode_command(&mut requests, [&b"EXISTS"[..], key.as_bytes()].into_iter());
+            self.tell(self.admin, &requests);
+            let op = Op::Touch { key };
+            self.dataset.apply(db, &op, terms.unix_ms);
+            self.history.execute(db, op, terms, false);
+        }
+        self.server.end_turn();
+        self.server.jump(-DAY_US);
+    }
+
+    /// Changes settings at run time.
+    fn settings(&mut self, shape: Shape, rng: &mut fastrand::Rng) {
+        if once_in(shape.rewrite_every, rng) {
+            self.tell(self.admin, b"*1\r\n$12\r\nBGREWRITEAOF\r\n");
+        }
+        if !once_in(shape.config_every, rng) {
+            return;
+        }
+        match (rng.u8(..3), self.server.engine.log_status().state) {
+            (0, "on") if !self.was_off => self.turn_off(),
+            (_, "off") => {
+                self.set("appendonly", "yes");
             }
+            _ => {
+                let name = ["always", "everysec", "no"][rng.usize(..3)];
+                self.set("appendfsync", name);
+                if name == "no" {
+                    self.history.weaken(self.server.now.mono_ms(), &self.server.bio.fsyncs());
+                }
+            }
+        }
+        self.policy = self.policy_now();
+    }
+
+    /// `CONFIG SET appendonly no`: once it is answered, everything executed before is on stable storage.
+    fn turn_off(&mut self) {
+        let reply = self.set("appendonly", "no");
+        if reply.ends_with(b"+OK\r\n") && !self.server.disk.is_frozen() {
+            self.history.secure(self.history.executed.len());
+            self.was_off = true;
+        }
+    }
+
+    fn policy_now(&self) -> Option<Policy> {
+        let on = self.server.engine.log_status().state == "on";
+        on.then(|| Policy::of(self.server.engine.config()))
+    }
+
+    /// Follows the log's being turned on, and its failing and healing.
+    fn follow_log(&mut self) -> Result<(), WrongReply> {
+        let (now, mono_ms) = (self.policy_now(), self.server.now.mono_ms());
+        let must_heal = self.server.engine.log_status().must_heal;
+        match (std::mem::replace(&mut self.must_heal, must_heal), must_heal) {
+            (false, true) => self.server.bio.failed_in_loop(mono_ms),
+            (true, false) => self.server.bio.healed(mono_ms),
+            _ => {}
+        }
+        if self.policy.is_none() && now.is_some() {
+            self.was_turned_on = true;
+            if !self.server.disk.names(DIR).iter().any(|name| name.starts_with(SET_ASIDE)) {
+                return Err(WrongReply { got: Value::Status(b"on, and the old log is gone".to_vec()), expected: None });
+            }
+        }
+        // A first rewrite whose name is not durable promises nothing of what was answered before it.
+        if let Some(policy) = now.filter(|_| !must_heal && self.was_turned_on) {
+            self.history.log_is_on(mono_ms, policy);
+            self.was_turned_on = false;
+        }
+        self.policy = now;
+        Ok(())
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            unix_ms: self.server.now.unix().0,
+            policy: self.policy,
+            fsync_failed: self.trouble.fsync_failed_before_turn(),
         }
     }
 
     fn requests(&mut self, shape: Shape, rng: &mut fastrand::Rng) {
-        if rng.u32(..shape.rewrite_every) == 0 {
-            self.tell(b"*1\r\n$12\r\nBGREWRITEAOF\r\n");
-        }
         let refusing = self.is_refusing();
         let mut order: Vec<usize> = (0..self.clients.len()).collect();
         rng.shuffle(&mut order);
-        let unix_ms = self.server.now.unix().0;
+        let terms = self.terms();
         for i in order {
-            let mut world = World { dataset: &mut self.dataset, history: &mut self.history, unix_ms };
+            let mut world = World { dataset: &mut self.dataset, history: &mut self.history, terms };
             self.clients[i].think(rng, shape);
             self.clients[i].deliver(&mut self.server, rng, &mut world, refusing);
         }
@@ -149,78 +325,30 @@ impl Life {
     fn replies(&mut self, rng: &mut fastrand::Rng) -> Result<(), WrongReply> {
         self.server.take_ready();
         for client in &mut self.clients {
-            self.failed += client.receive(&mut self.server, rng, &mut self.history)?;
+            self.failed += client.receive(&mut self.server, rng, &mut self.history, self.policy)?;
         }
         Ok(())
     }
 
-    /// Sends something on the admin connection, whose replies nobody waits for.
-    fn tell(&mut self, request: &[u8]) -> Vec<u8> {
-        self.server.deliver(self.admin, request);
-        self.server.collect(self.admin, usize::MAX)
+    /// Sends something; what has been answered so far.
+    fn tell(&mut self, client: engine::ClientId, request: &[u8]) -> Vec<u8> {
+        self.server.deliver(client, request);
+        self.server.collect(client, usize::MAX)
+    }
+
+    /// Sends a CONFIG SET.
+    fn set(&mut self, name: &str, value: &str) -> Vec<u8> {
+        let words = ["CONFIG", "SET", name, value];
+        let mut request = Vec::new();
+        encode_command(&mut request, words.iter().map(|word| word.as_bytes()));
+        let reply = self.tell(self.admin, &request);
+        let mono_ms = self.server.now.mono_ms();
+        self.settings.push(format!("{} at {mono_ms}: {}", words.join(" "), reply.escape_ascii()));
+        reply
     }
 
     /// Whether the server refuses writes in this turn: it refuses PING likewise.
     fn is_refusing(&mut self) -> bool {
-        self.tell(b"*1\r\n$4\r\nPING\r\n").starts_with(b"-MISCONF")
+        self.tell(self.probe, b"*1\r\n$4\r\nPING\r\n").starts_with(b"-MISCONF")
     }
-}
-
-impl Dataset {
-    /// The last number in a list of the workload; 0 if there is none.
-    fn last_pushed(&self, db: u32, key: &str) -> u64 {
-        match self.0.get(&(db, key.to_owned())).map(|entry| &entry.held) {
-            Some(crate::model::Held::List(items)) => items.last().and_then(|n| n.parse().ok()).unwrap_or(0),
-            _ => 0,
-        }
-    }
-
-    /// Reads back everything that a server holds.
-    ///
-    /// # Panics
-    /// If the server does not answer as Redis does.
-    pub fn read_back(server: &mut Server) -> Self {
-        let mut dataset = Self::default();
-        let client = server.connect();
-        for db in 0..2 {
-            server.ask_as(client, &["SELECT", &db.to_string()]);
-            let Value::Array(keys) = server.ask_as(client, &["KEYS", "*"]) else {
-                unreachable!("KEYS answers an array")
-            };
-            for key in keys.iter().map(text) {
-                if let Some(entry) = crate::model::Entry::read_back(server, client, &key) {
-                    dataset.0.insert((db, key), entry);
-                }
-            }
-        }
-        server.engine.disconnect(client);
-        dataset
-    }
-}
-
-impl crate::model::Entry {
-    fn read_back(server: &mut Server, client: engine::ClientId, key: &str) -> Option<Self> {
-        let Value::Status(kind) = server.ask_as(client, &["TYPE", key]) else { unreachable!("TYPE answers a status") };
-        let held = match kind.as_slice() {
-            b"string" => crate::model::Held::Text(text(&server.ask_as(client, &["GET", key]))),
-            b"list" => {
-                let Value::Array(items) = server.ask_as(client, &["LRANGE", key, "0", "-1"]) else {
-                    unreachable!("LRANGE answers an array")
-                };
-                crate::model::Held::List(items.iter().map(text).collect())
-            }
-            // It expired meanwhile.
-            b"none" => return None,
-            other => unreachable!("a type that nobody made: {}", String::from_utf8_lossy(other)),
-        };
-        let Value::Integer(at_ms) = server.ask_as(client, &["PEXPIRETIME", key]) else {
-            unreachable!("PEXPIRETIME answers a number")
-        };
-        Some(Self { held, deadline_ms: (at_ms >= 0).then_some(at_ms) })
-    }
-}
-
-/// A reply's bytes as text; NUL bytes of a hole survive.
-fn text(value: &Value) -> String {
-    String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned()
 }

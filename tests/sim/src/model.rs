@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use resp_codec::Value;
 
+/// How many databases the workload uses.
+pub const DATABASES: u32 = 3;
+
 /// A key: its database and name.
 pub type Name = (u32, String);
 
@@ -41,6 +44,15 @@ pub enum Op {
         /// The number pushed to both.
         n: u64,
     },
+    /// `RPUSH key n n … n`, so many times.
+    Fill {
+        /// The list.
+        key: String,
+        /// What is pushed.
+        n: u64,
+        /// How often.
+        times: usize,
+    },
     /// `SET key text`, with a relative deadline or without.
     Set {
         /// The key.
@@ -72,6 +84,11 @@ pub enum Op {
         /// The key.
         key: String,
     },
+    /// `EXISTS key` of a key past its deadline, before the wall clock goes back: from here on it is gone.
+    Touch {
+        /// The key.
+        key: String,
+    },
 }
 
 /// What an operation did.
@@ -92,12 +109,18 @@ impl Op {
                 let n = n.to_string();
                 vec![words(&["MULTI"]), words(&["RPUSH", left, &n]), words(&["RPUSH", right, &n]), words(&["EXEC"])]
             }
+            Self::Fill { key, n, times } => {
+                let mut request = words(&["RPUSH", key]);
+                request.extend(std::iter::repeat_n(n.to_string(), *times));
+                vec![request]
+            }
             Self::Set { key, text, px_ms: None } => vec![words(&["SET", key, text])],
             Self::Set { key, text, px_ms: Some(ms) } => vec![words(&["SET", key, text, "PX", &ms.to_string()])],
             Self::Incr { key } => vec![words(&["INCR", key])],
             Self::Pexpire { key, ms } => vec![words(&["PEXPIRE", key, &ms.to_string()])],
             Self::Del { key } => vec![words(&["DEL", key])],
             Self::Get { key } => vec![words(&["GET", key])],
+            Self::Touch { key } => vec![words(&["EXISTS", key])],
         }
     }
 
@@ -105,14 +128,15 @@ impl Op {
     pub fn keys(&self) -> Vec<&str> {
         match self {
             Self::Transaction { left, right, .. } => vec![left, right],
+            Self::Fill { key, .. } => vec![key],
             Self::Set { key, .. } | Self::Incr { key } | Self::Pexpire { key, .. } => vec![key],
-            Self::Del { key } | Self::Get { key } => vec![key],
+            Self::Del { key } | Self::Get { key } | Self::Touch { key } => vec![key],
         }
     }
 
     /// Whether the server refuses it while it cannot write its log.
     pub fn writes(&self) -> bool {
-        !matches!(self, Self::Get { .. })
+        !matches!(self, Self::Get { .. } | Self::Touch { .. })
     }
 }
 
@@ -126,6 +150,10 @@ impl Dataset {
                 let queued = || Value::Status(b"QUEUED".to_vec());
                 let ok = Value::Status(b"OK".to_vec());
                 Done { replies: vec![ok, queued(), queued(), Value::Array(pushed.to_vec())], changed: true }
+            }
+            Op::Fill { key, n, times } => {
+                let lens = (0..*times).map(|_| self.push(db, key, *n, now_ms));
+                one(Value::Integer(lens.last().unwrap_or(0)), true)
             }
             Op::Set { key, text, px_ms } => {
                 let entry = Entry { held: Held::Text(text.clone()), deadline_ms: px_ms.map(|ms| now_ms + ms) };
@@ -151,6 +179,12 @@ impl Dataset {
                 self.0.remove(&(db, key.clone()));
                 one(Value::Integer(i64::from(was_there)), was_there)
             }
+            Op::Touch { key } => {
+                if self.live(db, key, now_ms).is_none() {
+                    self.0.remove(&(db, key.clone()));
+                }
+                one(Value::Integer(0), false)
+            }
             Op::Get { key } => one(self.live(db, key, now_ms).map_or(Value::Null, |entry| entry.text()), false),
         }
     }
@@ -159,6 +193,11 @@ impl Dataset {
     pub fn differs(&self, other: &Self, name: &Name, now_ms: i64) -> bool {
         let [ours, theirs] = [self, other].map(|dataset| dataset.0.get(name).filter(|entry| !entry.is_expired(now_ms)));
         ours != theirs
+    }
+
+    /// The keys past their deadlines.
+    pub fn expired(&self, now_ms: i64) -> Vec<Name> {
+        self.0.iter().filter(|(_, entry)| entry.is_expired(now_ms)).map(|(name, _)| name.clone()).collect()
     }
 
     fn live(&mut self, db: u32, key: &str, now_ms: i64) -> Option<&mut Entry> {

@@ -16,6 +16,8 @@ use crate::background::SimBio;
 
 /// The directory of the persistence files.
 pub const DIR: &str = "/data";
+/// The name of the log in it.
+pub const LOG: &str = "appendonly.aof";
 
 /// The fsync policy, as the promises are written for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,15 @@ pub enum Refusal {
     Hangs,
 }
 
+/// Which background jobs do not end at the moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stalls {
+    /// fsyncs of files.
+    pub fsyncs: bool,
+    /// All else.
+    pub others: bool,
+}
+
 /// The lines a process logged. A clone is the same log.
 #[derive(Clone, Debug, Default)]
 pub struct Lines(pub Rc<RefCell<Vec<(Level, String)>>>);
@@ -123,11 +134,18 @@ impl Server {
     /// # Errors
     /// If it does not serve.
     pub fn start(disk: &SimDisk, spawn: &Spawn) -> Result<Self, Refusal> {
+        Self::start_with(disk, spawn, Lines::default())
+    }
+
+    /// As [`Server::start`], logging to `lines`, which is there also when it does not serve.
+    ///
+    /// # Errors
+    /// If it does not serve.
+    pub fn start_with(disk: &SimDisk, spawn: &Spawn, lines: Lines) -> Result<Self, Refusal> {
         disk.set_pid(spawn.pid);
         let bio = SimBio::default();
         bio.set_mono_ms(spawn.now.mono_ms());
         let children = SimChildren::new();
-        let lines = Lines::default();
         let mut seed = [0; 16];
         seed[..8].copy_from_slice(&spawn.seed.to_le_bytes());
         let env = Env {
@@ -170,6 +188,11 @@ impl Server {
         self.disk.advance_ns(after_us * 1_000);
         self.bio.set_mono_ms(self.now.mono_ms());
         self.engine.begin_turn(self.now);
+    }
+
+    /// Sets the wall clock, from the next turn on: so many microseconds forward, or back.
+    pub fn jump(&mut self, by_us: i64) {
+        self.now.unix_us += by_us;
     }
 
     /// Ends a turn. Replies are not sent yet.
@@ -246,10 +269,13 @@ impl Server {
         unreachable!("no reply to {request:?}")
     }
 
-    /// Runs part of what happens beside the loop: a few background jobs, a few steps of a child. While `fsyncs_stall` none ends.
-    pub fn run_background(&mut self, rng: &mut fastrand::Rng, fsyncs_stall: bool) {
+    /// Runs part of what happens beside the loop: a few background jobs, a few steps of a child. What stalls does not.
+    pub fn run_background(&mut self, rng: &mut fastrand::Rng, stalls: Stalls) {
         for _ in 0..rng.u8(0..5) {
-            self.bio.run_one(rng, |kind| !(fsyncs_stall && matches!(kind, Kind::Fsync | Kind::BulkFsync)));
+            self.bio.run_one(rng, |kind| match kind {
+                Kind::Fsync | Kind::BulkFsync => !stalls.fsyncs,
+                _ => !stalls.others,
+            });
         }
         for _ in 0..rng.u8(0..30) {
             self.children.step(self.now.mono_ms());

@@ -1,13 +1,16 @@
 //! Recovery of what a crash left, and its judgement.
 
-use engine::TestHooks;
+use engine::{StartError, TestHooks};
 use resp_codec::Value;
 use vfs::sim::{CrashMode, NameMode, SimDisk};
 
 use crate::background::FsyncRun;
 use crate::history::History;
 use crate::model::{Dataset, Name};
-use crate::server::{DIR, Policy, Refusal, Server, Spawn};
+use crate::server::{DIR, LOG, Policy, Refusal, Server, Spawn};
+
+/// What the names of logs begin with that were set aside when `appendonly` was turned on.
+pub const SET_ASIDE: &str = "appendonly.aof.old-";
 
 /// How a process ends without being asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,22 @@ impl Crash {
     pub fn all() -> impl Iterator<Item = Self> {
         let power = CrashMode::ALL.into_iter().flat_map(|mode| NameMode::ALL.map(|names| Self::Power(mode, names)));
         std::iter::once(Self::Kill).chain(power)
+    }
+
+    /// In a few words.
+    pub fn text(self) -> String {
+        let Self::Power(mode, names) = self else { return "killed".to_owned() };
+        let mode = match mode {
+            CrashMode::Strict => "strict",
+            CrashMode::TornAnyByte => "torn at any byte",
+            CrashMode::ZeroSectors => "zeroed sectors",
+            CrashMode::Reordered => "reordered sectors",
+        };
+        let names = match names {
+            NameMode::OnlyDirFsync => "names by fsync of the directory",
+            NameMode::AnyFsync => "names by any fsync",
+        };
+        format!("{mode}, {names}")
     }
 
     /// What the next process finds.
@@ -77,6 +96,8 @@ pub enum Violation {
     },
     /// A file that should have been removed.
     LeftOver(Vec<String>),
+    /// A recovery cut the log, and what it cut is in no side file: from this byte on.
+    TailGone(usize),
     /// A recovered server does not take a write.
     TakesNoWrites(Value),
 }
@@ -85,14 +106,18 @@ pub enum Violation {
 pub struct Crashed<'a> {
     /// What it executed and acknowledged.
     pub history: &'a History,
-    /// Its policy.
-    pub policy: Policy,
+    /// The policy whose promise is asked for, if not that of each reply.
+    pub policy: Option<Policy>,
     /// Its fsyncs.
     pub fsyncs: &'a [FsyncRun],
     /// When it crashed, monotonic milliseconds.
     pub at_ms: u64,
     /// Whether an fsync may have failed and lost its pages.
     pub lost_pages: bool,
+    /// Whether a call has failed while the server started that is judged: what it could not remove then is removed later.
+    pub start_failed: bool,
+    /// The furthest that the wall clock has come since, Unix milliseconds.
+    pub latest_ms: i64,
 }
 
 /// A server that recovered and passed.
@@ -105,6 +130,8 @@ pub struct Survivor {
     pub survived: Option<usize>,
     /// Whether an operator had to cut the log first.
     pub repaired: bool,
+    /// Whether the log ended in the middle of something.
+    pub torn: bool,
 }
 
 /// Recovers `image` and judges it.
@@ -112,27 +139,90 @@ pub struct Survivor {
 /// # Errors
 /// The first broken promise.
 pub fn judge(image: &SimDisk, spawn: &Spawn, crash: Crash, crashed: &Crashed<'_>) -> Result<Survivor, Violation> {
-    let (mut server, repaired) = match Server::start(image, spawn) {
+    let before = image.content(DIR, LOG).unwrap_or_default();
+    let started = Server::start(image, spawn);
+    judge_started(started, &before, image, spawn, crash, crashed)
+}
+
+/// Judges a server that has started on `image`, whose log was `before`, or the refusal of one.
+///
+/// # Errors
+/// The first broken promise.
+pub fn judge_started(
+    started: Result<Server, Refusal>,
+    before: &[u8],
+    image: &SimDisk,
+    spawn: &Spawn,
+    crash: Crash,
+    crashed: &Crashed<'_>,
+) -> Result<Survivor, Violation> {
+    let holes = crash.leaves_holes(crashed.lost_pages);
+    let (mut server, repaired) = match started {
         Ok(server) => (server, false),
-        Err(refusal) => (repair(image, spawn, crash.leaves_holes(crashed.lost_pages), refusal)?, true),
+        Err(refusal) if is_for_want_of_a_log(&refusal) && set_aside(image).is_some() => (restore(image, spawn)?, false),
+        Err(refusal) => (repair(image, spawn, holes, refusal)?, true),
     };
+    let torn = judge_tail(image, before, &server)?;
     let dataset = Dataset::read_back(&mut server);
-    judge_names(image)?;
+    if !crashed.start_failed {
+        judge_names(image)?;
+    }
+    judge_again(image, spawn, &server, &dataset)?;
+    let survived = judge_dataset(&dataset, &server, image, crash, crashed)?;
+    judge_writes(&mut server)?;
+    Ok(Survivor { server, dataset, survived, repaired, torn })
+}
+
+/// Two more recoveries of what the first one left must give the same.
+fn judge_again(image: &SimDisk, spawn: &Spawn, server: &Server, dataset: &Dataset) -> Result<(), Violation> {
     for after in [Crash::Kill, Crash::Power(CrashMode::Strict, NameMode::OnlyDirFsync)] {
         let again = after.image(image, &mut fastrand::Rng::with_seed(spawn.seed));
         let boot = if after == Crash::Kill { spawn.boot } else { !spawn.boot };
         let spawn = Spawn { boot, now: server.now, hooks: TestHooks::default(), ..spawn.clone() };
         let second = Dataset::read_back(&mut Server::start(&again, &spawn).map_err(Violation::DoesNotStart)?);
+        judge_names(&again)?;
         // A key that expires meanwhile is removed whenever the server comes to it.
         let now_ms = server.now.unix().0 + 1_000;
         let mut names = dataset.0.keys().chain(second.0.keys());
         if let Some(name) = names.find(|name| dataset.differs(&second, name, now_ms)).cloned() {
-            return Err(Violation::Unstable { after, name, first: dataset, second });
+            return Err(Violation::Unstable { after, name, first: dataset.clone(), second });
         }
     }
-    let survived = judge_dataset(&dataset, &server, image, crash, crashed)?;
-    judge_writes(&mut server)?;
-    Ok(Survivor { server, dataset, survived, repaired })
+    Ok(())
+}
+
+/// Whether a start was refused because there is no log beside what speaks of one.
+fn is_for_want_of_a_log(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Start(StartError::BesideData { .. } | StartError::Missing { .. }))
+}
+
+/// The log that was set aside when `appendonly` was turned on.
+fn set_aside(image: &SimDisk) -> Option<String> {
+    image.names(DIR).into_iter().find(|name| name.starts_with(SET_ASIDE))
+}
+
+/// Does what the refusal tells an operator to do whose server crashed after `appendonly` was turned on and before the first
+/// rewrite was done: the log that was set aside gets its name back. It may have been empty, made by a rewrite while the log was off.
+fn restore(image: &SimDisk, spawn: &Spawn) -> Result<Server, Violation> {
+    if let Some(found) = set_aside(image) {
+        image.give_name(DIR, &found, LOG);
+    }
+    Server::start(image, spawn).map_err(Violation::DoesNotStart)
+}
+
+/// What a recovery cut off must stand in a side file. Whether it cut anything.
+fn judge_tail(image: &SimDisk, before: &[u8], server: &Server) -> Result<bool, Violation> {
+    let lines = server.log.0.borrow();
+    let Some(at) = lines.iter().find_map(|(_, line)| number_after(line, "Truncating the AOF at offset ")) else {
+        return Ok(false);
+    };
+    let tail = before.get(at..).unwrap_or_default();
+    let first = format!("{LOG}.torn-{at}");
+    let mut side_files = image.names(DIR).into_iter().filter(|name| name.starts_with(&first));
+    if side_files.any(|name| image.content(DIR, &name).is_some_and(|content| content == tail)) {
+        return Ok(true);
+    }
+    Err(Violation::TailGone(at))
 }
 
 /// Does what the refusal tells an operator to do, where a refusal is allowed: holes, and no valid state file to tell them
@@ -146,7 +236,7 @@ fn repair(image: &SimDisk, spawn: &Spawn, holes: bool, refusal: Refusal) -> Resu
     let Some(valid_bytes) = cut_at.filter(|_| unproven && holes) else {
         return Err(Violation::DoesNotStart(refusal));
     };
-    image.tamper(DIR, &spawn.config.appendfilename, |bytes| bytes.truncate(valid_bytes));
+    image.tamper(DIR, LOG, |bytes| bytes.truncate(valid_bytes));
     Server::start(image, spawn).map_err(Violation::DoesNotStart)
 }
 
@@ -170,10 +260,10 @@ fn judge_dataset(
     crashed: &Crashed<'_>,
 ) -> Result<Option<usize>, Violation> {
     let history = crashed.history;
-    let prefixes = history.prefixes_equal_to(found, server.now.unix().0);
+    let prefixes = history.prefixes_equal_to(found, server.now.unix().0.max(crashed.latest_ms));
     let Some(&survived) = prefixes.last() else {
         // The one documented exception: no checksum tells that a hole lies inside of an argument's bytes.
-        let log = image.content(DIR, &server.engine.config().appendfilename).unwrap_or_default();
+        let log = image.content(DIR, LOG).unwrap_or_default();
         if crash.leaves_holes(crashed.lost_pages) && commands_of(&log).contains(&0) {
             return Ok(None);
         }
@@ -193,7 +283,9 @@ fn judge_dataset(
 /// Only the log, its state file, the lock and copies of torn tails may stay.
 fn judge_names(image: &SimDisk) -> Result<(), Violation> {
     let expected = ["appendonly.aof", "appendonly.aof.state", engine::LOCK_NAME];
-    let known = |name: &String| expected.contains(&name.as_str()) || name.starts_with("appendonly.aof.torn-");
+    let known = |name: &String| {
+        expected.contains(&name.as_str()) || name.starts_with("appendonly.aof.torn-") || name.starts_with(SET_ASIDE)
+    };
     let left: Vec<String> = image.names(DIR).into_iter().filter(|name| !known(name)).collect();
     if left.is_empty() { Ok(()) } else { Err(Violation::LeftOver(left)) }
 }

@@ -7,7 +7,7 @@ use tests_sim::server::{Policy, Server, Spawn};
 use tests_sim::verdict::{Crash, Crashed, judge};
 use vfs::sim::SimDisk;
 
-const SHAPE: Shape = Shape { clients: 2, turns: 150, rewrite_every: 10, fault_every: 0, wait_every: 8 };
+const SHAPE: Shape = Shape { clients: 2, turns: 150, rewrite_every: 10, ..Shape::PLAIN };
 const SEED: u64 = 11;
 
 fn spawn(policy: Policy, at_us: u64, boot: u8) -> Spawn {
@@ -40,7 +40,16 @@ fn crash_at_every_call(policy: Policy) {
             Some((life, _)) => (&life.history, life.server.bio.fsyncs(), life.server.now.mono_us),
             None => (&nothing, Vec::new(), 1_000_000),
         };
-        let crashed = Crashed { history, policy, fsyncs: &fsyncs, at_ms: at_us / 1_000, lost_pages: false };
+        let at_ms = at_us / 1_000;
+        let crashed = Crashed {
+            history,
+            policy: None,
+            fsyncs: &fsyncs,
+            at_ms,
+            lost_pages: false,
+            start_failed: false,
+            latest_ms: 0,
+        };
         for crash in Crash::all() {
             let image = crash.image(&disk, &mut fastrand::Rng::with_seed(SEED + call));
             let spawn = spawn(policy, at_us + 1_000_000, 1 + u8::from(crash != Crash::Kill));

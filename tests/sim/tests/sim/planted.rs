@@ -1,7 +1,8 @@
 //! The judge is judged: bugs that must be found, promises that a server does not make.
 
 use engine::TestHooks;
-use tests_sim::campaign::{Campaign, Failure, Problem, STRICT};
+use tests_sim::campaign::{Campaign, STRICT};
+use tests_sim::failure::{Failure, Problem};
 use tests_sim::server::Policy;
 use tests_sim::verdict::{Crash, Violation};
 
