@@ -123,9 +123,9 @@ fn push_list(pipeline: &mut Pipeline, n: u64) {
 
 /// Memory at one moment, in bytes.
 #[derive(Clone, Copy, Debug)]
-struct Memory {
-    used: u64,
-    resident: u64,
+pub(super) struct Memory {
+    pub(super) used: u64,
+    pub(super) resident: u64,
 }
 
 /// Bytes a key of one server and shape.
@@ -195,7 +195,11 @@ fn settled(client: &mut Client, pid: i32) -> Result<Memory> {
     Ok(last)
 }
 
-fn memory(client: &mut Client, pid: i32) -> Result<Memory> {
+/// The server's memory now.
+///
+/// # Errors
+/// If it does not tell.
+pub(super) fn memory(client: &mut Client, pid: i32) -> Result<Memory> {
     let used = Info::fetch(client, "memory")?.number("used_memory").context("INFO memory without used_memory")?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("status of the server")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;

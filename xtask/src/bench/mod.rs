@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: our server and others, measured side by side in one run.
 //!
 //! Clocks on the wall say little on a shared machine; processor time says more, and a ratio of two servers measured in turn
-//! says most. `rounds.rs` measures commands, `memory.rs` bytes a key, `load.rs` the start from a log, `insert.rs` the longest
-//! single insertion, `writers.rs` many writers under `always`, `rewrite.rs` a rewrite under load, `instructions.rs` instructions a
-//! request. docs/benchmarks.md explains the figures.
+//! says most. `rounds.rs` measures commands, `memory.rs` bytes a key, `connections.rs` bytes an idle connection, `load.rs` the
+//! start from a log, `restarts.rs` starts after kills, `insert.rs` the longest single insertion, `writers.rs` many writers under
+//! `always`, `rewrite.rs` a rewrite under load, `instructions.rs` instructions a request. docs/benchmarks.md explains the figures.
 
 mod closed_loop;
+mod connections;
 mod cpu;
 mod figures;
 mod insert;
@@ -14,6 +15,7 @@ mod load;
 mod machine;
 mod memory;
 mod record;
+mod restarts;
 mod rewrite;
 mod rounds;
 mod subject;
@@ -79,6 +81,9 @@ pub(crate) struct Options {
     /// Keys that there are while a rewrite runs under load.
     #[arg(long, default_value_t = 2_000_000)]
     rewrite_keys: u64,
+    /// Restarts of a server in each round.
+    #[arg(long, default_value_t = 100)]
+    restarts: u64,
     /// Where the servers' files stand while they run; the system's place for temporary files if not given.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -97,8 +102,12 @@ pub(crate) enum Part {
     Commands,
     /// Bytes a key.
     Memory,
+    /// Bytes an idle connection.
+    Connections,
     /// The start from a log.
     Load,
+    /// Starts after kills, a minute.
+    Restarts,
     /// The longest single insertion.
     Insert,
     /// Writers and a reader under `always`; needs strace.
@@ -159,7 +168,7 @@ impl Options {
             "pipeline": self.pipeline.iter().map(u32::to_string).collect::<Vec<_>>().join(", "),
             "clients": workload::CLIENTS, "directives": common.join(", "), "range of -r": workload::RANDOM_RANGE,
             "keys": self.keys, "commands of the log": self.commands, "seed of the log": self.seed,
-            "insertions": self.insertions, "keys of a rewrite": self.rewrite_keys,
+            "restarts": self.restarts, "insertions": self.insertions, "keys of a rewrite": self.rewrite_keys,
         })
     }
 }
@@ -195,7 +204,9 @@ fn measure(options: &Options, subjects: &[Subject], part: Part) -> Result<Sectio
     match part {
         Part::Commands => rounds::measure(options, subjects),
         Part::Memory => memory::measure(options, subjects),
+        Part::Connections => connections::measure(options, subjects),
         Part::Load => load::measure(options, subjects),
+        Part::Restarts => restarts::measure(options, subjects),
         Part::Insert => insert::measure(options),
         Part::Writers => writers::measure(options, subjects),
         Part::Rewrite => rewrite::measure(options),
