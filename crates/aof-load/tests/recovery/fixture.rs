@@ -198,9 +198,14 @@ pub(crate) fn snapshot() -> Vec<u8> {
         let deadline = deadline.map_or(Deadline::Clear, |at| Deadline::At(UnixMs(at)));
         keyspace.db_mut(db).set_str(key, b"*2\r\n$3\r\nDEL\r\n$1\r\na\r\n", deadline);
     }
+    written(&keyspace)
+}
+
+/// A keyspace as a server writes it.
+pub(crate) fn written(keyspace: &Keyspace) -> Vec<u8> {
     let mut file = rio::Sink::with_buffer(Vec::new(), Vec::with_capacity(4096)).checksummed();
     let encoder = Encoder::reserve(WriteOptions::default());
-    SnapshotWriter::new(&keyspace, None, encoder, Preface::default()).run(&mut file).unwrap();
+    SnapshotWriter::new(keyspace, None, encoder, Preface::default()).run(&mut file).unwrap();
     file.fsync().unwrap();
     file.into_parts().0
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aof_load::check::{RdbPreamble, check};
 use aof_load::{Evidence, Import, Imported, LoadError, LoadOptions, Operation, Phase, Proof, Proven, Recovery};
+use keyspace::{Deadline, Hash, HashSeed, Keyspace, List, Str, Thresholds, UnixMs, Value, ZSet};
 use rdb::{Foreign, RdbError};
 use vfs::sim::{Fault, Rule, SimDisk};
 use vfs::{Dir, Open};
@@ -157,6 +158,50 @@ fn a_preamble_with_a_changed_byte_anywhere_is_refused_and_the_file_not_touched()
             };
             assert!(seen, "byte {at}: {error}");
         }
+    }
+}
+
+/// A snapshot with a string that is compressed, integers, and each kind of collection.
+fn snapshot_of_every_kind() -> Vec<u8> {
+    let mut keyspace = Keyspace::new(16, HashSeed([7; 16]));
+    let limits = Thresholds::default();
+    let mut list = List::new();
+    ["a", "b", "7"].iter().for_each(|elem| list.push_back(elem.as_bytes(), &limits));
+    let (mut hash, mut zset) = (Hash::new(), ZSet::new());
+    hash.set(b"f", b"-300", &limits);
+    zset.insert(b"m", 0.5, &limits);
+    for (db, name, value) in [
+        (0, "12", Value::Str(Str::new(b"70000"))),
+        (0, "long", Value::Str(Str::new(&[b'x'; 300]))),
+        (2, "list", Value::List(list)),
+        (2, "hash", Value::Hash(hash)),
+        (9, "zset", Value::ZSet(zset)),
+    ] {
+        let key = keyspace.key(name.as_bytes());
+        keyspace.db_mut(db).insert(key, value, Deadline::At(UnixMs(5)));
+    }
+    written(&keyspace)
+}
+
+#[test]
+fn a_preamble_of_any_types_with_a_bit_flipped_in_any_byte_or_cut_at_any_is_refused() {
+    let preamble = snapshot_of_every_kind();
+    let sum_at = preamble.len() - 8;
+    for at in 5..preamble.len() {
+        for bit in [at % 8, (at + 4) % 8] {
+            let mut changed = [&preamble[..], &sample().bytes].concat();
+            changed[at] ^= 1 << bit;
+            match refused(&changed, INLINE, None) {
+                LoadError::Snapshot { source, .. } => {
+                    let by_sum = matches!(*source, RdbError::Checksum { .. });
+                    assert!(by_sum || at < sum_at, "bit {bit} of byte {at}: {source}");
+                }
+                LoadError::SnapshotKey { .. } => assert!(at < sum_at),
+                other => panic!("bit {bit} of byte {at}: {other}"),
+            }
+        }
+        let error = refused(&preamble[..at], INLINE, None);
+        assert!(matches!(error, LoadError::Snapshot { .. }), "{at} bytes: {error}");
     }
 }
 
