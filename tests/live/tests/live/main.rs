@@ -11,6 +11,7 @@ mod flood;
 mod half_requests;
 mod hostile;
 mod imports;
+mod places;
 mod protocol;
 mod recovery;
 mod sessions;
