@@ -5,12 +5,14 @@
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a recording says when things happened")]
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fuser::{BackgroundSession, Config, MountOption};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
 use parking_lot::Mutex;
 
 use crate::fault::{Call, Fault, Faults};
@@ -20,11 +22,15 @@ use crate::{Disk, Inode, Operation};
 
 /// How many requests are served at once: one fsync that takes long does not keep the others waiting.
 const THREADS: usize = 4;
+/// How long a disk may be in use that is to be unmounted, and how long is waited between two looks.
+const BUSY_BOUND: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// A disk that is mounted. Dropping it unmounts it.
 #[derive(Debug)]
 pub struct PowerFs {
     session: Option<BackgroundSession>,
+    mountpoint: PathBuf,
     handle: Handle,
 }
 
@@ -45,7 +51,7 @@ impl PowerFs {
         ];
         config.n_threads = Some(THREADS);
         let session = fuser::spawn_mount(Face { shared: Arc::clone(&handle.shared) }, mountpoint, &config)?;
-        Ok(Self { session: Some(session), handle })
+        Ok(Self { session: Some(session), mountpoint: mountpoint.to_owned(), handle })
     }
 
     /// The handle by which it is watched and disturbed.
@@ -59,10 +65,35 @@ impl PowerFs {
     /// # Errors
     /// If it cannot be unmounted, as while a process still has a file open in it.
     pub fn unmount(mut self) -> io::Result<Recording> {
-        if let Some(session) = self.session.take() {
-            session.umount_and_join()?;
+        let deadline = Instant::now() + BUSY_BOUND;
+        let session = self.session.take();
+        loop {
+            match umount2(&self.mountpoint, MntFlags::empty()) {
+                // The session finds that out by itself, and its threads end.
+                Ok(()) => break,
+                // A process that another thread starts has copies of all open files until it executes its program.
+                Err(Errno::EBUSY) if Instant::now() < deadline => std::thread::sleep(BUSY_PAUSE),
+                // Only root may unmount directly; the session asks fusermount3.
+                Err(Errno::EPERM) => {
+                    session.map_or(Ok(()), BackgroundSession::umount_and_join)?;
+                    break;
+                }
+                Err(error) => {
+                    self.session = session;
+                    return Err(error.into());
+                }
+            }
         }
         Ok(self.handle.recording())
+    }
+}
+
+impl Drop for PowerFs {
+    fn drop(&mut self) {
+        if self.session.is_some() {
+            // Whoever still has a file open keeps it; the name is free in any case.
+            let _not_mounted = umount2(&self.mountpoint, MntFlags::MNT_DETACH);
+        }
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) const TABLE: &[Row] = &[
     row(6, "server-bin", &["allocator", "bio", "child", "engine", "vfs"],
                          &["anyhow", "getrandom", "libc", "nix", "tikv-jemalloc-ctl", "tikv-jemalloc-sys"]),
     outside("testkit",    &["resp-codec"], &["anyhow", "fastrand", "nix", "serde_json"]),
-    outside("powerfs",    &[], &["fastrand", "fuser", "libc", "parking_lot"]),
+    outside("powerfs",    &[], &["fastrand", "fuser", "libc", "nix", "parking_lot"]),
     outside("xtask",      &["commands", "keyspace", "powerfs", "rdb", "resp-codec", "rio", "testkit"], &["anyhow", "clap", "fastrand", "nix", "serde_json", "tempfile"]),
     outside("tests-live", &["aof-load", "resp-codec", "testkit"], &["anyhow", "tempfile"]),
     outside("tests-sim",  &["bio", "child", "engine", "mutants", "resp-codec", "vfs"], &["fastrand"]),
