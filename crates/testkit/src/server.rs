@@ -330,13 +330,21 @@ impl ServerProcess {
         self.wait_exit(KILL_BOUND).map(drop)
     }
 
+    /// Stops it with SIGSTOP: it does nothing more until it is killed.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn stop(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
     /// Kills it and its children with SIGKILL, as a power loss does, and waits for the end of all.
     ///
     /// # Errors
     /// If one is not gone in time.
     pub fn kill_family(&mut self) -> Result<()> {
         // Stopped first: it makes no further child meanwhile.
-        self.signal(Signal::SIGSTOP)?;
+        self.stop()?;
         let children = self.children();
         kill_descendants(self.pid());
         self.kill_9()?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use powerfs::{Mode, Operation, Record};
+use powerfs::{Mode, Operation, ROOT, Record};
 use serde_json::Value as Json;
 use testkit::dataset::{DEADLINE_TOLERANCE_MS, What};
 use testkit::{Dataset, compare};
@@ -64,6 +64,9 @@ pub(super) enum Outcome {
     Lost { promised: usize, found: usize },
     /// Nothing was promised: the log was just turned on again, and the start names the old one, which was set aside.
     SetAside,
+    /// Nothing promised is behind a hole that cannot be told from corruption, as no state file speaks of the new log yet: the start
+    /// names the place.
+    HoleAfterSwitch,
     /// The server refuses to start.
     Refused(String),
     /// What is there is no state that ever was.
@@ -110,6 +113,25 @@ fn while_fsyncs_work(moment: Moment, states: &[State], records: &[Record]) -> Mo
 /// What a start says when a crash came between turning the log on and its first rewrite (docs/durability.md, row turning-on).
 const SET_ASIDE: &str = "it was moved aside when 'appendonly' was turned on";
 
+/// What a start says of damage with whole commands behind it.
+const NO_TORN_TAIL: &str = "so this is no torn tail";
+
+/// Whether a log got its name by a rewrite and no state file that came after was durable by name (docs/durability.md,
+/// Exceptions).
+fn just_switched(records: &[Record], moment: Moment) -> bool {
+    let before = &records[..records.len().min(usize::try_from(moment.position).unwrap_or(usize::MAX))];
+    let renamed = |record: &Record, wanted: &dyn Fn(&str, &str) -> bool| match &record.operation {
+        Operation::Rename { from, to } => wanted(&from.1, &to.1),
+        _ => false,
+    };
+    let switch = |from: &str, to: &str| from.starts_with("temp-rewriteaof-bg") && !to.starts_with("temp-");
+    let Some(switched) = before.iter().rposition(|record| renamed(record, &switch)) else { return false };
+    let after = &before[switched..];
+    let stated = after.iter().position(|record| renamed(record, &|_, to| to.ends_with(".state")));
+    let by_name = |record: &Record| matches!(record.operation, Operation::Sync { inode: ROOT, succeeded: true, .. });
+    !stated.is_some_and(|stated| after[stated..].iter().any(by_name))
+}
+
 /// Judges what a start after the crash shows.
 pub(super) fn judge(
     states: &[State],
@@ -124,6 +146,9 @@ pub(super) fn judge(
         // Units that were executed while it was off are promised only later.
         Err(text) if text.contains(SET_ASIDE) && states.iter().any(|s| s.asked < moment.position && pending(s)) => {
             return Outcome::SetAside;
+        }
+        Err(text) if mode == Mode::Holes && text.contains(NO_TORN_TAIL) && just_switched(records, moment) => {
+            return Outcome::HoleAfterSwitch;
         }
         Err(refusal) => return Outcome::Refused(refusal.clone()),
     };
@@ -246,6 +271,19 @@ mod tests {
         let judged = |mode| judge(&states, &[], at(0, 0), (Policy::No, mode), &Ok(dataset("a\0c")));
         assert_eq!(judged(Mode::Holes), Outcome::Kept { oldest_lost: None, altered: true });
         assert!(matches!(judged(Mode::Torn), Outcome::Wrong(_)));
+    }
+
+    #[test]
+    fn a_hole_right_after_a_switch_is_excused_until_a_state_file_is_durable_by_name() {
+        let rename =
+            |from: &str, to: &str| Operation::Rename { from: (ROOT, from.to_owned()), to: (ROOT, to.to_owned()) };
+        let sync = Operation::Sync { inode: ROOT, data_only: false, since: 0, succeeded: true };
+        let switch = rename("temp-rewriteaof-bg-1.aof", "appendonly.aof");
+        let operations =
+            [sync.clone(), switch, sync.clone(), rename("temp-appendonly.aof.state", "appendonly.aof.state"), sync];
+        let records = operations.map(|operation| Record { operation, began: ms(0), ended: ms(0) });
+        let excused: Vec<bool> = (0..=5).map(|position| just_switched(&records, at(position, 0))).collect();
+        assert_eq!(excused, [false, false, true, true, true, false]);
     }
 
     #[test]

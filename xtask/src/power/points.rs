@@ -37,6 +37,7 @@ pub(super) struct Cell {
     pub(super) wrong: usize,
     pub(super) altered: usize,
     pub(super) set_aside: usize,
+    pub(super) hole_after_switch: usize,
     pub(super) oldest_lost: Duration,
 }
 
@@ -49,6 +50,7 @@ impl Cell {
                 self.oldest_lost = self.oldest_lost.max(oldest_lost.unwrap_or_default());
             }
             Outcome::SetAside => self.set_aside += 1,
+            Outcome::HoleAfterSwitch => self.hole_after_switch += 1,
             Outcome::Lost { .. } => self.lost += 1,
             Outcome::Refused(_) => self.refused += 1,
             Outcome::Wrong(_) => self.wrong += 1,
@@ -87,7 +89,8 @@ pub(super) fn crash(runs: &[Recorded], points: &[Point], recoveries: &Recoveries
     parallel::map(JOBS, points, |point| {
         let recorded = &runs[point.run];
         let left = left_by(recorded, point);
-        let shown = recoveries.shown(left, &recorded.load, recorded.policy)?;
+        let booted = point.mode != Mode::Killed;
+        let shown = recoveries.shown(left, &recorded.load, recorded.policy, booted)?;
         let records = &recorded.recording.records;
         let moment = Moment::before(records, point.position, recorded.end);
         Ok(judge(&recorded.states, records, moment, (recorded.policy, point.mode), &shown))
@@ -107,7 +110,7 @@ pub(super) fn table(runs: &[Recorded], points: &[Point], outcomes: &[Result<Outc
         let cell = table.entry((point.mode, point.rule, runs[point.run].policy)).or_default();
         match outcome {
             Ok(outcome) => cell.add(outcome),
-            Err(_) => cell.wrong += 1,
+            Err(_) => (cell.points, cell.wrong) = (cell.points + 1, cell.wrong + 1),
         }
     }
     table

@@ -1,6 +1,7 @@
 //! Starts a server on what a power loss left, and reads back what it shows; once for all crashes that leave the same.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -17,13 +18,19 @@ use crate::leftovers::{still_there, temp_files};
 /// What a start shows: data, or the last lines of a server that refused.
 pub(super) type Shown = Result<Dataset, String>;
 
+/// What decides what a start shows: the disk, the load, the policy, and whether the machine has booted since.
+type Key = (u64, &'static str, Policy, bool);
+
+/// Lets a server see another boot of the machine than ours: what a power loss changes beside the files.
+const OTHER_BOOT: &str = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
+
 /// Starts of one server, remembered by what they started from.
 #[derive(Debug)]
 pub(super) struct Recoveries<'a> {
     binary: &'a Path,
     /// Ours is started twice, and leaves nothing behind.
     foreign: bool,
-    known: Mutex<BTreeMap<(u64, &'static str, Policy), Shown>>,
+    known: Mutex<BTreeMap<Key, Shown>>,
 }
 
 impl<'a> Recoveries<'a> {
@@ -40,21 +47,23 @@ impl<'a> Recoveries<'a> {
     ///
     /// # Errors
     /// If the harness fails, a second start shows other data, or a temporary file stays.
-    pub(super) fn shown(&self, disk: Disk, load: &Load, policy: Policy) -> Result<Shown> {
-        let key = (disk.fingerprint(), load.name, policy);
+    pub(super) fn shown(&self, disk: Disk, load: &Load, policy: Policy, booted: bool) -> Result<Shown> {
+        let booted = booted && !self.foreign;
+        let key = (disk.fingerprint(), load.name, policy, booted);
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shown) = known().get(&key) {
             return Ok(shown.clone());
         }
-        let shown = self.start(disk, load, policy)?;
+        let shown = self.start(disk, load, policy, booted)?;
         known().insert(key, shown.clone());
         Ok(shown)
     }
 
-    fn start(&self, disk: Disk, load: &Load, policy: Policy) -> Result<Shown> {
+    fn start(&self, disk: Disk, load: &Load, policy: Policy, booted: bool) -> Result<Shown> {
         let home = Home::new(disk)?;
         let builder = builder(self.binary, home.path(), load, policy);
-        let shown = show(&builder, !self.foreign);
+        let first = if booted { builder.clone().wrapper(after_boot(home.path())?) } else { builder.clone() };
+        let shown = show(&first, !self.foreign);
         let second = match (&shown, self.foreign) {
             (Ok(Ok(_)), false) => Some(show(&builder, true)),
             _ => None,
@@ -74,6 +83,14 @@ impl<'a> Recoveries<'a> {
         }
         Ok(shown)
     }
+}
+
+/// The command under which a server sees another boot.
+fn after_boot(home: &Path) -> Result<Vec<OsString>> {
+    let id = home.join("boot_id");
+    std::fs::write(&id, "00000000-0000-4000-8000-000000000001\n")?;
+    let words = ["unshare", "--mount", "sh", "-c", OTHER_BOOT].map(OsString::from);
+    Ok(words.into_iter().chain([id.into_os_string()]).collect())
 }
 
 /// One start, until SIGKILL.
