@@ -28,7 +28,7 @@ pub struct FrequentItems {
 }
 
 impl FrequentItems {
-    /// Counts at most so many items; `None` if that is none or more than [`MAX_CAPACITY`].
+    /// Counts at most so many items; `None` if that is none or more than a thousand.
     pub fn new(capacity: i64) -> Option<Self> {
         (1..=MAX_CAPACITY).contains(&capacity).then_some(Self { capacity, items: Vec::new() })
     }
