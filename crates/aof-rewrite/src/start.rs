@@ -107,8 +107,12 @@ impl Rewriter {
         })
     }
 
-    /// A file that has the log's name is not ours to overwrite: nothing says what it is.
-    fn move_aside(&mut self, env: &RewriteEnv<'_>) -> Result<(), StartError> {
+    /// Gives a file that has the log's name another one: it is not ours to overwrite, for nothing says what it is. The first rewrite
+    /// does so by itself; for one that must wait. The new name is not fsynced.
+    ///
+    /// # Errors
+    /// If it cannot be renamed.
+    pub fn move_aside(&mut self, env: &RewriteEnv<'_>) -> Result<(), StartError> {
         let name = env.config.log_name;
         if planted(Mutant::MovedAsideKept) {
             return Ok(());

@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// Removes keys whose deadline passed and feeds their DELs, which delay no reply. Returns whether there are more.
-    fn expire_keys(&mut self) -> bool {
+    pub(crate) fn expire_keys(&mut self) -> bool {
         let now = self.now.unix();
         let databases = self.keyspace.databases();
         let mut names = Vec::new();

@@ -24,6 +24,12 @@ pub(crate) fn enter_dir(dir: &str) -> anyhow::Result<Arc<dyn Dir>> {
     std::env::set_current_dir(dir).with_context(|| format!("Can't chdir to '{dir}'"))?;
     let path = std::env::current_dir().with_context(|| format!("Can't find the path of '{dir}'"))?;
     let opened = RealDir::open(&path).with_context(|| format!("Can't open the directory '{}'", path.display()))?;
+    match opened.sync_parent() {
+        // What may not be read, or is of a kind that has no fsync: nothing that can be done.
+        Err(error)
+            if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)) => {}
+        synced => synced.with_context(|| format!("Can't fsync the directory that '{}' is in", path.display()))?,
+    }
     Ok(Arc::new(opened))
 }
 

@@ -74,7 +74,7 @@ pub struct Spawn {
 }
 
 /// How many of them: a load has said by then whether a state file vouches for the log, and then of its preamble.
-const LAST_LINES: usize = 8;
+const LAST_LINES: usize = 40;
 
 /// Why a server does not serve.
 #[derive(Debug)]

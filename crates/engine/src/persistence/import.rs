@@ -10,14 +10,13 @@ use std::sync::Arc;
 use aof_load::{Import, Imported, LeftOut, Sources};
 use aof_rewrite::Mode;
 use aof_state::{Identity, TempFile, clean_temp_files};
-use vfs::{Dir, DurableRenameError, File, FileKind, Open, durable_rename_new};
+use vfs::{Dir, DurableRenameError, File, FileKind, Open, durable_rename_new, error_chain, strerror};
 
 use super::loading::{Loading, Seconds, Work};
 use super::{Phase, StartError};
 use crate::engine::Engine;
 use crate::env::Exit;
 use crate::log::Level;
-use vfs::error_chain;
 
 /// The log of an empty dataset: what the commands of its snapshot would begin with if there were any.
 const NOTHING: &[u8] = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
@@ -165,21 +164,19 @@ impl Engine {
         if rewriter.status(self.now.mono_ms()).succeeded == writing.succeeded_before {
             return self.fail_import("the rewrite failed");
         }
-        if let Err(error) = writing.sources.unchanged() {
-            return self.fail_import(&error_chain(&error));
-        }
         let mark = self.random_mark();
         match self.name_import(mark) {
             Ok((file, size_bytes, identity)) => self.serve_import(file, size_bytes, identity),
-            Err(error) => self.fail_import(&error_chain(&error)),
+            Err(reason) => self.fail_import(&reason),
         }
     }
 
-    /// Makes the finished file the log, with a mark of its own that is durable before a state file speaks of it.
-    fn name_import(&self, mark: [u8; 16]) -> Result<(Arc<dyn File>, u64, Identity), DurableRenameError> {
+    /// Makes the finished file the log, with a mark of its own that is durable before a state file speaks of it. What was read is looked
+    /// at once more directly before that: an fsync may take long, and another server may write meanwhile.
+    fn name_import(&self, mark: [u8; 16]) -> Result<(Arc<dyn File>, u64, Identity), String> {
         let (dir, log) = (&*self.persistence.dir, &self.config.appendfilename);
         let from = TempFile::Import.name(log);
-        let open = || {
+        let prepare = || {
             let file = dir.open(&from, Open::Append)?;
             if file.metadata()?.len == 0 {
                 // An empty log that no state file speaks of yet would tell the next start nothing.
@@ -187,10 +184,27 @@ impl Engine {
                 whole.then_some(()).ok_or(io::ErrorKind::WriteZero)?;
             }
             let identity = Identity::brand(&*file, mark)?;
+            file.fsync()?;
             Ok((file.metadata()?.len, file, identity))
         };
-        let (size_bytes, file, identity) = open().map_err(DurableRenameError::FsyncFile)?;
-        durable_rename_new(dir, &*file, &from, log)?;
+        let (size_bytes, file, identity) =
+            prepare().map_err(|error| error_chain(&DurableRenameError::FsyncFile(error)))?;
+        if let Phase::Loading(loading) = &self.persistence.phase
+            && let Work::Writing(writing) = &loading.work
+        {
+            writing.sources.unchanged().map_err(|error| error_chain(&error))?;
+        }
+        durable_rename_new(dir, &*file, &from, log).map_err(|error| {
+            let reason = error_chain(&error);
+            match error {
+                // It must not be there when the other server has gone on.
+                DurableRenameError::FsyncDir(_) => match dir.unlink(log) {
+                    Ok(()) => reason,
+                    Err(left) => format!("{reason}; {log} is there and can't be removed ({})", strerror(&left)),
+                },
+                DurableRenameError::FsyncFile(_) | DurableRenameError::Rename(_) => reason,
+            }
+        })?;
         Ok((file, size_bytes, identity))
     }
 

@@ -49,6 +49,8 @@ impl Engine {
         if !self.stop_snapshot() {
             return Err("ERR the child of a snapshot does not end: try again in a moment".to_owned());
         }
+        // A snapshot leaves out what is past its deadline: the log must hold the DELs of that.
+        while self.persistence.is_fed() && self.expire_keys() {}
         if !how.nosave && !self.save_in_loop() {
             return Err("ERR".to_owned());
         }

@@ -43,6 +43,14 @@ impl Engine {
             return;
         }
         self.log_line(Level::Warning, format_args!("Received {name} scheduling shutdown..."));
+        self.shut_down_for(name);
+        // Nobody asks twice.
+        let snapshots = &mut self.persistence.snapshots;
+        snapshots.ends_server = self.exit.is_none() && snapshots.saver.is_running();
+    }
+
+    /// Ends the server if nothing hinders it. `name` is what asked for it.
+    pub(super) fn shut_down_for(&mut self, name: &str) {
         if let Err(reason) = self.shutdown(ShutdownHow::default()) {
             self.log_line(
                 Level::Warning,
@@ -63,9 +71,14 @@ impl Engine {
         if only_copy && !insists {
             return Err("the first append only file is still being written, and nothing else holds the data".to_owned());
         }
+        if !self.persistence.is_loading() {
+            self.settle_flush();
+        }
         if self.persistence.snapshots.saver.is_running() {
             self.log_line(Level::Warning, format_args!("There is a child saving an .rdb. Killing it!"));
-            self.stop_snapshot();
+            if !self.stop_snapshot() && !insists {
+                return Err("the child of a snapshot does not end: try again in a moment".to_owned());
+            }
         }
         self.end_rewrite();
         self.save_last(how)?;
@@ -91,6 +104,14 @@ impl Engine {
     fn save_last(&mut self, how: ShutdownHow) -> Result<(), String> {
         let wanted = how.save || self.persistence.snapshots.has_points() && !how.nosave;
         if !wanted || self.persistence.is_loading() {
+            return Ok(());
+        }
+        if self.persistence.snapshots.saver.is_running() {
+            // It is stuck in the kernel, and may yet rename its file.
+            self.log_line(
+                Level::Warning,
+                format_args!("The child of a snapshot does not end. Exit without the last one."),
+            );
             return Ok(());
         }
         self.log_line(Level::Notice, format_args!("Saving the final RDB snapshot before exiting."));

@@ -38,6 +38,8 @@ pub(super) struct Snapshots {
     changes_before: u64,
     /// FLUSHALL: the snapshot is to be empty as well.
     flushed: bool,
+    /// A signal asked for the end of the server, and a child that does not end is waited for.
+    pub(super) ends_server: bool,
     saves: u64,
     pub(super) last_load: LastLoad,
 }
@@ -63,6 +65,7 @@ impl Snapshots {
             scheduled: false,
             changes_before: 0,
             flushed: false,
+            ends_server: false,
             saves: 0,
             last_load: LastLoad::default(),
         }
@@ -155,6 +158,7 @@ impl Engine {
     /// BGSAVE. The reply's text, or the error's.
     pub(crate) fn start_snapshot(&mut self, schedule: bool) -> Result<&'static str, &'static str> {
         const SCHEDULED: &str = "Background saving scheduled";
+        self.settle_flush();
         let in_unit = self.unit.is_some();
         if self.persistence.snapshots.saver.is_running() {
             return Err("ERR Background save already in progress");
@@ -177,6 +181,7 @@ impl Engine {
     /// # Errors
     /// The error's text.
     pub(crate) fn save_now(&mut self) -> Result<(), &'static str> {
+        self.settle_flush();
         if self.persistence.snapshots.saver.is_running() {
             return Err("ERR Background save already in progress");
         }
@@ -240,10 +245,12 @@ impl Engine {
         if let Some(outcome) = ended {
             self.snapshot_ended(outcome);
         }
-        if std::mem::take(&mut self.persistence.snapshots.flushed) {
-            self.save_flushed();
-        }
+        self.settle_flush();
         self.log_snapshot_notices();
+        let snapshots = &mut self.persistence.snapshots;
+        if !snapshots.saver.is_running() && std::mem::take(&mut snapshots.ends_server) {
+            self.shut_down_for("the end of the snapshot's child");
+        }
     }
 
     fn snapshot_ended(&mut self, outcome: Outcome) {
@@ -258,11 +265,16 @@ impl Engine {
         }
     }
 
-    /// After FLUSHALL nothing that was there may come back from a snapshot. Source: flushAllDataAndResetRDB of Redis 7.2.
-    fn save_flushed(&mut self) {
-        if self.stop_snapshot() && self.persistence.snapshots.has_points() {
-            // A failure was logged, and the save points try again.
-            let _saved = self.save_in_loop();
+    /// After FLUSHALL nothing that was there may come back from a snapshot: at the end of the turn, or before anything else is done
+    /// with snapshots. Source: flushAllDataAndResetRDB of Redis 7.2.
+    pub(super) fn settle_flush(&mut self) {
+        if self.unit.is_some() || !std::mem::take(&mut self.persistence.snapshots.flushed) {
+            return;
+        }
+        let stopped = self.stop_snapshot();
+        if self.persistence.snapshots.has_points() && !(stopped && self.save_in_loop()) {
+            // What failed was logged. A child makes the snapshot as soon as one may be tried.
+            self.persistence.snapshots.scheduled = true;
         }
     }
 
@@ -284,14 +296,16 @@ impl Engine {
         }
         let recent = p.snapshots.recent(self.stats.dirty, self.now);
         let due = rdb_save::due(p.snapshots.points.as_slice(), recent);
-        let scheduled = p.snapshots.scheduled && recent.may_try();
+        // One that failed is tried again, whether or not there are changes: writes may be refused until one succeeds.
+        let failed = !p.snapshots.last_ok && p.snapshots.has_points();
+        let again = (p.snapshots.scheduled || failed) && recent.may_try();
         if let Some(point) = due {
             self.log_line(
                 Level::Notice,
                 format_args!("{} changes in {} seconds. Saving...", point.changes, point.seconds),
             );
         }
-        if due.is_some() || scheduled {
+        if due.is_some() || again {
             self.fork_snapshot();
         }
     }

@@ -60,6 +60,10 @@ impl Engine {
                      when possible."
                 ),
             );
+            // A log of before must not be loaded as the present one if the server is killed meanwhile.
+            if let Err(error) = self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.move_aside(env)) {
+                return self.cannot_turn_on(&error);
+            }
             self.persistence.rewriter.schedule(Mode::First);
             return Ok(());
         }
@@ -69,15 +73,17 @@ impl Engine {
                 self.persistence.rewriter.schedule(Mode::First);
                 Ok(())
             }
-            Err(error) => {
-                self.persistence.phase = Phase::Off;
-                // The rewriter would try again by itself, and nothing is fed for it any more.
-                self.persistence.rewriter.unschedule();
-                let text = error_chain(&error);
-                self.log_line(Level::Warning, format_args!("Can't turn on the AOF: {text}"));
-                Err("Unable to turn on AOF. Check server logs.".to_owned())
-            }
+            Err(error) => self.cannot_turn_on(&error),
         }
+    }
+
+    fn cannot_turn_on(&mut self, error: &StartError) -> Result<(), String> {
+        self.persistence.phase = Phase::Off;
+        // The rewriter would try again by itself, and nothing is fed for it any more.
+        self.persistence.rewriter.unschedule();
+        let text = error_chain(error);
+        self.log_line(Level::Warning, format_args!("Can't turn on the AOF: {text}"));
+        Err("Unable to turn on AOF. Check server logs.".to_owned())
     }
 
     /// The log is flushed, fsynced and closed, or nothing changes.

@@ -318,6 +318,133 @@ fn after_flushall_nothing_comes_back_from_a_snapshot() {
 }
 
 #[test]
+fn a_shutdown_beside_a_snapshots_child_that_is_stuck_is_refused_until_it_has_ended() {
+    let (mut rig, mut forced) = (started(without_log()), started(without_log()));
+    for rig in [&mut rig, &mut forced] {
+        let client = rig.client();
+        rig.ask(client, "SET a 1");
+        rig.ask(client, "BGSAVE");
+        let child = rig.children.running();
+        rig.children.set_stuck(child[0], true);
+        assert_eq!(rig.ask(client, "SHUTDOWN"), "-ERR Errors trying to SHUTDOWN. Check logs.|");
+        assert_eq!(rig.ask(client, "SET a 2"), "+OK|");
+    }
+    let client = forced.client();
+    forced.send(client, "SHUTDOWN FORCE");
+    forced.turn();
+    assert_eq!(forced.status(), Some(0));
+    rig.engine.stop_signal("SIGTERM", 1);
+    rig.turn();
+    assert_eq!(rig.status(), None);
+    let child = rig.children.running();
+    rig.children.set_stuck(child[0], false);
+    for _ in 0..100 {
+        if rig.status().is_none() {
+            rig.work();
+        }
+    }
+    assert_eq!(rig.status(), Some(0), "{:#?}", rig.lines());
+    let mut next = next(&rig);
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET a"), "$1|2|");
+}
+
+#[test]
+fn a_snapshot_asked_for_behind_flushall_is_made_of_what_came_after_it() {
+    for running in [false, true] {
+        let mut rig = started(without_points());
+        let client = rig.client();
+        rig.ask(client, "SET old 1");
+        rig.ask(client, "SAVE");
+        if running {
+            rig.ask(client, "BGSAVE");
+        }
+        rig.send(client, "FLUSHALL\nSET new 1\nBGSAVE");
+        rig.turn();
+        assert_eq!(rig.take(client), "+OK|+OK|+Background saving started|");
+        end_snapshot(&mut rig);
+        let mut next = next(&rig);
+        let client = next.client();
+        assert_eq!(next.ask(client, "KEYS *"), "*1|$3|new|");
+    }
+}
+
+#[test]
+fn nothing_comes_back_if_the_server_ends_right_behind_flushall() {
+    let mut rig = started(without_log());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "SAVE");
+    rig.send(client, "FLUSHALL\nSHUTDOWN NOSAVE");
+    rig.turn();
+    assert_eq!(rig.status(), Some(0));
+    let mut next = next(&rig);
+    let client = next.client();
+    assert_eq!(next.ask(client, "DBSIZE"), ":0|");
+}
+
+#[test]
+fn an_empty_snapshot_that_could_not_be_made_is_made_when_the_disk_has_healed() {
+    let mut rig = started(without_log());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "SAVE");
+    rig.disk.inject(Rule::from_nth(Call::Append, 1, Fault::ENOSPC));
+    assert_eq!(rig.ask(client, "FLUSHALL"), "+OK|");
+    rig.disk.heal();
+    rig.pass_ms(6_000);
+    end_snapshot(&mut rig);
+    let mut next = next(&rig);
+    let client = next.client();
+    assert_eq!(next.ask(client, "DBSIZE"), ":0|");
+}
+
+#[test]
+fn a_failed_snapshot_is_tried_again_though_nothing_has_changed() {
+    let mut rig = started(without_log());
+    let client = rig.client();
+    rig.disk.inject(Rule::nth(Call::Rename, 1, Fault::EIO));
+    rig.ask(client, "BGSAVE");
+    end_snapshot(&mut rig);
+    assert_eq!(rig.ask(client, "SET a 1"), MISCONF);
+    rig.run_all();
+    rig.pass_ms(5_500);
+    end_snapshot(&mut rig);
+    assert_eq!(rig.ask(client, "SET a 1"), "+OK|");
+}
+
+#[test]
+fn a_log_of_before_has_another_name_while_the_first_rewrite_waits_for_a_snapshot() {
+    let config = Config { save: SavePoints::none(), ..config("everysec") };
+    let mut rig = started(config.clone());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly no"), "+OK|");
+    rig.ask(client, "SET a 2");
+    rig.ask(client, "BGSAVE");
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly yes"), "+OK|");
+    let refusal = Rig::on(&rig.killed(), config, BOOT).err().expect("what is there is old");
+    assert!(refusal.to_string().contains(&format!("{LOG}.old-")), "{refusal}");
+}
+
+#[test]
+fn what_debug_reload_leaves_out_as_expired_is_deleted_in_the_log() {
+    let config = Config { save: SavePoints::none(), ..config("everysec") };
+    let mut rig = started(config.clone());
+    let client = rig.client();
+    rig.ask(client, "DEBUG SET-ACTIVE-EXPIRE 0");
+    rig.ask(client, "SET k 41 PX 1");
+    rig.pass_ms(5);
+    assert_eq!(rig.ask(client, "DEBUG RELOAD"), "+OK|");
+    assert_eq!(rig.ask(client, "INCR k"), ":1|");
+    rig.run_all();
+    rig.turn();
+    let mut next = Rig::on(&rig.killed(), config, BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET k"), "$1|1|");
+}
+
+#[test]
 fn with_no_appendfsync_on_rewrite_everysec_does_not_fsync_beside_a_snapshot() {
     let held = Config { no_appendfsync_on_rewrite: true, ..config("everysec") };
     let mut rig = started(held);
