@@ -7,7 +7,7 @@ use tests_sim::server::{Policy, Server, Spawn};
 use tests_sim::verdict::{Crash, Crashed, judge};
 use vfs::sim::SimDisk;
 
-const SHAPE: Shape = Shape { clients: 2, turns: 250, rewrite_every: 10, ..Shape::PLAIN };
+const SHAPE: Shape = Shape { clients: 2, turns: 300, rewrite_every: 10, ..Shape::PLAIN };
 const SEED: u64 = 11;
 
 fn spawn(policy: Policy, at_us: u64, boot: u8) -> Spawn {
