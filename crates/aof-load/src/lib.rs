@@ -2,7 +2,7 @@
 //!
 //! # Map
 //!
-//! - [`commands`]: every command of a log, for whoever looks at one. `rebuild`: a key of a snapshot as commands.
+//! - [`commands()`]: every command of a log, for whoever looks at one. `rebuild`: a key of a snapshot as commands.
 //! - `scan`: one command or annotation in bytes that arrive piece by piece. `assemble`: commands to units. Neither does I/O.
 //! - `manifest`: [`Manifest`], which files a log in several files has. No I/O either.
 //! - `unit`: [`Batch`], [`Unit`], [`Command`].
