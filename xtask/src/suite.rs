@@ -147,7 +147,9 @@ fn all_parts() -> Vec<Part> {
         }),
         part("power cuts", || power::run(&power::Options::default())),
         part("disk faults", || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
-        part("fuzzing", || fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS, ..fuzz::Options::default() })),
+        part("fuzzing", || {
+            fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS, seed: Some(1), ..fuzz::Options::default() })
+        }),
         part("supply chain", supply_chain),
     ]
 }
