@@ -294,7 +294,8 @@ impl Analysis {
         if goes_on {
             let kind = OpenKind::Rest(Box::new(stretch));
             self.open = Some(Open { start: at, commands: 0, before: self.database, kind });
-        } else {
+        } else if start < at {
+            // Where reading goes back to what a stretch ended at, it comes to this damage once more.
             self.ready.push_back(Event::stretch(stretch));
         }
         Ok(self.ready.pop_front())
