@@ -132,6 +132,17 @@ impl Analysis {
 
     /// What stands next; `None` at the end of the file.
     pub(super) fn next(&mut self) -> io::Result<Option<Event>> {
+        loop {
+            let event = self.next_event()?;
+            // Where reading goes back to where a stretch ended, it comes to the damage once more: so far nothing is lost to it.
+            let is_empty = matches!(&event, Some(Event::Stretch(stretch)) if stretch.start == stretch.end);
+            if !is_empty {
+                return Ok(event);
+            }
+        }
+    }
+
+    fn next_event(&mut self) -> io::Result<Option<Event>> {
         if let Some(event) = self.ready.pop_front() {
             return Ok(Some(event));
         }
@@ -294,8 +305,7 @@ impl Analysis {
         if goes_on {
             let kind = OpenKind::Rest(Box::new(stretch));
             self.open = Some(Open { start: at, commands: 0, before: self.database, kind });
-        } else if start < at {
-            // Where reading goes back to what a stretch ended at, it comes to this damage once more.
+        } else {
             self.ready.push_back(Event::stretch(stretch));
         }
         Ok(self.ready.pop_front())
