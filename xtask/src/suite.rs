@@ -145,7 +145,7 @@ fn all_parts() -> Vec<Part> {
         part("tests that mount", || {
             cargo(&["test", "-p", "powerfs", "--features", "mount-tests", "--test", "mounted", "--locked"], &[])
         }),
-        part("power cuts", || power::run(&power::Options::default())),
+        part("power cuts", || power::run(&power::Options { seed: Some(COMPARISON_SEED), ..power::Options::default() })),
         part("disk faults", || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
         part("fuzzing", || {
             fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS, seed: Some(1), ..fuzz::Options::default() })
