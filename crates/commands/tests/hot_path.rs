@@ -1,34 +1,9 @@
 //! The commands that most requests are allocate nothing once buffers have grown.
-#![expect(unsafe_code, reason = "a counting allocator forwards to the system's")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+use alloc_watch::taken_by;
 use commands::{CommandLimits, Ctx, KeyLog, Store, execute, resolve};
 use keyspace::{HashSeed, Keyspace, UnixMs};
 use resp_codec::{ArgSpan, Args, Effects, Protocol, Reply};
-
-/// Counts allocations of the whole process: this binary has a single test.
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is forwarded unchanged to the system's allocator, which keeps the contract.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A keyspace and what a command writes to, kept from command to command.
 struct Server {
@@ -105,9 +80,7 @@ fn get_set_and_incr_of_small_values_allocate_nothing() {
         server.run(request);
     }
     for request in requests {
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        server.run(request);
-        let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
-        assert_eq!(allocated, 0, "{request}");
+        let ((), taken) = taken_by(|| server.run(request));
+        assert_eq!(taken.calls, 0, "{request}");
     }
 }

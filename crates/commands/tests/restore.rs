@@ -1,9 +1,6 @@
 //! RESTORE of payloads that nobody vouches for: no panic, an answer, and no memory but what the bytes that came allow.
-#![expect(unsafe_code, reason = "a counting allocator forwards to the system's")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use alloc_watch::taken_by;
 use commands::{CommandLimits, Ctx, KeyLog, Store, execute, resolve};
 use keyspace::{HashSeed, Keyspace, UnixMs};
 use proptest::prelude::*;
@@ -14,51 +11,6 @@ const ANY_PAYLOAD_BYTES: i64 = 512 * 1024;
 /// Memory that each byte of a payload may take: LZF stands for 88 bytes, which may be elements that take three each, kept twice
 /// while their sequence grows.
 const PER_BYTE: i64 = 1024;
-
-/// Counts what a thread holds while it is told to.
-struct Watching;
-
-thread_local! {
-    /// Bytes held, and the most at once.
-    static HELD: Cell<Option<(i64, i64)>> = const { Cell::new(None) };
-}
-
-fn note(bytes: i64) {
-    // `try_with`: a thread's last frees come after its thread-locals are gone.
-    let _ = HELD.try_with(|cell| {
-        if let Some((held, peak)) = cell.get() {
-            cell.set(Some((held + bytes, peak.max(held + bytes))));
-        }
-    });
-}
-
-fn signed(bytes: usize) -> i64 {
-    i64::try_from(bytes).expect("no allocation is as large")
-}
-
-// SAFETY: every call is forwarded unchanged to the system's allocator, which keeps the contract.
-unsafe impl GlobalAlloc for Watching {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(signed(layout.size()));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        note(-signed(layout.size()));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        note(signed(new_size) - signed(layout.size()));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Watching = Watching;
 
 struct Server {
     keyspace: Keyspace,
@@ -200,11 +152,9 @@ fn change() -> impl Strategy<Value = Change> {
 
 /// Restores a payload in memory that its size allows; whether it was taken.
 fn restored(server: &mut Server, payload: &[u8]) -> bool {
-    HELD.set(Some((0, 0)));
-    let reply = server.run(&[b"RESTORE", b"k", b"0", payload, b"REPLACE"]);
-    let (_, peak_bytes) = HELD.take().expect("set above");
-    let budget = ANY_PAYLOAD_BYTES + PER_BYTE * signed(payload.len());
-    assert!(peak_bytes <= budget, "{peak_bytes} bytes of memory for {} of payload", payload.len());
+    let (reply, taken) = taken_by(|| server.run(&[b"RESTORE", b"k", b"0", payload, b"REPLACE"]));
+    let budget = ANY_PAYLOAD_BYTES + PER_BYTE * i64::try_from(payload.len()).expect("a short payload");
+    assert!(taken.peak_bytes <= budget, "{taken:?} of memory for {} bytes of payload", payload.len());
     let refusal = reply.starts_with(b"-ERR Bad data format") || reply.starts_with(b"-ERR DUMP payload version or");
     assert!(refusal || reply == b"+OK\r\n", "{}", reply.escape_ascii());
     !refusal

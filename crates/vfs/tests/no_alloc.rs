@@ -1,40 +1,13 @@
 //! A forked child renames and unlinks, and must take nothing from the allocator: another thread may have held its lock
 //! at the fork. So the two are counted here, on success and on failure.
-#![expect(unsafe_code, reason = "a global allocator that counts")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use alloc_watch::taken_by;
 use vfs::{Dir, File, Open, RealDir};
 
-thread_local! {
-    /// Calls of the allocator by this thread.
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every method hands its arguments unchanged to `System`, which keeps the contract; counting touches no memory
-// that was allocated, and a const thread-local of a type without a destructor is never allocated itself.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: as above.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 fn calls_during(what: impl FnOnce() -> bool) -> u64 {
-    let before = CALLS.get();
-    assert!(what());
-    CALLS.get() - before
+    let (succeeded, taken) = taken_by(what);
+    assert!(succeeded);
+    taken.calls
 }
 
 #[test]

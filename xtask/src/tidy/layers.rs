@@ -41,6 +41,7 @@ const LAYER_NAMES: [&str; 7] = ["base", "0", "1", "2", "3", "4", "5"];
 pub(crate) const TABLE: &[Row] = &[
     row(0, "allocator",  &[], &["tikv-jemallocator"]),
     row(0, "mutants",    &[], &[]),
+    row(0, "alloc-watch", &[], &[]),
     row(0, "numeric",    &[], &["dashu-int", "itoa", "thiserror", "zmij"]),
     row(1, "resp-codec", &["numeric"], &["memchr", "smallvec", "thiserror"]),
     row(1, "vfs",        &[], &["fastrand", "libc", "nix", "parking_lot", "thiserror"]),

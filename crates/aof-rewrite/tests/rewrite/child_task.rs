@@ -9,10 +9,10 @@ use keyspace::{Deadline, Keyspace, UnixMs};
 use vfs::sim::{Call, SimDisk};
 use vfs::{Dir, Open, RealDir};
 
-use crate::alloc::calls_during;
 use crate::emitter::{Sample, fill};
 use crate::replay::{empty, replay};
 use crate::world::PREAMBLE;
+use alloc_watch::taken_by;
 
 const TEMP: &str = "temp-rewriteaof-1.aof";
 const COMPLETE: &str = "temp-rewriteaof-bg-7.aof";
@@ -226,8 +226,8 @@ fn no_step_calls_the_allocator() {
     let diff = vec![b'd'; 500_000];
     for task in both_forms(&dir, &keyspace) {
         let (mut task, mut env) = (task(), ScriptEnv::new(&diff, 4_096));
-        let (code, calls) = calls_during(|| run(&mut *task, &mut env));
-        assert_eq!((code, calls), (0, 0));
+        let (code, taken) = taken_by(|| run(&mut *task, &mut env));
+        assert_eq!((code, taken.calls), (0, 0));
         assert!(env.last.written_bytes > 500_000);
     }
 }
@@ -240,8 +240,8 @@ fn fails_without_allocating<S: Snapshot>(dir: &Arc<dyn Dir>, snapshot: S) {
     let files = ChildFiles { dir: Arc::clone(dir), file, temp_name: TEMP.into() };
     let mut task = ChildTask::reserve(files, snapshot, 100, true).unwrap();
     let mut env = ScriptEnv::new(b"", 1);
-    let (code, calls) = calls_during(|| run(&mut task, &mut env));
-    assert_eq!((code, calls), (1, 0));
+    let (code, taken) = taken_by(|| run(&mut task, &mut env));
+    assert_eq!((code, taken.calls), (1, 0));
     assert_eq!(env.last.failure.unwrap().errno, libc::EBADF);
     assert!(dir.list().unwrap().is_empty());
 }

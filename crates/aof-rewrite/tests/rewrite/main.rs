@@ -6,7 +6,6 @@
     reason = "helpers of tests stand outside of #[test] functions here"
 )]
 
-mod alloc;
 mod child_task;
 mod crashes;
 mod emitter;

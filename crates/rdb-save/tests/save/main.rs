@@ -1,7 +1,6 @@
 //! Tests of snapshots: in simulation at every call, and as a real process.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod alloc;
 mod crashes;
 mod faults;
 mod process;

@@ -3,8 +3,8 @@
 use child::{Kill, STALLED_AFTER_MS};
 use rdb_save::{Outcome, StartError};
 
-use crate::alloc::calls_during;
 use crate::world::{DIR, DUMP, World};
+use alloc_watch::taken_by;
 
 #[test]
 fn a_snapshot_holds_the_keys_as_they_were_at_the_fork() {
@@ -121,8 +121,8 @@ fn no_step_of_a_snapshot_calls_the_allocator() {
         // The steps of files are the simulated disk's, which allocates; `process` runs them in a real child, where an allocation
         // aborts.
         let writes = world.disk.calls();
-        let (step, calls) = calls_during(|| task.step(&mut env));
-        assert!(calls == 0 || world.disk.calls() > writes, "a step without a call allocated {calls} times");
+        let (step, taken) = taken_by(|| task.step(&mut env));
+        assert!(taken.calls == 0 || world.disk.calls() > writes, "a step without a call allocated: {taken:?}");
         match step {
             Step::Exit(code) => return assert_eq!(code, 0),
             _ => continue,

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use rdb::{Entry, Options, Reader, Unsupported, read_payload};
 use rio::Source;
 
-use crate::alloc::taken_by;
 use crate::dataset::corpus;
+use alloc_watch::taken_by;
 
 /// Memory that any file may take: pieces of strings, buffers, errors.
 const ANY_FILE_BYTES: i64 = 512 * 1024;

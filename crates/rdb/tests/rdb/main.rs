@@ -7,7 +7,6 @@
     reason = "helpers of tests stand outside of #[test] functions here"
 )]
 
-mod alloc;
 mod by_hand;
 mod corpus;
 mod dataset;

@@ -4,9 +4,9 @@ use keyspace::{Deadline, Hash, Keyspace, List, Set, Str, Thresholds, UnixMs, Val
 use rdb::{Checksum, Encoder, Entry, Options, Preface, Progress, SnapshotWriter, Target, WriteOptions};
 use rio::{Output, Sink};
 
-use crate::alloc::taken_by;
 use crate::dataset::{events, keys};
 use crate::random::{empty, read, written};
+use alloc_watch::taken_by;
 
 /// Every type, small and large, integers, binary bytes, and strings that are compressed once and twice.
 fn sample() -> Keyspace {

@@ -1,5 +1,5 @@
-//! An allocator that counts calls and bytes while it is told to.
-#![expect(unsafe_code, reason = "GlobalAlloc: the proof that writing takes no memory, and that reading takes little")]
+#![doc = include_str!("../README.md")]
+#![expect(unsafe_code, reason = "GlobalAlloc: every call is passed on to the system's allocator, and counted")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,25 +9,26 @@ struct Watching;
 #[global_allocator]
 static ALLOCATOR: Watching = Watching;
 
-/// What a thread took from the allocator since it began to look.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Taken {
-    /// Calls, to free as well.
-    pub(crate) calls: u64,
-    /// The most bytes held at once.
-    pub(crate) peak_bytes: i64,
-    held_bytes: i64,
+/// What a thread took from the allocator while it was watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Calls of the allocator, to free as well.
+    pub calls: u64,
+    /// The most bytes held at once, beyond what was held before.
+    pub peak_bytes: i64,
+    /// Bytes held at the end; below zero if older memory was freed.
+    pub held_bytes: i64,
 }
 
 thread_local! {
     static TAKEN: Cell<Option<Taken>> = const { Cell::new(None) };
 }
 
-/// Runs `f` and returns what this thread took from the allocator meanwhile.
-pub(crate) fn taken_by<T>(f: impl FnOnce() -> T) -> (T, Taken) {
+/// Runs `f` and returns what this thread took from the allocator meanwhile. Not to be nested.
+pub fn taken_by<T>(f: impl FnOnce() -> T) -> (T, Taken) {
     TAKEN.set(Some(Taken::default()));
     let value = f();
-    let taken = TAKEN.take().expect("set above");
+    let taken = TAKEN.take().unwrap_or_default();
     (value, taken)
 }
 
@@ -43,8 +44,9 @@ fn note(bytes: i64) {
     });
 }
 
+/// A layout is at most `isize::MAX` bytes large.
 fn signed(bytes: usize) -> i64 {
-    i64::try_from(bytes).expect("no allocation is as large")
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 // SAFETY: every call is passed on to `System` unchanged; `note` does not allocate.
@@ -68,9 +70,24 @@ unsafe impl GlobalAlloc for Watching {
     }
 }
 
-#[test]
-fn the_counts_see_an_allocation() {
-    let (_, taken) = taken_by(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(100))));
-    assert_eq!((taken.calls, taken.peak_bytes, taken.held_bytes), (2, 100, 0));
-    assert_eq!(taken_by(|| 1 + 1).1.calls, 0);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_see_an_allocation_and_nothing_where_there_is_none() {
+        let (_, taken) = taken_by(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(100))));
+        assert_eq!(taken, Taken { calls: 2, peak_bytes: 100, held_bytes: 0 });
+        assert_eq!(taken_by(|| 1 + 1).1, Taken::default());
+    }
+
+    #[test]
+    fn what_grows_is_held_once() {
+        let (_, taken) = taken_by(|| {
+            let mut bytes = std::hint::black_box(Vec::<u8>::with_capacity(100));
+            bytes.reserve_exact(300);
+            bytes
+        });
+        assert_eq!((taken.peak_bytes, taken.held_bytes), (300, 300));
+    }
 }
