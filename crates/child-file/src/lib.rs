@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod told;
+
 use std::io;
 use std::sync::Arc;
 
 use child::{ChildEnv, Failure, Info, Step, Task};
 use rio::{FileOutput, Sink, SinkError};
 use vfs::{Dir, File, Open};
+
+pub use told::{Level, Role};
 
 /// The buffer, in bytes.
 const BUFFER_BYTES: usize = 256 * 1024;

@@ -64,5 +64,5 @@ macro_rules! from_level_of {
 
 from_level_of!(aof_buffer);
 from_level_of!(aof_load);
+// Of `rdb_save` too: both have that of `child-file`.
 from_level_of!(aof_rewrite);
-from_level_of!(rdb_save);

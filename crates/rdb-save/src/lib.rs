@@ -13,8 +13,9 @@ mod points;
 mod saver;
 mod task;
 
+pub use child_file::{Level, Role};
 pub use env::{ForkSource, Outcome, SaveConfig, SaveEnv, SaveError, StartError, Status};
-pub use notice::{Level, Notice, Role};
+pub use notice::Notice;
 pub use points::{RETRY_AFTER_MS, Recent, SavePoint, due};
 pub use saver::Saver;
 pub use task::{SaveFiles, SaveTask};

@@ -3,25 +3,8 @@
 use std::fmt;
 use std::io;
 
+use child_file::{Level, Role};
 use vfs::strerror;
-
-/// How loud a notice is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// In the normal course of things.
-    Notice,
-    /// Something failed.
-    Warning,
-}
-
-/// On whose behalf it is logged: the role letter of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The server itself.
-    Parent,
-    /// The child, which does not log: its parent does, from its reports.
-    Child,
-}
 
 /// One thing worth a log line. `Display` is the message.
 #[derive(Clone, Debug, PartialEq, Eq)]

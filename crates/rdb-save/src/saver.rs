@@ -9,12 +9,12 @@ use std::sync::Arc;
 use aof_state::TempFile;
 use bio::{Completion, JobId, Kind};
 use child::{ChildEnv, Exit, Failure, Handle, Info, Kill, Received, Spec, Step, Task, Watchdog};
-use child_file::create_temp;
+use child_file::{Role, create_temp};
 use keyspace::{Keyspace, UnixMs};
 use vfs::Dir;
 
 use crate::env::{ForkSource, Outcome, SaveConfig, SaveEnv, SaveError, StartError, Status};
-use crate::notice::{Notice, Role};
+use crate::notice::Notice;
 use crate::task::{SaveFiles, SavePhase, SaveStep, SaveTask};
 
 /// The child's title, as `ps` shows it.

@@ -31,6 +31,13 @@ fn next(rig: &Rig) -> Rig {
     Rig::on(&rig.killed(), without_points(), BOOT).unwrap()
 }
 
+/// What that one answers.
+fn next_says(rig: &Rig, request: &str) -> String {
+    let mut next = next(rig);
+    let client = next.client();
+    next.ask(client, request)
+}
+
 /// The reply to a request whose words may hold spaces, or be empty.
 fn ask_words(rig: &mut Rig, client: ClientId, words: &[&str]) -> String {
     let mut request = Vec::new();
@@ -114,9 +121,7 @@ fn a_snapshot_asked_for_inside_a_transaction_is_scheduled_and_made_after_it() {
     assert!(rig.take(client).ends_with("*3|+OK|+Background saving scheduled|+OK|"));
     rig.pass_ms(200);
     end_snapshot(&mut rig);
-    let mut next = next(&rig);
-    let client = next.client();
-    assert_eq!(next.ask(client, "MGET a b"), "*2|$1|1|$1|2|");
+    assert_eq!(next_says(&rig, "MGET a b"), "*2|$1|1|$1|2|");
     assert_eq!(rig.ask(client, "BGSAVE NOW"), "-ERR syntax error|");
 }
 
@@ -312,9 +317,7 @@ fn after_flushall_nothing_comes_back_from_a_snapshot() {
     rig.ask(client, "BGSAVE");
     assert_eq!(rig.ask(client, "FLUSHALL"), "+OK|");
     assert!(rig.children.running().is_empty());
-    let mut next = next(&rig);
-    let client = next.client();
-    assert_eq!(next.ask(client, "DBSIZE"), ":0|");
+    assert_eq!(next_says(&rig, "DBSIZE"), ":0|");
 }
 
 #[test]
@@ -344,9 +347,7 @@ fn a_shutdown_beside_a_snapshots_child_that_is_stuck_is_refused_until_it_has_end
         }
     }
     assert_eq!(rig.status(), Some(0), "{:#?}", rig.lines());
-    let mut next = next(&rig);
-    let client = next.client();
-    assert_eq!(next.ask(client, "GET a"), "$1|2|");
+    assert_eq!(next_says(&rig, "GET a"), "$1|2|");
 }
 
 #[test]
@@ -363,9 +364,7 @@ fn a_snapshot_asked_for_behind_flushall_is_made_of_what_came_after_it() {
         rig.turn();
         assert_eq!(rig.take(client), "+OK|+OK|+Background saving started|");
         end_snapshot(&mut rig);
-        let mut next = next(&rig);
-        let client = next.client();
-        assert_eq!(next.ask(client, "KEYS *"), "*1|$3|new|");
+        assert_eq!(next_says(&rig, "KEYS *"), "*1|$3|new|");
     }
 }
 
@@ -378,9 +377,7 @@ fn nothing_comes_back_if_the_server_ends_right_behind_flushall() {
     rig.send(client, "FLUSHALL\nSHUTDOWN NOSAVE");
     rig.turn();
     assert_eq!(rig.status(), Some(0));
-    let mut next = next(&rig);
-    let client = next.client();
-    assert_eq!(next.ask(client, "DBSIZE"), ":0|");
+    assert_eq!(next_says(&rig, "DBSIZE"), ":0|");
 }
 
 #[test]
@@ -394,9 +391,7 @@ fn an_empty_snapshot_that_could_not_be_made_is_made_when_the_disk_has_healed() {
     rig.disk.heal();
     rig.pass_ms(6_000);
     end_snapshot(&mut rig);
-    let mut next = next(&rig);
-    let client = next.client();
-    assert_eq!(next.ask(client, "DBSIZE"), ":0|");
+    assert_eq!(next_says(&rig, "DBSIZE"), ":0|");
 }
 
 #[test]
