@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bio::Bio;
 use keyspace::{Keyspace, UnixMs};
+use rdb::SnapshotSettings;
 use vfs::Dir;
 
 use crate::LiveLog;
@@ -37,20 +38,7 @@ pub struct RewriteConfig<'a> {
     /// The server's process id, for the name of the temp file.
     pub server_pid: u32,
     /// `aof-use-rdb-preamble`: how the snapshot is written as RDB; `None` for commands.
-    pub preamble: Option<Preamble<'a>>,
-}
-
-/// What an RDB preamble is made with.
-#[derive(Clone, Copy, Debug)]
-pub struct Preamble<'a> {
-    /// The version of Redis that the server stands for, which the file states.
-    pub redis_ver: &'a str,
-    /// What the server has allocated, in bytes, which the file states.
-    pub used_mem_bytes: u64,
-    /// `rdbcompression`.
-    pub compress: bool,
-    /// `rdbchecksum`.
-    pub checksum: bool,
+    pub preamble: Option<SnapshotSettings<'a>>,
 }
 
 /// The world as a rewrite sees it in one call.

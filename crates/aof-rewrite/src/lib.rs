@@ -15,10 +15,11 @@ mod trigger;
 pub use child_file::{Level, Role};
 pub use child_side::{ChildFiles, ChildTask, CommandEmitter, Out, PreambleWriter, Snapshot, SnapshotProgress};
 pub use env::{
-    Abort, CHILD_DIFF_BYTES, Call, FileError, ForkSource, Mode, Preamble, RewriteConfig, RewriteEnv, Shutdown,
-    ShutdownRule, StartError, Status,
+    Abort, CHILD_DIFF_BYTES, Call, FileError, ForkSource, Mode, RewriteConfig, RewriteEnv, Shutdown, ShutdownRule,
+    StartError, Status,
 };
 pub use log::{LiveLog, Mirror};
 pub use notice::Notice;
+pub use rdb::SnapshotSettings;
 pub use rewriter::Rewriter;
 pub use trigger::{AutoRewrite, Backoff};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bio::Bio;
 use keyspace::{Keyspace, UnixMs};
+use rdb::SnapshotSettings;
 use vfs::Dir;
 
 /// The settings a snapshot is made under.
@@ -16,14 +17,8 @@ pub struct SaveConfig<'a> {
     pub incremental_fsync: bool,
     /// The server's process id, for the name of the temp file.
     pub server_pid: u32,
-    /// The version of Redis that the server stands for, which the file states.
-    pub redis_ver: &'a str,
-    /// What the server has allocated, in bytes, which the file states.
-    pub used_mem_bytes: u64,
-    /// `rdbcompression`.
-    pub compress: bool,
-    /// `rdbchecksum`.
-    pub checksum: bool,
+    /// How it is written.
+    pub snapshot: SnapshotSettings<'a>,
 }
 
 /// The world as a snapshot sees it in one call.

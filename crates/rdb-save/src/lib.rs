@@ -17,5 +17,6 @@ pub use child_file::{Level, Role};
 pub use env::{ForkSource, Outcome, SaveConfig, SaveEnv, SaveError, StartError, Status};
 pub use notice::Notice;
 pub use points::{RETRY_AFTER_MS, Recent, SavePoint, due};
+pub use rdb::SnapshotSettings;
 pub use saver::Saver;
 pub use task::{SaveFiles, SaveTask};

@@ -13,16 +13,13 @@ use std::sync::Arc;
 use child::{ChildEnv, Failure, Step, Task};
 use child_file::{ChildFile, FileStep, PIECE_BYTES};
 use keyspace::{Keyspace, UnixMs};
-use rdb::{Encoder, Preface, Progress, SnapshotWriter, WriteOptions};
+use rdb::{Progress, SnapshotWriter};
 use vfs::{Dir, File};
 
 use crate::env::SaveConfig;
 
 /// After how many bytes written the clock is looked at.
 const LOOK_EVERY_BYTES: u64 = 64 * 1024;
-
-/// Milliseconds in a second.
-const SECOND_MS: i64 = 1_000;
 
 /// Where the task stands, as its parent sees it in the `phase` of the child-info records. 0 is the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,18 +97,10 @@ impl<K: Borrow<Keyspace>> SaveTask<K> {
     /// Takes all memory that writing will need. Keys whose deadline lies before `now` are left out.
     pub fn reserve(files: SaveFiles, keyspace: K, config: SaveConfig<'_>, now: UnixMs) -> Self {
         let mut file = ChildFile::reserve(Arc::clone(&files.file), config.incremental_fsync);
-        if config.checksum {
+        if config.snapshot.checksum {
             file = file.checksummed();
         }
-        let encoder = Encoder::reserve(WriteOptions { compress: config.compress, ..WriteOptions::default() });
-        let preface = Preface {
-            redis_ver: config.redis_ver.to_owned(),
-            ctime_s: now.0.div_euclid(SECOND_MS),
-            used_mem_bytes: i64::try_from(config.used_mem_bytes).unwrap_or(i64::MAX),
-            is_aof_base: false,
-            others: Vec::new(),
-        };
-        let writer = SnapshotWriter::new(keyspace, Some(now), encoder, preface);
+        let writer = config.snapshot.writer(keyspace, now, false);
         Self { files, file, writer, looked_at_bytes: 0, stage: Stage::Keys }
     }
 

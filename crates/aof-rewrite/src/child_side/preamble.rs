@@ -7,13 +7,9 @@ use std::borrow::Borrow;
 
 use child::Failure;
 use keyspace::{Keyspace, UnixMs};
-use rdb::{Encoder, Preface, Progress, SnapshotWriter, WriteOptions};
+use rdb::{Progress, SnapshotSettings, SnapshotWriter};
 
 use super::{CommandEmitter, Out, Snapshot, SnapshotProgress};
-use crate::env::Preamble;
-
-/// Milliseconds in a second.
-const SECOND_MS: i64 = 1_000;
 
 /// Writes a keyspace as an RDB preamble. `K` is a reference in a forked child, an owned keyspace in a simulated one.
 pub struct PreambleWriter<K> {
@@ -23,17 +19,8 @@ pub struct PreambleWriter<K> {
 
 impl<K: Borrow<Keyspace>> PreambleWriter<K> {
     /// Takes all memory that writing will need. Keys whose deadline lies before `now`, the time of the fork, are left out.
-    pub fn reserve(keyspace: K, now: UnixMs, preamble: Preamble<'_>) -> Self {
-        let encoder = Encoder::reserve(WriteOptions { compress: preamble.compress, ..WriteOptions::default() });
-        let preface = Preface {
-            redis_ver: preamble.redis_ver.to_owned(),
-            ctime_s: now.0.div_euclid(SECOND_MS),
-            used_mem_bytes: i64::try_from(preamble.used_mem_bytes).unwrap_or(i64::MAX),
-            // Redis 7 says so of the base of a log, and Redis 4 to 6 of a snapshot with a tail behind it. This is both.
-            is_aof_base: true,
-            others: vec![("aof-preamble".to_owned(), b"1".to_vec())],
-        };
-        Self { writer: SnapshotWriter::new(keyspace, Some(now), encoder, preface), checksum: preamble.checksum }
+    pub fn reserve(keyspace: K, now: UnixMs, preamble: SnapshotSettings<'_>) -> Self {
+        Self { writer: preamble.writer(keyspace, now, true), checksum: preamble.checksum }
     }
 }
 
@@ -78,7 +65,7 @@ pub(crate) enum AnySnapshot<K> {
 
 impl<K: Borrow<Keyspace>> AnySnapshot<K> {
     /// Takes all memory that it will need.
-    pub(crate) fn reserve(keyspace: K, now: UnixMs, preamble: Option<Preamble<'_>>) -> Self {
+    pub(crate) fn reserve(keyspace: K, now: UnixMs, preamble: Option<SnapshotSettings<'_>>) -> Self {
         match preamble {
             None => Self::Commands(CommandEmitter::new(keyspace, now)),
             Some(preamble) => Self::Preamble(PreambleWriter::reserve(keyspace, now, preamble)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aof_rewrite::{ChildFiles, ChildTask, Preamble, PreambleWriter};
+use aof_rewrite::{ChildFiles, ChildTask, PreambleWriter, SnapshotSettings};
 use child::Task as _;
 use keyspace::{Deadline, Keyspace, UnixMs};
 use rdb::{Checksum, Encoder, Entry, Options, Preface, Reader, SnapshotWriter, WriteOptions};
@@ -16,17 +16,15 @@ use crate::replay::{commands, empty, preamble, replay};
 use crate::world::{NOW, PREAMBLE};
 
 /// The file that a child forked at `now` writes.
-pub(crate) fn emit_preamble(keyspace: &Keyspace, now: UnixMs, settings: Preamble<'_>) -> Vec<u8> {
+pub(crate) fn emit_preamble(keyspace: &Keyspace, now: UnixMs, settings: SnapshotSettings<'_>) -> Vec<u8> {
     emit_snapshot(PreambleWriter::reserve(keyspace, now, settings))
 }
 
 /// Every combination of the settings.
-fn all_settings() -> impl Iterator<Item = Preamble<'static>> {
-    [(true, true), (true, false), (false, true), (false, false)].into_iter().map(|(compress, checksum)| Preamble {
-        compress,
-        checksum,
-        ..PREAMBLE
-    })
+fn all_settings() -> impl Iterator<Item = SnapshotSettings<'static>> {
+    [(true, true), (true, false), (false, true), (false, false)]
+        .into_iter()
+        .map(|(compress, checksum)| SnapshotSettings { compress, checksum, ..PREAMBLE })
 }
 
 fn every_type() -> Keyspace {
@@ -37,7 +35,7 @@ fn every_type() -> Keyspace {
 }
 
 /// What the `rdb` crate makes of a keyspace by itself.
-fn expected(keyspace: &Keyspace, settings: Preamble<'_>) -> Vec<u8> {
+fn expected(keyspace: &Keyspace, settings: SnapshotSettings<'_>) -> Vec<u8> {
     let preface = Preface {
         redis_ver: "7.2.4".into(),
         ctime_s: NOW.0 / 1000,

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aof_rewrite::{ForkSource, LiveLog as _, Mode, Notice, Preamble, RewriteConfig, RewriteEnv, Rewriter};
+use aof_rewrite::{ForkSource, LiveLog as _, Mode, Notice, RewriteConfig, RewriteEnv, Rewriter, SnapshotSettings};
 use bio::{Bio, ThreadBio};
 use child::ForkSpawner;
 use keyspace::{Deadline, Keyspace};
@@ -29,7 +29,7 @@ struct Process {
     rewriter: Rewriter,
     notices: Vec<Notice>,
     started: Instant,
-    preamble: Option<Preamble<'static>>,
+    preamble: Option<SnapshotSettings<'static>>,
 }
 
 impl Process {
@@ -125,7 +125,7 @@ fn the_new_log_is_the_snapshot_and_the_diff_byte_for_byte() {
     }
 }
 
-fn writes_snapshot_and_diff(preamble: Option<Preamble<'static>>) {
+fn writes_snapshot_and_diff(preamble: Option<SnapshotSettings<'static>>) {
     let mut process = Process::new();
     process.preamble = preamble;
     fill(&mut process.keyspace, &mut fastrand::Rng::with_seed(1), 2_000);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use aof_rewrite::{FileError, ForkSource, Mode, Notice, Preamble, RewriteConfig, RewriteEnv, Rewriter, StartError};
+use aof_rewrite::{
+    FileError, ForkSource, Mode, Notice, RewriteConfig, RewriteEnv, Rewriter, SnapshotSettings, StartError,
+};
 use bio::{Bio as _, Completion, InlineBio};
 use child::sim::SimChildren;
 use keyspace::{Deadline, Keyspace, UnixMs};
@@ -17,8 +19,8 @@ pub(crate) const DIR: &str = "/data";
 pub(crate) const NOW: UnixMs = UnixMs(1_700_000_000_000);
 
 /// The settings of every RDB preamble, unless a test is about them.
-pub(crate) const PREAMBLE: Preamble<'static> =
-    Preamble { redis_ver: "7.2.4", used_mem_bytes: 1_000_000, compress: true, checksum: true };
+pub(crate) const PREAMBLE: SnapshotSettings<'static> =
+    SnapshotSettings { redis_ver: "7.2.4", used_mem_bytes: 1_000_000, compress: true, checksum: true };
 
 /// A server reduced to what a rewrite touches.
 pub(crate) struct World {

@@ -4,7 +4,7 @@
 
 use child::Spawner;
 use keyspace::Keyspace;
-use rdb_save::{ForkSource, Outcome, Recent, SaveConfig, SaveEnv, Saver};
+use rdb_save::{ForkSource, Outcome, Recent, SaveConfig, SaveEnv, Saver, SnapshotSettings};
 
 use super::Persistence;
 use crate::clock::Now;
@@ -129,12 +129,23 @@ impl Persistence {
         self.snapshots.flushed = true;
     }
 
+    /// How snapshots are written at present, alone or in front of a log.
+    pub(super) fn snapshot_settings(&self) -> SnapshotSettings<'static> {
+        SnapshotSettings {
+            redis_ver: REDIS_VERSION,
+            used_mem_bytes: self.forked_bytes,
+            compress: self.preamble.compress,
+            checksum: self.preamble.checksum,
+        }
+    }
+
     /// Calls the saver with the world it needs.
     pub(super) fn with_save<R>(
         &mut self,
         now: Now,
         call: impl FnOnce(&mut Saver, &mut SaveEnv<'_>, &mut dyn Spawner) -> R,
     ) -> R {
+        let snapshot = self.snapshot_settings();
         let mut env = SaveEnv {
             dir: &self.dir,
             bio: &mut *self.bio,
@@ -142,10 +153,7 @@ impl Persistence {
                 name: &self.snapshots.name,
                 incremental_fsync: self.snapshots.incremental_fsync,
                 server_pid: self.pid,
-                redis_ver: REDIS_VERSION,
-                used_mem_bytes: self.forked_bytes,
-                compress: self.preamble.compress,
-                checksum: self.preamble.checksum,
+                snapshot,
             },
             mono_ms: now.mono_ms(),
             now: now.unix(),

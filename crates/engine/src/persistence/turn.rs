@@ -1,7 +1,7 @@
 //! The part of a loop turn that belongs to the files: completions in, one flush out, the rewrite a step further.
 
 use aof_buffer::{AppendFsync, Turn};
-use aof_rewrite::{CHILD_DIFF_BYTES, ForkSource, Mode, Preamble, RewriteConfig, RewriteEnv, Rewriter};
+use aof_rewrite::{CHILD_DIFF_BYTES, ForkSource, Mode, RewriteConfig, RewriteEnv, Rewriter};
 use aof_state::{Identity, StateKeeper};
 use bio::Kind;
 use child::Spawner;
@@ -11,7 +11,6 @@ use super::live_log::Live;
 use super::{Persistence, Phase};
 use crate::engine::Engine;
 use crate::log::Level;
-use crate::ops::REDIS_VERSION;
 
 impl Engine {
     /// Everything that the files want of this turn.
@@ -232,6 +231,7 @@ impl Persistence {
         now: crate::clock::Now,
         call: impl FnOnce(&mut Rewriter, &mut RewriteEnv<'_>, &mut dyn Spawner) -> R,
     ) -> R {
+        let snapshot = self.snapshot_settings();
         let mut live = Live {
             aof: &mut self.aof,
             attached: &mut self.attached,
@@ -248,12 +248,7 @@ impl Persistence {
                 incremental_fsync: self.incremental_fsync,
                 child_diff_bytes: CHILD_DIFF_BYTES,
                 server_pid: self.pid,
-                preamble: self.preamble.wanted.then_some(Preamble {
-                    redis_ver: REDIS_VERSION,
-                    used_mem_bytes: self.forked_bytes,
-                    compress: self.preamble.compress,
-                    checksum: self.preamble.checksum,
-                }),
+                preamble: self.preamble.wanted.then_some(snapshot),
             },
             mono_ms: now.mono_ms(),
             now: now.unix(),

@@ -7,7 +7,7 @@ use bio::{Bio as _, InlineBio};
 use child::sim::SimChildren;
 use keyspace::{Deadline, HashSeed, Keyspace, UnixMs};
 use rdb::{Content, Entry, Options, Reader};
-use rdb_save::{ForkSource, Notice, Outcome, SaveConfig, SaveEnv, SaveError, Saver, StartError};
+use rdb_save::{ForkSource, Notice, Outcome, SaveConfig, SaveEnv, SaveError, Saver, SnapshotSettings, StartError};
 use rio::Source;
 use vfs::Dir;
 use vfs::sim::SimDisk;
@@ -20,10 +20,7 @@ pub(crate) const CONFIG: SaveConfig<'static> = SaveConfig {
     name: DUMP,
     incremental_fsync: true,
     server_pid: 42,
-    redis_ver: "7.2.4",
-    used_mem_bytes: 1_000_000,
-    compress: true,
-    checksum: true,
+    snapshot: SnapshotSettings { redis_ver: "7.2.4", used_mem_bytes: 1_000_000, compress: true, checksum: true },
 };
 
 pub(crate) struct World {

@@ -13,7 +13,7 @@ mod value;
 use keyspace::{UnixMs, ValueRef};
 
 pub use module::ModuleWriter;
-pub use snapshot::{Preface, Progress, SnapshotWriter};
+pub use snapshot::{Preface, Progress, SnapshotSettings, SnapshotWriter};
 use string::Strings;
 pub use target::Target;
 

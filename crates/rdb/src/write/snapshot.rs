@@ -9,7 +9,10 @@ use keyspace::{Db, Keyspace, UnixMs};
 use mutants::{Mutant, planted};
 use numeric::IntBuf;
 
-use super::{Encoder, Target};
+use super::{Encoder, Target, WriteOptions};
+
+/// Milliseconds in a second.
+const SECOND_MS: i64 = 1_000;
 
 /// How many keys one step asks for; a step may bring some more.
 const KEYS_PER_STEP: usize = 16;
@@ -27,6 +30,37 @@ pub struct Preface {
     pub is_aof_base: bool,
     /// More fields, with their values.
     pub others: Vec<(String, Vec<u8>)>,
+}
+
+/// How a server wants its snapshots written.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotSettings<'a> {
+    /// The version of Redis that the server stands for, which the file states.
+    pub redis_ver: &'a str,
+    /// What the server has allocated, in bytes, which the file states.
+    pub used_mem_bytes: u64,
+    /// `rdbcompression`.
+    pub compress: bool,
+    /// `rdbchecksum`. The checksum is the target's: this one only says whether there should be one.
+    pub checksum: bool,
+}
+
+impl SnapshotSettings<'_> {
+    /// The writer of a snapshot that begins at `now`. Takes all memory that writing will need. Keys whose deadline lies before `now` are
+    /// left out. `of_log`: it stands at the head of an append-only file.
+    pub fn writer<K: Borrow<Keyspace>>(self, keyspace: K, now: UnixMs, of_log: bool) -> SnapshotWriter<K> {
+        let encoder = Encoder::reserve(WriteOptions { compress: self.compress, ..WriteOptions::default() });
+        let of_preamble = || vec![("aof-preamble".to_owned(), b"1".to_vec())];
+        let preface = Preface {
+            redis_ver: self.redis_ver.to_owned(),
+            ctime_s: now.0.div_euclid(SECOND_MS),
+            used_mem_bytes: i64::try_from(self.used_mem_bytes).unwrap_or(i64::MAX),
+            // Redis 7 says so of the base of a log, and Redis 4 to 6 of a snapshot with a tail behind it. Ours is both.
+            is_aof_base: of_log,
+            others: if of_log { of_preamble() } else { Vec::new() },
+        };
+        SnapshotWriter::new(keyspace, Some(now), encoder, preface)
+    }
 }
 
 /// How far a snapshot is.
