@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use powerfs::{Disk, Handle, Mode, NameRule, Record};
+use powerfs::{Disk, Handle, Mode, NameRule};
 use testkit::history::{self, ClientRecord};
 use testkit::steady::{SteadyClient, Verdict};
 use testkit::workload::read_back;
 use testkit::{ServerBuilder, ServerProcess};
 
-use super::judge::{Ack, Moment, everysec_allows, must_hold};
+use super::allowed::{Ack, LogSyncs, Moment, must_hold};
 use super::record::{Home, START_BOUND};
 use super::{Options, policies, wanted_runs};
 use crate::crash::{Policy, mix};
@@ -108,7 +108,7 @@ struct Notes {
 struct Left {
     disk: Disk,
     notes: Vec<Notes>,
-    records: Vec<Record>,
+    syncs: LogSyncs,
     moment: Moment,
     mode: Mode,
 }
@@ -121,7 +121,7 @@ impl Session<'_> {
         let mut left = Left {
             disk: Disk::default(),
             notes: vec![Notes::default(); CLIENTS],
-            records: Vec::new(),
+            syncs: LogSyncs::default(),
             moment: Moment { position: 0, at: now },
             mode: Mode::Strict,
         };
@@ -168,7 +168,7 @@ impl Session<'_> {
             true => left.notes.iter().zip(&before).map(|(old, now)| old.unserved(now, self, &left)).collect(),
             false => notes,
         };
-        Ok(Left { disk, notes, records: recording.records, moment, mode })
+        Ok(Left { disk, notes, syncs: LogSyncs::of(&recording), moment, mode })
     }
 
     fn builder(&self, home: &Path) -> ServerBuilder {
@@ -196,10 +196,8 @@ impl Session<'_> {
                     begin.push(ClientRecord { recovered_before: m, acked: m, sent: m });
                 }
                 Err(broken) => {
-                    let allowed = everysec_allows(&left.records, left.moment.at);
-                    tally.findings.extend(broken.iter().map(|violation| {
-                        format!("client {client}: {violation} ({}, allowed {allowed:?})", left.mode.name())
-                    }));
+                    let told = |violation| format!("client {client}: {violation} ({})", left.mode.name());
+                    tally.findings.extend(broken.iter().map(told));
                 }
             }
         }
@@ -244,7 +242,7 @@ impl Session<'_> {
 impl Notes {
     /// What the judge may ask for after a crash.
     fn record(&self, policy: Policy, left: &Left) -> ClientRecord {
-        let holds = |ack: &&Ack| must_hold(**ack, left.moment, policy, left.mode, &left.records);
+        let holds = |ack: &&Ack| must_hold(**ack, left.moment, policy, left.mode, &left.syncs);
         let acked = self.before.acked + self.acked.iter().filter(holds).count() as u64;
         let sent = self.asked.iter().filter(|asked| **asked <= left.moment.position).count() as u64;
         ClientRecord { acked, sent: self.before.sent + sent, ..self.before }

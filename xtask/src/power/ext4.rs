@@ -14,7 +14,8 @@ use testkit::steady::{Steady, SteadyOutcome, Verdict};
 use testkit::workload::read_back;
 use testkit::{Client, ServerBuilder, ServerProcess};
 
-use super::judge::SECOND;
+use super::allowed::SECOND;
+use super::grounds;
 use crate::crash::Policy;
 use crate::suite::require_program;
 use crate::waiting::wait;
@@ -52,7 +53,7 @@ struct Volume {
 
 impl Volume {
     fn new() -> Result<Self> {
-        let home = tempfile::Builder::new().prefix("ledgerstone-ext4-").tempdir()?;
+        let home = grounds::directory(grounds::EXT4)?;
         File::create(home.path().join("image"))?.set_len(VOLUME_BYTES)?;
         let image = home.path().join("image").display().to_string();
         command("mkfs.ext4", &["-qF", "-m", "0", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", &image])?;
@@ -61,7 +62,7 @@ impl Volume {
 
     /// What a power loss would leave, if the device has what it was sent: the image as it is at this moment.
     fn copy(&self) -> Result<Self> {
-        let home = tempfile::Builder::new().prefix("ledgerstone-ext4-").tempdir()?;
+        let home = grounds::directory(grounds::EXT4)?;
         fs::copy(self.home.path().join("image"), home.path().join("image"))?;
         Self::mounted(home)
     }

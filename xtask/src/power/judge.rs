@@ -1,26 +1,14 @@
 //! Judges what a crash left of a scripted load: the state after one of its units, none older than the policy allows. Pure.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use powerfs::{Mode, Operation, ROOT, Record};
-use serde_json::Value as Json;
-use testkit::dataset::{DEADLINE_TOLERANCE_MS, What};
+use powerfs::{Mode, Record};
+use testkit::dataset::DEADLINE_TOLERANCE_MS;
 use testkit::{Dataset, compare};
 
+use super::allowed::{Ack, LogSyncs, Moment, must_hold};
+use super::excuses::{self, Images};
 use crate::crash::Policy;
-
-/// How much may be lost under `everysec`, beside what fsyncs take.
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-/// How much later a busy machine may let an fsync begin before it counts as a broken promise.
-const BUSY: Duration = Duration::from_secs(1);
-
-/// When a reply was there.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ack {
-    /// How many operations had taken effect.
-    pub(super) position: u64,
-    pub(super) at: Instant,
-}
 
 /// The server's data after a unit: a command or a transaction.
 #[derive(Clone, Debug)]
@@ -34,20 +22,15 @@ pub(super) struct State {
     pub(super) promised: bool,
 }
 
-/// A crash: after so many operations.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    pub(super) position: u64,
-    /// The latest time at which so many and no more had taken effect.
-    pub(super) at: Instant,
-}
-
-impl Moment {
-    /// The crash before operation number `position` of a recording.
-    pub(super) fn before(records: &[Record], position: usize, end: Instant) -> Self {
-        let at = records.get(position).map_or(end, |record| record.ended);
-        Self { position: position as u64, at }
-    }
+/// A crash of a recorded load.
+pub(super) struct Crash<'a> {
+    pub(super) policy: Policy,
+    pub(super) mode: Mode,
+    pub(super) moment: Moment,
+    pub(super) records: &'a [Record],
+    pub(super) syncs: &'a LogSyncs,
+    /// The disk before it, and what it left.
+    pub(super) images: &'a Images,
 }
 
 /// What a crash came to.
@@ -73,120 +56,59 @@ pub(super) enum Outcome {
     Wrong(String),
 }
 
-/// How long an ack may be lost at `at` under `everysec`, by the fsyncs there were: a second, the one in flight, and the one
-/// before it, from whose end the second counts.
-pub(super) fn everysec_allows(records: &[Record], at: Instant) -> Duration {
-    let syncs = || records.iter().filter(|record| matches!(record.operation, Operation::Sync { .. }));
-    let running = syncs().filter(|r| r.began < at && at <= r.ended).map(|r| at - r.began).max();
-    let recent = |r: &&Record| r.ended < at && at.duration_since(r.ended) < 2 * SECOND;
-    let before = syncs().filter(recent).map(|r| r.ended - r.began).max();
-    SECOND + running.unwrap_or_default() + before.unwrap_or_default()
-}
-
-/// Whether an ack may not be lost.
-pub(super) fn must_hold(ack: Ack, moment: Moment, policy: Policy, mode: Mode, records: &[Record]) -> bool {
-    ack.position <= moment.position
-        && match (mode, policy) {
-            (Mode::Killed, _) | (_, Policy::Always) => true,
-            (_, Policy::Everysec) => {
-                moment.at.saturating_duration_since(ack.at) > everysec_allows(records, moment.at) + BUSY
-            }
-            (_, Policy::No) => false,
+impl Crash<'_> {
+    /// Judges what a start after the crash shows.
+    pub(super) fn judge(&self, states: &[State], found: &Result<Dataset, String>) -> Outcome {
+        let found = match found {
+            Ok(dataset) => dataset,
+            Err(text) => return self.judge_refusal(text),
+        };
+        let moment = self.syncs.while_they_work(self.moment, states.iter().filter_map(|state| state.acked));
+        let possible = states.iter().take_while(|state| state.asked <= moment.position).count().max(1);
+        let Some((at, altered)) = self.find(&states[..possible], found) else {
+            return Outcome::Wrong(describe(states, possible, found));
+        };
+        let acked = |state: &State| state.acked.filter(|ack| state.promised && ack.position <= moment.position);
+        let must = |ack| must_hold(ack, moment, self.policy, self.mode, self.syncs);
+        let promised = states.iter().rposition(|state| acked(state).is_some_and(must)).unwrap_or(0);
+        if at < promised {
+            return Outcome::Lost { promised, found: at };
         }
-}
-
-/// From the first fsync that fails, nothing becomes durable any more until acks go on: what was acked in the second before it
-/// is what `everysec` may lose with the power, however long that takes.
-fn while_fsyncs_work(moment: Moment, states: &[State], records: &[Record]) -> Moment {
-    let failed = |record: &Record| matches!(record.operation, Operation::Sync { succeeded: false, .. });
-    let (Some(first), Some(last)) = (records.iter().position(failed), records.iter().rposition(failed)) else {
-        return moment;
-    };
-    let mut acks = states.iter().filter_map(|state| state.acked);
-    let resumed = acks.find(|ack| ack.position > last as u64).map_or(u64::MAX, |ack| ack.position);
-    if (first as u64..resumed).contains(&moment.position) {
-        return Moment { at: moment.at.min(records[first].began), ..moment };
+        if let Some((key, _)) = altered.iter().find(|(key, text)| was_there(&states[promised].dataset, key, text)) {
+            return Outcome::Wrong(format!("the value of {key:?} has zeros, and was promised in state {promised}"));
+        }
+        let oldest = states[at + 1..].iter().find_map(acked);
+        let oldest_lost = oldest.map(|ack| moment.at.saturating_duration_since(ack.at));
+        Outcome::Kept { oldest_lost, altered: !altered.is_empty() }
     }
-    moment
-}
 
-/// What a start says when a crash came between turning the log on and its first rewrite (docs/durability.md, row turning-on).
-const SET_ASIDE: &str = "it was moved aside when 'appendonly' was turned on";
-
-/// What a start says of damage with whole commands behind it.
-const NO_TORN_TAIL: &str = "so this is no torn tail";
-
-/// Whether a log got its name by a rewrite and no state file that came after was durable by name (docs/durability.md,
-/// Exceptions).
-fn just_switched(records: &[Record], moment: Moment) -> bool {
-    let before = &records[..records.len().min(usize::try_from(moment.position).unwrap_or(usize::MAX))];
-    let renamed = |record: &Record, wanted: &dyn Fn(&str, &str) -> bool| match &record.operation {
-        Operation::Rename { from, to } => wanted(&from.1, &to.1),
-        _ => false,
-    };
-    let switch = |from: &str, to: &str| from.starts_with("temp-rewriteaof-bg") && !to.starts_with("temp-");
-    let Some(switched) = before.iter().rposition(|record| renamed(record, &switch)) else { return false };
-    let after = &before[switched..];
-    let stated = after.iter().position(|record| renamed(record, &|_, to| to.ends_with(".state")));
-    let by_name = |record: &Record| matches!(record.operation, Operation::Sync { inode: ROOT, succeeded: true, .. });
-    !stated.is_some_and(|stated| after[stated..].iter().any(by_name))
-}
-
-/// Judges what a start after the crash shows.
-pub(super) fn judge(
-    states: &[State],
-    records: &[Record],
-    moment: Moment,
-    (policy, mode): (Policy, Mode),
-    found: &Result<Dataset, String>,
-) -> Outcome {
-    let pending = |state: &State| state.acked.is_none_or(|ack| ack.position > moment.position);
-    let found = match found {
-        Ok(dataset) => dataset,
-        // Units that were executed while it was off are promised only later.
-        Err(text) if text.contains(SET_ASIDE) && states.iter().any(|s| s.asked < moment.position && pending(s)) => {
+    fn judge_refusal(&self, text: &str) -> Outcome {
+        if excuses::set_aside(text, self.records, self.moment) {
             return Outcome::SetAside;
         }
-        Err(text) if mode == Mode::Holes && text.contains(NO_TORN_TAIL) && just_switched(records, moment) => {
+        if self.mode == Mode::Holes && excuses::hole_after_switch(text, self.records, self.moment, self.images) {
             return Outcome::HoleAfterSwitch;
         }
-        Err(refusal) => return Outcome::Refused(refusal.clone()),
-    };
-    let moment = while_fsyncs_work(moment, states, records);
-    let possible = states.iter().take_while(|state| state.asked <= moment.position).count().max(1);
-    let same = |state: &State| compare(&state.dataset, found, DEADLINE_TOLERANCE_MS).is_empty();
-    let nearly = |state: &State| mode == Mode::Holes && differs_by_zeros(&state.dataset, found);
-    let exact = states[..possible].iter().rposition(same);
-    let Some(at) = exact.or_else(|| states[..possible].iter().rposition(nearly)) else {
-        return Outcome::Wrong(describe(states, possible, found));
-    };
-    let acked = |state: &State| state.acked.filter(|ack| state.promised && ack.position <= moment.position);
-    let holds = |state: &State| acked(state).is_some_and(|ack| must_hold(ack, moment, policy, mode, records));
-    let promised = states.iter().rposition(holds).unwrap_or(0);
-    if at < promised {
-        return Outcome::Lost { promised, found: at };
+        Outcome::Refused(text.to_owned())
     }
-    let oldest = states[at + 1..].iter().find_map(acked);
-    let oldest_lost = oldest.map(|ack| moment.at.saturating_duration_since(ack.at));
-    Outcome::Kept { oldest_lost, altered: exact.is_none() }
-}
 
-/// Whether values alone differ, and only where zeros stand.
-fn differs_by_zeros(expected: &Dataset, found: &Dataset) -> bool {
-    compare(expected, found, DEADLINE_TOLERANCE_MS).iter().all(|difference| match &difference.what {
-        What::Value { expected, found } => expected.kind == found.kind && zeroed(&expected.value, &found.value),
-        _ => false,
-    })
-}
-
-fn zeroed(expected: &Json, found: &Json) -> bool {
-    match (expected, found) {
-        (Json::String(a), Json::String(b)) => {
-            a.chars().count() == b.chars().count() && a.chars().zip(b.chars()).all(|(a, b)| a == b || b == '\0')
+    /// The last state that is the same, or else one that is but for zeros that the crash may have left; and which texts have them.
+    fn find(&self, states: &[State], found: &Dataset) -> Option<(usize, Altered)> {
+        let same = |state: &State| compare(&state.dataset, found, DEADLINE_TOLERANCE_MS).is_empty();
+        if let Some(at) = states.iter().rposition(same) {
+            return Some((at, Altered::new()));
         }
-        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| zeroed(a, b)),
-        _ => expected == found,
+        let mut numbered = states.iter().enumerate().rev().filter(|_| self.mode == Mode::Holes);
+        numbered.find_map(|(at, state)| Some((at, excuses::zeroed_values(&state.dataset, found, self.images)?)))
     }
+}
+
+/// Texts with zeros, as they were written, each with its database and key.
+type Altered = Vec<((u32, String), String)>;
+
+/// Whether a key's value held this text.
+fn was_there(dataset: &Dataset, key: &(u32, String), text: &str) -> bool {
+    dataset.entries.get(key).is_some_and(|entry| excuses::holds(&entry.value, text))
 }
 
 /// Says how a dataset differs from the state that it is nearest to.
@@ -200,15 +122,10 @@ fn describe(states: &[State], possible: usize, found: &Dataset) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::OnceLock;
+    use powerfs::{Disk, Inode, Operation};
 
+    use super::super::allowed::tests::{create, ms, recording};
     use super::*;
-
-    /// A moment so many milliseconds after a beginning.
-    fn ms(after: u64) -> Instant {
-        static BEGIN: OnceLock<Instant> = OnceLock::new();
-        *BEGIN.get_or_init(Instant::now) + Duration::from_millis(after)
-    }
 
     fn dataset(value: &str) -> Dataset {
         let value = serde_json::to_string(value).unwrap();
@@ -216,13 +133,14 @@ mod tests {
         Dataset::parse(&line).unwrap()
     }
 
-    /// States "0", "1", …, acked at these operations and milliseconds.
-    fn states(acks: &[(u64, u64)]) -> Vec<State> {
-        let state =
-            |number: usize, asked, acked| State { dataset: dataset(&number.to_string()), asked, acked, promised: true };
-        let first = state(0, 0, None);
-        let rest = (1..).zip(acks).map(|(number, (position, at))| {
-            state(number, position.saturating_sub(2), Some(Ack { position: *position, at: ms(*at) }))
+    /// States with these values, acked at these operations and milliseconds, after an empty one.
+    fn states(acks: &[(&str, u64, u64)]) -> Vec<State> {
+        let first = State { dataset: dataset("0"), asked: 0, acked: None, promised: true };
+        let rest = acks.iter().map(|(value, position, at)| State {
+            dataset: dataset(value),
+            asked: position.saturating_sub(2),
+            acked: Some(Ack { position: *position, at: ms(*at) }),
+            promised: true,
         });
         std::iter::once(first).chain(rest).collect()
     }
@@ -231,8 +149,27 @@ mod tests {
         Moment { position, at: ms(millis) }
     }
 
+    /// A log that sets the key to a value.
+    fn log(value: &str) -> Disk {
+        let inode: Inode = 2;
+        let text = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n{value}\r\n", value.len());
+        let operations =
+            [create("appendonly.aof", inode), Operation::Write { inode, offset: 0, bytes: text.as_bytes().into() }];
+        let mut disk = Disk::default();
+        operations.iter().for_each(|operation| disk.apply(operation));
+        disk
+    }
+
+    fn judged(states: &[State], crash: (Policy, Mode, Moment), log_before: &str, found: &str) -> Outcome {
+        let (policy, mode, moment) = crash;
+        let syncs = LogSyncs::of(&recording(vec![]));
+        let images = Images { written: log(log_before), left: log(found) };
+        let crash = Crash { policy, mode, moment, records: &[], syncs: &syncs, images: &images };
+        crash.judge(states, &Ok(dataset(found)))
+    }
+
     fn verdict(policy: Policy, mode: Mode, moment: Moment, value: &str) -> Outcome {
-        judge(&states(&[(2, 10), (4, 20), (6, 3_000)]), &[], moment, (policy, mode), &Ok(dataset(value)))
+        judged(&states(&[("1", 2, 10), ("2", 4, 20), ("3", 6, 3_000)]), (policy, mode, moment), value, value)
     }
 
     #[test]
@@ -266,32 +203,33 @@ mod tests {
     }
 
     #[test]
-    fn zeros_in_a_value_are_excused_where_there_may_be_holes() {
-        let states = [State { dataset: dataset("abc"), asked: 0, acked: None, promised: true }];
-        let judged = |mode| judge(&states, &[], at(0, 0), (Policy::No, mode), &Ok(dataset("a\0c")));
-        assert_eq!(judged(Mode::Holes), Outcome::Kept { oldest_lost: None, altered: true });
-        assert!(matches!(judged(Mode::Torn), Outcome::Wrong(_)));
+    fn zeros_in_a_value_are_excused_where_there_may_be_holes_and_nothing_was_promised() {
+        let states = states(&[("abc", 4, 20)]);
+        let judged = |policy, mode, position| judged(&states, (policy, mode, at(position, 30)), "abc", "a\0c");
+        let excused = Outcome::Kept { oldest_lost: None, altered: true };
+        assert_eq!(judged(Policy::No, Mode::Holes, 4), excused);
+        assert_eq!(judged(Policy::Always, Mode::Holes, 3), excused, "sent and not acked");
+        assert!(matches!(judged(Policy::No, Mode::Torn, 4), Outcome::Wrong(_)));
+        assert!(matches!(judged(Policy::Always, Mode::Holes, 4), Outcome::Wrong(why) if why.contains("was promised")));
     }
 
     #[test]
-    fn a_hole_right_after_a_switch_is_excused_until_a_state_file_is_durable_by_name() {
-        let rename =
-            |from: &str, to: &str| Operation::Rename { from: (ROOT, from.to_owned()), to: (ROOT, to.to_owned()) };
-        let sync = Operation::Sync { inode: ROOT, data_only: false, since: 0, succeeded: true };
-        let switch = rename("temp-rewriteaof-bg-1.aof", "appendonly.aof");
-        let operations =
-            [sync.clone(), switch, sync.clone(), rename("temp-appendonly.aof.state", "appendonly.aof.state"), sync];
-        let records = operations.map(|operation| Record { operation, began: ms(0), ended: ms(0) });
-        let excused: Vec<bool> = (0..=5).map(|position| just_switched(&records, at(position, 0))).collect();
-        assert_eq!(excused, [false, false, true, true, true, false]);
-    }
-
-    #[test]
-    fn slow_fsyncs_widen_the_second() {
-        let sync = Operation::Sync { inode: 2, data_only: true, since: 0, succeeded: true };
-        let record = |began, ended| Record { operation: sync.clone(), began: ms(began), ended: ms(ended) };
-        let records = [record(0, 300), record(1_300, 1_900)];
-        assert_eq!(everysec_allows(&records, ms(1_500)), Duration::from_millis(1_000 + 200 + 300));
-        assert_eq!(everysec_allows(&records, ms(5_000)), SECOND);
+    fn a_refusal_that_nothing_excuses_is_one() {
+        let syncs = LogSyncs::of(&recording(vec![]));
+        let images = Images { written: log("a"), left: log("a") };
+        let records = recording(vec![(create("appendonly.aof", 2), 0, 0)]).records;
+        let crash = Crash {
+            policy: Policy::No,
+            mode: Mode::Holes,
+            moment: at(1, 0),
+            records: &records,
+            syncs: &syncs,
+            images: &images,
+        };
+        let excuse = "it was moved aside when 'appendonly' was turned on";
+        let hole = "valid up to byte 3; a whole command follows at byte 9, so this is no torn tail";
+        for text in [excuse, hole] {
+            assert_eq!(crash.judge(&states(&[]), &Err(text.to_owned())), Outcome::Refused(text.to_owned()));
+        }
     }
 }

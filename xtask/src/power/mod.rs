@@ -3,10 +3,14 @@
 //! The server's directory is a disk of `powerfs`. A load is carried out once and recorded; every crash point is an operation
 //! of the recording, a mode and a rule of names, from which a server is started again and judged. `loads.rs` holds
 //! the loads, `record.rs` carries one out, `points.rs` draws crash points, `recover.rs` starts from what is left,
-//! `judge.rs` says what may be lost. `cuts.rs` cuts at random under many clients; `ext4.rs` has a real file system in a file.
+//! `judge.rs` says what each came to: `allowed.rs` when an ack must hold, `excuses.rs` what else may be. `cuts.rs` cuts at random under many clients; `ext4.rs` has a real file system in a file. `grounds.rs`
+//! removes what a run leaves that is killed.
 
+mod allowed;
 mod cuts;
+mod excuses;
 mod ext4;
+mod grounds;
 mod judge;
 mod loads;
 mod points;
@@ -59,6 +63,13 @@ pub(crate) struct Options {
 /// # Errors
 /// If ours broke a promise, or nothing can be mounted here.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    grounds::prepare()?;
+    let done = run_prepared(options);
+    grounds::stay_if_interrupted();
+    done
+}
+
+fn run_prepared(options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let started = Instant::now();
     let given = options.server.clone().or_else(|| std::env::var_os(SERVER_VARIABLE).map(PathBuf::from));
@@ -120,6 +131,7 @@ fn crash_points(
     let recoveries = Recoveries::of(binary, foreign);
     let started = Instant::now();
     let outcomes = points::crash(&runs, &points, &recoveries);
+    grounds::stay_if_interrupted();
     let operations: usize = runs.iter().map(|run| run.recording.records.len()).sum();
     println!(
         "  {name}: {} loads with {operations} operations; {} crash points left {} different disks, started from in {:.1} s",
@@ -207,7 +219,7 @@ fn keep(run: &Recorded, point: &Point) -> Result<PathBuf> {
     let kept = tempfile::Builder::new().prefix("ledgerstone-power-kept-").tempdir()?.keep();
     let data = kept.join("data");
     std::fs::create_dir(&data)?;
-    points::left_by(run, point).write_to(&data)?;
+    points::left_by(&run.recording.disk_after(point.position), point).write_to(&data)?;
     let records = run.recording.records.iter().take(point.position + 3).enumerate();
     let lines: Vec<String> = records.map(|(number, record)| format!("{number}: {}", told(&record.operation))).collect();
     std::fs::write(kept.join("operations"), lines.join("\n"))?;

@@ -1,12 +1,15 @@
 //! The crash points of recorded loads: every operation, every mode, every rule of names; drawn from, judged, counted.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use powerfs::{Mode, NameRule};
+use powerfs::{Disk, Mode, NameRule};
 
-use super::judge::{Moment, Outcome, judge};
+use super::allowed::Moment;
+use super::excuses::Images;
+use super::judge::{Crash, Outcome};
 use super::record::Recorded;
 use super::recover::Recoveries;
 use crate::crash::{Policy, mix};
@@ -14,6 +17,8 @@ use crate::parallel;
 
 /// How many servers are started side by side; they mostly wait.
 const JOBS: usize = 4;
+/// After how many crash points a long run tells how far it is.
+const TOLD_EVERY: usize = 1_000;
 
 /// One crash.
 #[derive(Clone, Copy, Debug)]
@@ -86,21 +91,29 @@ pub(super) fn draw(runs: &[Recorded], wanted: usize, seed: u64) -> Vec<Point> {
 
 /// Starts a server after every point and judges what it shows.
 pub(super) fn crash(runs: &[Recorded], points: &[Point], recoveries: &Recoveries<'_>) -> Vec<Result<Outcome>> {
+    let (started, done) = (Instant::now(), AtomicUsize::new(0));
     parallel::map(JOBS, points, |point| {
+        let number = done.fetch_add(1, Ordering::Relaxed);
+        if number > 0 && number.is_multiple_of(TOLD_EVERY) {
+            println!("  {number} of {} crash points after {:.0} s", points.len(), started.elapsed().as_secs_f64());
+        }
         let recorded = &runs[point.run];
-        let left = left_by(recorded, point);
+        let written = recorded.recording.disk_after(point.position);
+        let left = left_by(&written, point);
         let booted = point.mode != Mode::Killed;
-        let shown = recoveries.shown(left, &recorded.load, recorded.policy, booted)?;
+        let shown = recoveries.shown(&left, &recorded.load, recorded.policy, booted)?;
         let records = &recorded.recording.records;
         let moment = Moment::before(records, point.position, recorded.end);
-        Ok(judge(&recorded.states, records, moment, (recorded.policy, point.mode), &shown))
+        let images = Images { written, left };
+        let (policy, mode, syncs) = (recorded.policy, point.mode, &recorded.syncs);
+        let crash = Crash { policy, mode, moment, records, syncs, images: &images };
+        Ok(crash.judge(&recorded.states, &shown))
     })
 }
 
-/// What a crash leaves.
-pub(super) fn left_by(recorded: &Recorded, point: &Point) -> powerfs::Disk {
-    let disk = recorded.recording.disk_after(point.position);
-    disk.cut(point.mode, point.rule, &mut fastrand::Rng::with_seed(point.seed))
+/// What a crash leaves of a disk.
+pub(super) fn left_by(written: &Disk, point: &Point) -> Disk {
+    written.cut(point.mode, point.rule, &mut fastrand::Rng::with_seed(point.seed))
 }
 
 /// Counts.

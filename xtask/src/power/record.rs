@@ -10,7 +10,9 @@ use testkit::dataset::DEADLINE_TOLERANCE_MS;
 use testkit::steady::Verdict;
 use testkit::{Client, Info, Pipeline, ServerBuilder, ServerProcess, Value, compare, dump_dataset, wait_rewritten};
 
-use super::judge::{Ack, State};
+use super::allowed::{Ack, LogSyncs};
+use super::grounds;
+use super::judge::State;
 use super::loads::{Load, Step};
 use crate::crash::Policy;
 use crate::waiting::wait;
@@ -30,6 +32,7 @@ pub(super) struct Recorded {
     pub(super) load: Load,
     pub(super) policy: Policy,
     pub(super) recording: Recording,
+    pub(super) syncs: LogSyncs,
     /// The data when the server began to serve, then after each unit.
     pub(super) states: Vec<State>,
     /// When the last operation was over.
@@ -56,7 +59,8 @@ pub(super) fn record(binary: &Path, load: &Load, policy: Policy, disk: Disk) -> 
     let (states, end) = run.end()?;
     shadow_home.unmount()?;
     let recording = home.unmount()?;
-    Ok(able.then_some(Recorded { load: *load, policy, recording, states, end }))
+    let syncs = LogSyncs::of(&recording);
+    Ok(able.then_some(Recorded { load: *load, policy, recording, syncs, states, end }))
 }
 
 /// A directory for one server at a time, whose data stands on a mounted disk.
@@ -72,7 +76,7 @@ impl Home {
     /// # Errors
     /// If it cannot be mounted; the message says what that needs.
     pub(super) fn new(disk: Disk) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("ledgerstone-power-").tempdir()?;
+        let directory = grounds::directory(grounds::POWER)?;
         let data = directory.path().join("data");
         std::fs::create_dir(&data)?;
         let needs = "a file system cannot be mounted: that needs /dev/fuse, and root or fusermount3";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, bail, ensure};
 use powerfs::Disk;
@@ -30,7 +30,29 @@ pub(super) struct Recoveries<'a> {
     binary: &'a Path,
     /// Ours is started twice, and leaves nothing behind.
     foreign: bool,
-    known: Mutex<BTreeMap<Key, Shown>>,
+    known: Mutex<Known>,
+}
+
+/// What starts showed. Many show the same, which is kept once: a long run has thousands of starts, and few states.
+#[derive(Debug, Default)]
+struct Known {
+    shown: BTreeMap<Key, Arc<Shown>>,
+    different: BTreeMap<(&'static str, Policy), Vec<Arc<Shown>>>,
+}
+
+impl Known {
+    fn insert(&mut self, key: Key, shown: Shown) -> Arc<Shown> {
+        let of_load = self.different.entry((key.1, key.2)).or_default();
+        let shown = match of_load.iter().find(|known| ***known == shown) {
+            Some(known) => Arc::clone(known),
+            None => {
+                of_load.push(Arc::new(shown));
+                Arc::clone(&of_load[of_load.len() - 1])
+            }
+        };
+        self.shown.insert(key, Arc::clone(&shown));
+        shown
+    }
 }
 
 impl<'a> Recoveries<'a> {
@@ -40,23 +62,22 @@ impl<'a> Recoveries<'a> {
 
     /// How many different disks a server was started from.
     pub(super) fn starts(&self) -> usize {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).shown.len()
     }
 
     /// What a start on `disk` shows.
     ///
     /// # Errors
     /// If the harness fails, a second start shows other data, or a temporary file stays.
-    pub(super) fn shown(&self, disk: Disk, load: &Load, policy: Policy, booted: bool) -> Result<Shown> {
+    pub(super) fn shown(&self, disk: &Disk, load: &Load, policy: Policy, booted: bool) -> Result<Arc<Shown>> {
         let booted = booted && !self.foreign;
         let key = (disk.fingerprint(), load.name, policy, booted);
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shown) = known().get(&key) {
-            return Ok(shown.clone());
+        if let Some(shown) = known().shown.get(&key) {
+            return Ok(Arc::clone(shown));
         }
-        let shown = self.start(disk, load, policy, booted)?;
-        known().insert(key, shown.clone());
-        Ok(shown)
+        let shown = self.start(disk.clone(), load, policy, booted)?;
+        Ok(known().insert(key, shown))
     }
 
     fn start(&self, disk: Disk, load: &Load, policy: Policy, booted: bool) -> Result<Shown> {

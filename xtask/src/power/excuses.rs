@@ -1,0 +1,207 @@
+//! What docs/durability.md excuses beside lost acks, each told from its neighbour by the operations and the bytes themselves. Pure.
+
+use powerfs::{Disk, Operation, ROOT, Record};
+use serde_json::Value as Json;
+use testkit::dataset::{DEADLINE_TOLERANCE_MS, What, bytes_of_latin1};
+use testkit::{Dataset, compare};
+
+use super::allowed::Moment;
+
+/// The log's name, and what names begin with that it is moved aside to.
+const LOG: &str = "appendonly.aof";
+const ASIDE: &str = "appendonly.aof.old-";
+
+/// What a start says when a crash came between turning the log on and its first rewrite (docs/durability.md, row turning-on).
+const SET_ASIDE: &str = "it was moved aside when 'appendonly' was turned on";
+
+/// The disk before a crash, and what the crash left of it.
+#[derive(Debug)]
+pub(super) struct Images {
+    pub(super) written: Disk,
+    pub(super) left: Disk,
+}
+
+/// The operations before a crash.
+fn until(records: &[Record], moment: Moment) -> &[Record] {
+    &records[..records.len().min(usize::try_from(moment.position).unwrap_or(usize::MAX))]
+}
+
+/// The last rename before a crash from one of these names to another, by its number.
+fn renamed(records: &[Record], wanted: impl Fn(&str, &str) -> bool) -> Option<usize> {
+    records.iter().rposition(|record| match &record.operation {
+        Operation::Rename { from, to } => wanted(&from.1, &to.1),
+        _ => false,
+    })
+}
+
+/// Whether the name that operation `number` gave is durable: an fsync of the directory that was asked for after it has succeeded.
+fn name_is_durable(records: &[Record], number: usize) -> bool {
+    records[number..].iter().any(|record| match record.operation {
+        Operation::Sync { inode: ROOT, succeeded: true, since, .. } => since > number as u64,
+        _ => false,
+    })
+}
+
+/// Whether a start may refuse, naming a log that was set aside: one was, and no log has come in its place durably.
+pub(super) fn set_aside(refusal: &str, records: &[Record], moment: Moment) -> bool {
+    let before = until(records, moment);
+    let Some(aside) = renamed(before, |from, to| from == LOG && to.starts_with(ASIDE)) else { return false };
+    let successor = renamed(before, |_, to| to == LOG).filter(|successor| *successor > aside);
+    refusal.contains(SET_ASIDE) && !successor.is_some_and(|successor| name_is_durable(before, successor))
+}
+
+/// What a start says of damage with whole commands behind it, before the numbers.
+const VALID_UP_TO: &str = "valid up to byte ";
+const COMMAND_FOLLOWS: &str = "a whole command follows at byte ";
+
+/// Whether a start may refuse a log for a hole: it got its name by a rewrite, no state file that came after is durable by name
+/// (docs/durability.md, Exceptions), and the place that the start names is where the crash has left a hole.
+pub(super) fn hole_after_switch(refusal: &str, records: &[Record], moment: Moment, images: &Images) -> bool {
+    let before = until(records, moment);
+    let switched = renamed(before, |from, to| from.starts_with("temp-rewriteaof-bg") && to == LOG);
+    let stated = renamed(before, |_, to| to.ends_with(".state"));
+    let Some(switched) = switched else { return false };
+    let known = stated.is_some_and(|stated| stated > switched && name_is_durable(before, stated));
+    let place = (number_after(refusal, VALID_UP_TO), number_after(refusal, COMMAND_FOLLOWS));
+    let (Some(from), Some(to), Some(inode)) = (place.0, place.1, images.left.lookup(ROOT, LOG)) else { return false };
+    let there = |disk: &Disk| disk.bytes(inode).get(from..to).map(<[u8]>::to_vec);
+    !known && there(&images.left).is_some() && there(&images.left) != there(&images.written)
+}
+
+fn number_after(text: &str, words: &str) -> Option<usize> {
+    let (_, rest) = text.split_once(words)?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// The values that differ between two datasets that are the same but for zeros inside of values: as they were written, by key. None
+/// if anything else differs, or if zeros stand where no argument of a log has them.
+pub(super) fn zeroed_values(
+    expected: &Dataset,
+    found: &Dataset,
+    images: &Images,
+) -> Option<Vec<((u32, String), String)>> {
+    let mut altered = Vec::new();
+    for difference in compare(expected, found, DEADLINE_TOLERANCE_MS) {
+        let What::Value { expected, found } = &difference.what else { return None };
+        let mut pairs = Vec::new();
+        if expected.kind != found.kind || !pair_up(&expected.value, &found.value, &mut pairs) {
+            return None;
+        }
+        for (written, left) in pairs {
+            if !has_zeros(&written, &left) || !landed_so(images, &written, &left) {
+                return None;
+            }
+            altered.push(((difference.db, difference.key.clone()), written));
+        }
+    }
+    Some(altered)
+}
+
+/// The texts that differ between two values of one shape; false if the shapes differ.
+fn pair_up(expected: &Json, found: &Json, pairs: &mut Vec<(String, String)>) -> bool {
+    match (expected, found) {
+        (Json::String(a), Json::String(b)) => {
+            if a != b {
+                pairs.push((a.clone(), b.clone()));
+            }
+            true
+        }
+        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| pair_up(a, b, pairs)),
+        _ => expected == found,
+    }
+}
+
+fn has_zeros(expected: &str, found: &str) -> bool {
+    expected.chars().count() == found.chars().count()
+        && expected.chars().zip(found.chars()).all(|(a, b)| a == b || b == '\0')
+}
+
+/// Whether a file has an argument with these zeros where it was written without them. A crash leaves no zeros in fsynced bytes, so
+/// these were none; and what stands around the argument is as it was written, so the zeros are in no other.
+fn landed_so(images: &Images, written: &str, left: &str) -> bool {
+    let argument = |text: &str| {
+        let bytes = bytes_of_latin1(text)?;
+        Some([format!("${}\r\n", bytes.len()).as_bytes(), &bytes, b"\r\n"].concat())
+    };
+    let (Some(written), Some(left)) = (argument(written), argument(left)) else { return false };
+    images.written.entries(ROOT).any(|(_, inode)| {
+        let (before, after) = (images.written.bytes(inode), images.left.bytes(inode));
+        let there =
+            |at: usize| before[at..].starts_with(&written) && after.get(at..).is_some_and(|b| b.starts_with(&left));
+        (0..before.len()).any(there)
+    })
+}
+
+/// Whether a value holds this text.
+pub(super) fn holds(value: &Json, text: &str) -> bool {
+    match value {
+        Json::String(own) => own == text,
+        Json::Array(items) => items.iter().any(|item| holds(item, text)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use powerfs::Inode;
+
+    use super::super::allowed::tests::{create, ms, recording, sync};
+    use super::*;
+
+    fn rename(from: &str, to: &str) -> Operation {
+        Operation::Rename { from: (ROOT, from.to_owned()), to: (ROOT, to.to_owned()) }
+    }
+
+    #[test]
+    fn a_log_set_aside_excuses_a_refusal_until_its_successor_has_the_name_durably() {
+        let operations = vec![
+            (create(LOG, 2), 0, 0),
+            (rename(LOG, "appendonly.aof.old-17"), 0, 0),
+            (create("temp-rewriteaof-bg-1.aof", 3), 0, 0),
+            (rename("temp-rewriteaof-bg-1.aof", LOG), 0, 0),
+            // Asked for before the rename: it says nothing of it.
+            (sync(ROOT, 3, true), 0, 0),
+            (sync(ROOT, 5, false), 0, 0),
+            (sync(ROOT, 6, true), 0, 0),
+        ];
+        let records = recording(operations).records;
+        let excused = |text: &str, position| set_aside(text, &records, Moment { position, at: ms(0) });
+        let told: Vec<bool> = (0..=7).map(|position| excused(SET_ASIDE, position)).collect();
+        assert_eq!(told, [false, false, true, true, true, true, true, false]);
+        assert!(!excused("another refusal", 4));
+    }
+
+    fn dataset(value: &str) -> Dataset {
+        let value = serde_json::to_string(value).unwrap();
+        Dataset::parse(&format!(r#"{{"db": 0, "key": "k", "pexpireat": null, "type": "string", "value": {value}}}"#))
+            .unwrap()
+    }
+
+    /// A disk whose log holds these bytes.
+    fn disk(bytes: &[u8]) -> Disk {
+        let inode: Inode = 2;
+        let mut disk = Disk::default();
+        disk.apply(&create(LOG, inode));
+        disk.apply(&Operation::Write { inode, offset: 0, bytes: bytes.into() });
+        disk
+    }
+
+    fn excused(written: &[u8], left: &[u8], found: &str) -> bool {
+        let images = Images { written: disk(written), left: disk(left) };
+        zeroed_values(&dataset("abcd"), &dataset(found), &images).is_some()
+    }
+
+    #[test]
+    fn zeros_in_a_value_are_excused_where_the_crash_left_them_in_that_argument() {
+        let written = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\nabcd\r\n";
+        assert!(excused(written, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\na\0\0d\r\n", "a\0\0d"));
+        // The log has no hole, so the server made the zeros itself.
+        assert!(!excused(written, written, "a\0\0d"));
+        // Others than those in the log.
+        assert!(!excused(written, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\na\0\0d\r\n", "a\0cd"));
+        // The hole goes on behind the argument: no longer one argument.
+        assert!(!excused(written, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\nab\0\0\0\0", "ab\0\0"));
+        // Not zeros.
+        assert!(!excused(written, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\naxxd\r\n", "axxd"));
+    }
+}
