@@ -30,6 +30,7 @@ mod prove;
 mod recovered;
 mod sim;
 mod suite;
+mod supervise;
 mod tidy;
 mod traces;
 mod waiting;

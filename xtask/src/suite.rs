@@ -2,6 +2,8 @@
 //!
 //! Without --all it needs Rust, a C compiler and make, and says what it left out. With --all a missing tool is a failure,
 //! as it would otherwise be a check that silently never runs.
+//!
+//! Each part is a process of its own, so that one that hangs can be killed with all that it has started, and fails with its name.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,14 +13,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
 
-use crate::{clients, compat, compat_check, crash, faults, fuzz, interop, kill_points, outside, power, tidy, traces};
+use crate::{
+    clients, compat, compat_check, crash, faults, fuzz, interop, kill_points, outside, power, supervise, tidy, traces,
+};
 
 /// What is asked of the suite.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     /// Runs everything and fails if a tool is missing, as CI does.
     #[arg(long)]
     all: bool,
+    /// Runs only the part of this name, in this process and for as long as it takes.
+    #[arg(long)]
+    part: Option<String>,
 }
 
 /// The tools that --all needs beside Rust: the program, its package, and what it is for.
@@ -46,15 +53,21 @@ const FUZZ_SECONDS: u64 = 60;
 /// is checked; run by themselves, `compat` and `test-interop` draw afresh.
 const COMPARISON_SEED: u64 = 1;
 
+/// A part that takes so many times its budget hangs: a busy machine, and a first build, cost less.
+const HANGS_AFTER_BUDGETS: u32 = 4;
+
 /// One part of the suite.
 struct Part {
     name: &'static str,
+    /// How long it may take on two free cores, from a built workspace.
+    budget: Duration,
     run: Box<dyn Fn() -> Result<()>>,
 }
 
 /// How a part ended.
 struct Outcome {
     name: &'static str,
+    budget: Duration,
     took: Duration,
     failed: Option<String>,
 }
@@ -70,11 +83,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("--all needs {}: not installed", names.join(", "));
     }
     let parts = if options.all { all_parts() } else { basic_parts() };
-    let outcomes: Vec<Outcome> = parts.iter().map(run_part).collect();
+    if let Some(name) = &options.part {
+        let wanted = parts.iter().find(|part| part.name == name);
+        return (wanted.with_context(|| format!("no part is named {name:?}"))?.run)();
+    }
+    supervise::adopt_orphans()?;
+    let outcomes: Vec<Outcome> = parts.iter().map(|part| run_part(part, options.all)).collect();
     println!("\n== summary");
-    for outcome in &outcomes {
-        let verdict = outcome.failed.as_deref().unwrap_or("ok");
-        println!("{:>8.1} s  {:<24} {verdict}", outcome.took.as_secs_f64(), outcome.name);
+    for Outcome { name, budget, took, failed } in &outcomes {
+        let verdict = failed.as_deref().unwrap_or("ok");
+        println!("{:>8.1} s of {:>4}  {name:<24} {verdict}", took.as_secs_f64(), budget.as_secs());
     }
     if !options.all {
         for name in not_run() {
@@ -91,66 +109,82 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn run_part(part: &Part) -> Outcome {
+fn run_part(part: &Part, all: bool) -> Outcome {
     println!("\n== {}", part.name);
     let started = Instant::now();
-    let failed = (part.run)().err().map(|e| format!("FAILED: {e:#}"));
+    let failed = run_alone(part, all).err().map(|e| format!("FAILED: {e:#}"));
     if let Some(text) = &failed {
         println!("{text}");
     }
-    Outcome { name: part.name, took: started.elapsed(), failed }
+    let left = supervise::end_the_rest();
+    if left > 0 {
+        println!("{left} processes were left over, and killed");
+    }
+    Outcome { name: part.name, budget: part.budget, took: started.elapsed(), failed }
 }
 
-fn part(name: &'static str, run: impl Fn() -> Result<()> + 'static) -> Part {
-    Part { name, run: Box::new(run) }
+/// Runs a part as a process of its own.
+fn run_alone(part: &Part, all: bool) -> Result<()> {
+    let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
+    command.args(["test", "--part", part.name]).args(all.then_some("--all"));
+    supervise::run_within(&mut command, part.budget * HANGS_AFTER_BUDGETS)
+}
+
+/// A part and its budget in seconds.
+fn part(name: &'static str, budget_s: u64, run: impl Fn() -> Result<()> + 'static) -> Part {
+    Part { name, budget: Duration::from_secs(budget_s), run: Box::new(run) }
 }
 
 /// What Rust, a C compiler and make suffice for.
 fn basic_parts() -> Vec<Part> {
     vec![
-        part("tidy", || tidy::run(&tidy::Options::default())),
-        part("cargo test", || with_server(&["test", "--workspace"])),
-        part("crash test", || crash_test(CRASH_RUNS, false)),
-        part("crash test, soundness", || crash_test(SOUNDNESS_RUNS, true)),
+        part("tidy", 30, || tidy::run(&tidy::Options::default())),
+        part("cargo test", 360, || with_server(&["test", "--workspace"])),
+        part("crash test", 240, || crash_test(CRASH_RUNS, false)),
+        part("crash test, soundness", 60, || crash_test(SOUNDNESS_RUNS, true)),
     ]
 }
 
 /// Everything.
 fn all_parts() -> Vec<Part> {
     vec![
-        part("fmt", || cargo(&["fmt", "--all", "--check"], &[])),
-        part("tidy", || tidy::run(&tidy::Options::default())),
-        part("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])),
-        part("doc", || {
+        part("fmt", 30, || cargo(&["fmt", "--all", "--check"], &[])),
+        part("tidy", 30, || tidy::run(&tidy::Options::default())),
+        part("clippy", 180, || {
+            cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])
+        }),
+        part("doc", 120, || {
             let deny = ("RUSTDOCFLAGS", "-D warnings".into());
             cargo(&["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"], &[deny])
         }),
-        part("tests", || with_server(&["nextest", "run", "--workspace", "--locked"])),
-        part("tests of test hooks", || {
+        part("tests", 360, || with_server(&["nextest", "run", "--workspace", "--locked"])),
+        part("tests of test hooks", 60, || {
             cargo(&["test", "-p", "vfs", "--features", "test-hooks", "--lib", "--locked", "--quiet", "hooks"], &[])
         }),
-        part("doc tests", || cargo(&["test", "--workspace", "--doc", "--locked"], &[])),
-        part("benches", || cargo(&["test", "-p", "benches", "--benches", "--locked", "--quiet"], &[])),
-        part("compat", || compat::run(&compat::Options { seed: Some(COMPARISON_SEED), ..Default::default() })),
-        part("compat-check", || {
+        part("doc tests", 120, || cargo(&["test", "--workspace", "--doc", "--locked"], &[])),
+        part("benches", 180, || cargo(&["test", "-p", "benches", "--benches", "--locked", "--quiet"], &[])),
+        part("compat", 60, || compat::run(&compat::Options { seed: Some(COMPARISON_SEED), ..Default::default() })),
+        part("compat-check", 30, || {
             compat_check::run(&compat_check::Options { seed: Some(COMPARISON_SEED), ..Default::default() })
         }),
-        part("interop", || interop::run(&interop::Options { seed: Some(COMPARISON_SEED), ..Default::default() })),
-        part("outside", || outside::run(&outside::Options {})),
-        part("clients", || clients::run(&clients::Options::default())),
-        part("system calls", || traces::run(&traces::Options::default())),
-        part("crash test", || crash_test(CRASH_RUNS_ALL, false)),
-        part("crash test, soundness", || crash_test(SOUNDNESS_RUNS, true)),
-        part("kill points", || kill_points::run(&kill_points::Options::default())),
-        part("tests that mount", || {
+        part("interop", 60, || interop::run(&interop::Options { seed: Some(COMPARISON_SEED), ..Default::default() })),
+        part("outside", 60, || outside::run(&outside::Options {})),
+        part("clients", 120, || clients::run(&clients::Options::default())),
+        part("system calls", 30, || traces::run(&traces::Options::default())),
+        part("crash test", 240, || crash_test(CRASH_RUNS_ALL, false)),
+        part("crash test, soundness", 60, || crash_test(SOUNDNESS_RUNS, true)),
+        part("kill points", 60, || kill_points::run(&kill_points::Options::default())),
+        part("tests that mount", 60, || {
             cargo(&["test", "-p", "powerfs", "--features", "mount-tests", "--test", "mounted", "--locked"], &[])
         }),
-        part("power cuts", || power::run(&power::Options { seed: Some(COMPARISON_SEED), ..power::Options::default() })),
-        part("disk faults", || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
-        part("fuzzing", || {
+        part("power cuts", 180, || {
+            power::run(&power::Options { seed: Some(COMPARISON_SEED), ..power::Options::default() })
+        }),
+        part("disk faults", 60, || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
+        part("fuzzing", 300, || {
             fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS, seed: Some(1), ..fuzz::Options::default() })
         }),
-        part("supply chain", supply_chain),
+        part("supply chain", 30, supply_chain),
     ]
 }
 
