@@ -39,6 +39,9 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("python3", "python3-venv", "tests with redis-py"),
     ("npm", "npm", "tests with ioredis and node-redis"),
     ("c++", "g++", "fuzzing"),
+    ("mkfs.ext4", "e2fsprogs", "power cuts on ext4 in a file"),
+    ("mount", "mount", "power cuts on ext4 in a file"),
+    ("unshare", "util-linux", "starts after another boot"),
 ];
 
 /// How many crash runs the suite makes. More belong to `cargo xtask test-crash`.
