@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aof_state::BootId;
 use bio::Bio;
 use keyspace::{Keyspace, UnixMs};
 use rdb::SnapshotSettings;
@@ -37,6 +38,8 @@ pub struct RewriteConfig<'a> {
     pub child_diff_bytes: usize,
     /// The server's process id, for the name of the temp file.
     pub server_pid: u32,
+    /// The boot of the machine, for the state file.
+    pub boot_id: BootId,
     /// `aof-use-rdb-preamble`: how the snapshot is written as RDB; `None` for commands.
     pub preamble: Option<SnapshotSettings<'a>>,
 }

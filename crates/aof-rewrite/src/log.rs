@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use aof_state::{LogOffset, Marks};
+use aof_state::{LogOffset, Marks, StateFile};
 use vfs::File;
 
 /// The live log, as the rewrite sees it.
@@ -23,6 +23,9 @@ pub trait LiveLog {
     fn log_fsynced(&self) -> LogOffset {
         self.marks().fsynced
     }
+
+    /// What is known for certain of the log's own file now; `None` if nothing is, or there is none.
+    fn state(&self) -> Option<StateFile>;
 
     /// Starts the diff: everything fed from now on is also kept for the new file, and the next command fed is preceded by a
     /// SELECT (in both streams). Called directly before the fork, when nothing fed is missing from the keyspace.

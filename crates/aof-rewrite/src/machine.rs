@@ -3,7 +3,8 @@
 //! The executor (`rewriter.rs` and the files it names) turns what happens into an [`Event`], asks [`next`], and carries out the
 //! [`Action`]s in their order. Everything that makes the switch of files safe is visible here:
 //!
-//! - nothing is renamed before the new file is fsynced past what the old one holds ([`Phase::FsyncNew`]);
+//! - nothing is renamed before the new file is fsynced past what the old one holds ([`Phase::FsyncNew`]), nor before a state file
+//!   speaks of it ([`Phase::Announcing`]);
 //! - from `Attach` to `Promote` both files get every byte;
 //! - the old file is given up only after the directory fsync;
 //! - a failure before the rename leaves the old file as it was; from the rename on there is no way back.
@@ -40,6 +41,8 @@ pub(crate) enum Phase {
     WritingRest,
     /// The new file is attached and gets every byte; a job fsyncs it.
     FsyncNew,
+    /// A job writes a state file that speaks of it beside the old one.
+    Announcing,
     /// A job renames it over the log. No way back.
     Renaming,
     /// A job makes the name durable.
@@ -112,6 +115,8 @@ pub(crate) enum Action {
     Attach,
     /// Fsync the new file by a job.
     FsyncNew,
+    /// Write a state file that speaks of the new file as well, by a job.
+    Announce,
     /// Rename the new file over the log by a job.
     Rename,
     /// Fsync the directory by a job.
@@ -186,9 +191,12 @@ fn before_rename(phase: Phase, event: Event) -> (Phase, &'static [Action]) {
         (Phase::Residual { fsynced: true }, Event::LittleLeft) => (Phase::WritingRest, &[A::WriteRest]),
         (Phase::WritingRest, Event::Done) => (Phase::FsyncNew, &[A::Attach, A::FsyncNew]),
         (Phase::FsyncNew, Event::Behind) => (Phase::FsyncNew, &[A::FsyncNew]),
-        (Phase::FsyncNew, Event::Done) => (Phase::Renaming, &[A::Rename]),
-        (Phase::FsyncNew, Event::Failed | Event::MirrorFailed) => (Phase::Idle, &[A::Detach, A::RemoveFile, A::Fail]),
-        (Phase::FsyncNew, Event::Abort) => (Phase::Idle, &[A::Detach, A::RemoveFile, A::Stop]),
+        (Phase::FsyncNew, Event::Done) => (Phase::Announcing, &[A::Announce]),
+        (Phase::Announcing, Event::Done) => (Phase::Renaming, &[A::Rename]),
+        (Phase::FsyncNew | Phase::Announcing, Event::Failed | Event::MirrorFailed) => {
+            (Phase::Idle, &[A::Detach, A::RemoveFile, A::Fail])
+        }
+        (Phase::FsyncNew | Phase::Announcing, Event::Abort) => (Phase::Idle, &[A::Detach, A::RemoveFile, A::Stop]),
         (Phase::WritingPiece { .. } | Phase::FsyncEarly | Phase::WritingRest, Event::Failed) => {
             (Phase::Idle, &[A::DropDiff, A::RemoveFile, A::Fail])
         }

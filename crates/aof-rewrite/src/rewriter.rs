@@ -211,6 +211,11 @@ impl Rewriter {
         if self.is_switching() { Abort::Switching } else { Abort::Done }
     }
 
+    /// Whether the state file is a switch's to write: from before it speaks of the new file until that has the name durably.
+    pub fn holds_state_file(&self) -> bool {
+        self.phase == Phase::Announcing || self.is_switching()
+    }
+
     /// Whether the rename of a switch is under way or done, and its end is still to come.
     pub fn is_switching(&self) -> bool {
         matches!(self.phase, Phase::Renaming | Phase::FsyncDir)
@@ -272,13 +277,14 @@ impl Rewriter {
         }
     }
 
-    /// Where it stands, in a word, for INFO: `idle`, `child`, `residual`, `fsync`, `rename` or `dirsync`.
+    /// Where it stands, in a word, for INFO: `idle`, `child`, `residual`, `fsync`, `state`, `rename` or `dirsync`.
     pub fn phase_name(&self) -> &'static str {
         match self.phase {
             Phase::Idle => "idle",
             Phase::Child { .. } | Phase::Dying { .. } => "child",
             Phase::Residual { .. } | Phase::WritingPiece { .. } | Phase::FsyncEarly | Phase::WritingRest => "residual",
             Phase::FsyncNew => "fsync",
+            Phase::Announcing => "state",
             Phase::Renaming => "rename",
             Phase::FsyncDir => "dirsync",
         }
@@ -331,6 +337,7 @@ impl Rewriter {
             Action::WriteRest => self.write_rest(env),
             Action::Attach => self.attach(env),
             Action::FsyncNew => self.fsync_new(env),
+            Action::Announce => self.announce(env),
             Action::Rename => self.rename(env),
             Action::FsyncDir => self.fsync_dir(env),
             Action::Promote => self.promote(env),

@@ -1,11 +1,12 @@
-//! The switch of files, step by step: the residual diff, the attached file, fsync, rename, directory fsync, the old file's end.
+//! The switch of files, step by step: the residual diff, the attached file, fsync, state file, rename, directory fsync, the old
+//! file's end.
 //!
 //! The loop itself writes only what is no more than its own flush of the turn; all else is done by jobs. One job at a time.
 
 use std::io;
 use std::sync::Arc;
 
-use aof_state::LogOffset;
+use aof_state::{Identity, LogOffset, StateFile};
 use bio::{Kind, Outcome};
 use mutants::{Mutant, planted};
 use vfs::{Dir, File};
@@ -45,7 +46,7 @@ impl Rewriter {
             let much = env.log.diff_len() > LOOP_WRITE_BYTES.max(2 * run.fed_bytes);
             self.happen(env, if much { Event::MuchLeft } else { Event::LittleLeft });
         }
-        if self.phase != Phase::FsyncNew {
+        if !matches!(self.phase, Phase::FsyncNew | Phase::Announcing) {
             return;
         }
         match env.log.mirror() {
@@ -54,11 +55,15 @@ impl Rewriter {
                 self.happen(env, Event::MirrorFailed);
             }
             // No job: the last fsync succeeded, and waits for the one beside it.
-            Mirror::Sound(marks) if self.run.as_ref().is_some_and(|run| run.job.is_none()) => {
+            Mirror::Sound(marks) if self.phase == Phase::FsyncNew && self.has_no_job() => {
                 self.judge_new_file(env, marks.fsynced);
             }
             Mirror::Sound(_) => {}
         }
+    }
+
+    fn has_no_job(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.job.is_none())
     }
 
     /// Hands one piece of the diff to a job.
@@ -132,6 +137,22 @@ impl Rewriter {
             return self.submit(env, Kind::BulkFsync, covers, || Ok(0));
         }
         self.submit(env, Kind::BulkFsync, covers, move || file.fsync().map(|()| 0));
+    }
+
+    /// From here on a power cut may leave either file under the name, so the state file speaks of both before.
+    pub(crate) fn announce(&mut self, env: &mut RewriteEnv<'_>) {
+        let Some(run) = &self.run else { return };
+        if planted(Mutant::NotAnnounced) {
+            return self.submit(env, Kind::Rename, LogOffset::default(), || Ok(0));
+        }
+        let (dir, file, log_name) = (Arc::clone(&run.dir), Arc::clone(&run.file), run.log_name.clone());
+        let fsynced_offset_bytes = run.size_bytes + (run.new_fsynced.0 - run.attached_at.0);
+        let (log, boot_id) = (env.log.state(), env.config.boot_id);
+        self.submit(env, Kind::Rename, LogOffset::default(), move || {
+            let identity = Identity::of(&*file)?;
+            let new = StateFile { identity, boot_id, fsynced_offset_bytes, clean_end: false, announced: true };
+            new.announce(log, &*dir, &log_name).map(|()| 0).map_err(io::Error::from)
+        });
     }
 
     pub(crate) fn rename(&mut self, env: &mut RewriteEnv<'_>) {
@@ -214,11 +235,13 @@ impl Rewriter {
     pub(crate) fn job_done(&mut self, env: &mut RewriteEnv<'_>, job: Job, outcome: &Outcome) {
         match outcome {
             Ok(_) if self.phase == Phase::FsyncNew => self.new_file_fsynced(env, job.covers),
+            Ok(_) if self.phase == Phase::Announcing => self.announced(env),
             Ok(_) => self.happen(env, Event::Done),
             Err(e) => {
                 let errno = e.raw_os_error().unwrap_or(0);
                 match self.phase {
                     Phase::WritingPiece { .. } => self.switch_failed(Call::Write, "writing the residual diff", e),
+                    Phase::Announcing => self.switch_failed(Call::Other, "writing the state file", e),
                     Phase::Renaming => self.switch_failed(Call::Other, "rename", e),
                     Phase::FsyncDir => {
                         self.note_error(Call::Other, "fsync of the directory", errno);
@@ -245,6 +268,13 @@ impl Rewriter {
         let Some(run) = &mut self.run else { return };
         run.new_fsynced = run.new_fsynced.max(covers);
         run.beside_upto = env.log.mirror_fsync_upto();
+    }
+
+    /// Nothing stands in the way of the rename, unless the new file has failed meanwhile: `advance_switch` sees to that.
+    fn announced(&mut self, env: &mut RewriteEnv<'_>) {
+        if let Mirror::Sound(_) = env.log.mirror() {
+            self.happen(env, Event::Done);
+        }
     }
 
     /// The new file is fsynced: past everything that a power cut must not take?

@@ -60,6 +60,12 @@ impl StateKeeper {
         self.state(file_len_bytes, true)
     }
 
+    /// The state of now, for when another file is to take the name.
+    #[must_use]
+    pub fn present(&self, fsynced_offset_bytes: u64) -> StateFile {
+        self.state(fsynced_offset_bytes, false)
+    }
+
     /// The file it keeps the state of.
     #[must_use]
     pub fn identity(&self) -> Identity {
@@ -67,7 +73,8 @@ impl StateKeeper {
     }
 
     fn state(&self, fsynced_offset_bytes: u64, clean_end: bool) -> StateFile {
-        StateFile { identity: self.identity, boot_id: self.boot_id, fsynced_offset_bytes, clean_end }
+        let Self { identity, boot_id, .. } = *self;
+        StateFile { identity, boot_id, fsynced_offset_bytes, clean_end, announced: false }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The state file's content, byte by byte.
 //!
-//! All numbers little-endian, 80 bytes in all: less than a sector, so it lands whole or not at all on common media, and the
-//! checksum catches the rest.
+//! One record for the log, and beside it one for each file that was about to take its name when the file was written: four at
+//! most. All numbers little-endian, 80 bytes a record:
 //!
 //! | at | bytes | what |
 //! | --- | --- | --- |
 //! | 0 | 8 | magic: `LSTONEST` |
 //! | 8 | 4 | version: 1 |
-//! | 12 | 4 | flags: bit 0 clean end, bit 1 birth time known, bit 2 mark kept; the others 0 |
+//! | 12 | 4 | flags: bit 0 clean end, bit 1 birth time known, bit 2 mark kept, bit 3 announced; the others 0 |
 //! | 16 | 8 | inode number of the log |
 //! | 24 | 8 | birth time of the log in nanoseconds since the epoch; 0 if not known |
 //! | 32 | 16 | mark (generation) of the log; zeros if none is kept |
@@ -20,14 +20,19 @@
 use crate::{BootId, Identity};
 use crc_fast::{CrcAlgorithm, checksum};
 
-/// Length of a state file in bytes.
+/// Length of one record in bytes.
 pub const STATE_FILE_BYTES: usize = 80;
+
+/// How many records a state file holds at most: the log's, and those of files announced since. More than one of these are only
+/// there after switches whose end is not known to be durable.
+pub(crate) const MOST_RECORDS: usize = 4;
 
 const MAGIC: [u8; 8] = *b"LSTONEST";
 const VERSION: u32 = 1;
 const CLEAN_END: u32 = 1;
 const BIRTH_KNOWN: u32 = 1 << 1;
 const MARK_KEPT: u32 = 1 << 2;
+const ANNOUNCED: u32 = 1 << 3;
 /// Where the checksum stands, and so what it covers.
 const CRC_AT: usize = 72;
 
@@ -42,6 +47,8 @@ pub struct StateFile {
     pub fsynced_offset_bytes: u64,
     /// The server ended in order, with everything fsynced: the file is exactly `fsynced_offset_bytes` long and proven.
     pub clean_end: bool,
+    /// Written before the file got the log's name: it says nothing of that, only of the file.
+    pub announced: bool,
 }
 
 /// Why bytes are no state file of this version.
@@ -49,7 +56,7 @@ pub struct StateFile {
 #[non_exhaustive]
 pub enum DecodeError {
     /// Too short or too long: torn, or never one.
-    #[error("{len_bytes} bytes long instead of {STATE_FILE_BYTES}")]
+    #[error("{len_bytes} bytes long instead of {STATE_FILE_BYTES} a record, and {MOST_RECORDS} records at most")]
     Length {
         /// Its length.
         len_bytes: u64,
@@ -75,14 +82,17 @@ pub enum DecodeError {
 }
 
 impl StateFile {
-    /// The bytes of the file.
+    /// The bytes of a record.
     #[must_use]
     pub fn encode(&self) -> [u8; STATE_FILE_BYTES] {
         let Identity { inode, birth_ns, mark } = self.identity;
         let mut flags = 0;
-        for (bit, is_set) in
-            [(CLEAN_END, self.clean_end), (BIRTH_KNOWN, birth_ns.is_some()), (MARK_KEPT, mark.is_some())]
-        {
+        for (bit, is_set) in [
+            (CLEAN_END, self.clean_end),
+            (BIRTH_KNOWN, birth_ns.is_some()),
+            (MARK_KEPT, mark.is_some()),
+            (ANNOUNCED, self.announced),
+        ] {
             if is_set {
                 flags |= bit;
             }
@@ -102,7 +112,19 @@ impl StateFile {
         out
     }
 
-    /// Reads the bytes of a file.
+    /// Reads the records of a file: at least one.
+    ///
+    /// # Errors
+    /// The first reason why they are none. One bad record spoils all: the file was written as a whole.
+    pub(crate) fn decode_all(bytes: &[u8]) -> Result<Vec<Self>, DecodeError> {
+        let (records, rest) = bytes.as_chunks::<STATE_FILE_BYTES>();
+        if !(1..=MOST_RECORDS).contains(&records.len()) || !rest.is_empty() {
+            return Err(DecodeError::Length { len_bytes: bytes.len() as u64 });
+        }
+        records.iter().map(|record| Self::decode(record)).collect()
+    }
+
+    /// Reads the bytes of a record.
     ///
     /// # Errors
     /// The first reason why they are none.
@@ -121,7 +143,7 @@ impl StateFile {
             return Err(DecodeError::Version { version });
         }
         let flags = u32::from_le_bytes(field(bytes, 12));
-        if flags & !(CLEAN_END | BIRTH_KNOWN | MARK_KEPT) != 0 {
+        if flags & !(CLEAN_END | BIRTH_KNOWN | MARK_KEPT | ANNOUNCED) != 0 {
             return Err(DecodeError::Flags { flags });
         }
         let identity = Identity {
@@ -134,6 +156,7 @@ impl StateFile {
             boot_id: BootId(field(bytes, 48)),
             fsynced_offset_bytes: u64::from_le_bytes(field(bytes, 64)),
             clean_end: flags & CLEAN_END != 0,
+            announced: flags & ANNOUNCED != 0,
         })
     }
 }
@@ -155,12 +178,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_state() -> impl Strategy<Value = StateFile> {
-        (any::<(u64, Option<u64>, Option<[u8; 16]>)>(), any::<([u8; 16], u64, bool)>()).prop_map(
-            |((inode, birth_ns, mark), (boot_id, fsynced_offset_bytes, clean_end))| StateFile {
+        (any::<(u64, Option<u64>, Option<[u8; 16]>)>(), any::<([u8; 16], u64, bool, bool)>()).prop_map(
+            |((inode, birth_ns, mark), (boot_id, fsynced_offset_bytes, clean_end, announced))| StateFile {
                 identity: Identity { inode, birth_ns, mark },
                 boot_id: BootId(boot_id),
                 fsynced_offset_bytes,
                 clean_end,
+                announced,
             },
         )
     }
@@ -172,6 +196,7 @@ mod tests {
             boot_id: BootId([5; 16]),
             fsynced_offset_bytes: 6,
             clean_end: true,
+            announced: false,
         };
         let bytes = state.encode();
         assert_eq!(&bytes[..16], b"LSTONEST\x01\0\0\0\x07\0\0\0");
@@ -193,8 +218,10 @@ mod tests {
             boot_id: BootId([0; 16]),
             fsynced_offset_bytes: 0,
             clean_end: false,
+            announced: true,
         }
         .encode();
+        assert_eq!(bytes[12], 8);
         bytes[8] = 2;
         let crc = crc64(&bytes[..CRC_AT]);
         bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
@@ -205,6 +232,14 @@ mod tests {
         #[test]
         fn encode_and_decode_are_inverse(state in any_state()) {
             prop_assert_eq!(StateFile::decode(&state.encode()), Ok(state));
+        }
+
+        #[test]
+        fn a_file_is_one_record_to_four_and_every_one_whole(states in proptest::collection::vec(any_state(), 1..=MOST_RECORDS), cut in 1..STATE_FILE_BYTES) {
+            let bytes: Vec<u8> = states.iter().flat_map(StateFile::encode).collect();
+            prop_assert_eq!(StateFile::decode_all(&bytes), Ok(states));
+            prop_assert!(StateFile::decode_all(&bytes[..bytes.len() - cut]).is_err());
+            prop_assert!(StateFile::decode_all(&bytes.repeat(MOST_RECORDS + 1)).is_err());
         }
 
         #[test]

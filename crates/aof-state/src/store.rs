@@ -1,6 +1,6 @@
 //! Reading a state file, deciding whether it speaks of the log at hand, and writing it.
 
-use crate::state::{DecodeError, STATE_FILE_BYTES, StateFile};
+use crate::state::{DecodeError, MOST_RECORDS, STATE_FILE_BYTES, StateFile};
 use crate::{Identity, TempFile};
 use mutants::{Mutant, planted};
 use std::io;
@@ -80,26 +80,46 @@ pub enum WriteError {
     Durable(#[source] DurableRenameError),
 }
 
+impl From<WriteError> for io::Error {
+    /// The system's error alone.
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Create(source)
+            | WriteError::Write(source)
+            | WriteError::Fsync(source)
+            | WriteError::Rename(source)
+            | WriteError::Durable(
+                DurableRenameError::FsyncFile(source)
+                | DurableRenameError::Rename(source)
+                | DurableRenameError::FsyncDir(source),
+            ) => source,
+        }
+    }
+}
+
 impl StateFile {
-    /// Reads the state file of the log `aof_name`, open as `aof`, and matches it with the log.
+    /// Reads the state file of the log `aof_name`, open as `aof`, and matches it with the log. Of a log that it only announced it says
+    /// so: the name may not be durable yet.
     ///
     /// A clean end is reported only if the log is exactly as long as it was then: a longer one has been written since.
     ///
     /// # Errors
     /// Why there is none.
     pub fn read(dir: &dyn Dir, aof_name: &str, aof: &dyn File) -> Result<Self, NoState> {
-        let stated = Self::decode(&read_bytes(dir, aof_name)?).map_err(NoState::Invalid)?;
+        let stated = read_all(dir, aof_name)?;
         let found = Identity::of(aof).map_err(NoState::LogUnreadable)?;
         let len_bytes = aof.metadata().map_err(NoState::LogUnreadable)?.len;
-        stated.matched(found, len_bytes)
+        let of_this = stated.iter().find(|state| state.identity == found);
+        of_this.unwrap_or(&stated[0]).matched(found, len_bytes)
     }
 
-    /// Reads the state file of the log `aof_name` without a log to match it with: what it says of a file that may be gone.
+    /// Reads the state file of the log `aof_name` without a log to match it with: what it says of a file that may be gone. One that was
+    /// only announced may never have had the name.
     ///
     /// # Errors
     /// Why there is none.
     pub fn read_alone(dir: &dyn Dir, aof_name: &str) -> Result<Self, NoState> {
-        Self::decode(&read_bytes(dir, aof_name)?).map_err(NoState::Invalid)
+        read_all(dir, aof_name)?.into_iter().find(|state| !state.announced).ok_or(NoState::Missing)
     }
 
     /// The same decision without a disk.
@@ -127,17 +147,45 @@ impl StateFile {
     /// # Errors
     /// One named error per step.
     pub fn write(&self, dir: &dyn Dir, aof_name: &str, durability: Durability) -> Result<(), WriteError> {
-        let (temp, name) = (TempFile::State.name(aof_name), state_name(aof_name));
-        let file = create_anew(dir, &temp).map_err(WriteError::Create)?;
-        append_all(&*file, &self.encode()).map_err(WriteError::Write)?;
-        match durability {
-            Durability::Named => {
-                file.fdatasync().map_err(WriteError::Fsync)?;
-                dir.rename(&temp, &name).map_err(WriteError::Rename)
-            }
-            Durability::Durable => durable_rename(dir, &*file, &temp, &name).map_err(WriteError::Durable),
-        }
+        write_all(&[*self], dir, aof_name, durability)
     }
+
+    /// Writes a state file that speaks of this file as well, which is about to take the name of the log `aof_name`, so that
+    /// whichever of the two a crash leaves under the name, something is known of it. Durable when it returns: the rename may follow.
+    /// `log` is the state of the log of now; if it is not known, whatever the state file says of others stays in it. Waits for the
+    /// disk: a job for a background thread, in one queue with [`write`](Self::write).
+    ///
+    /// # Errors
+    /// One named error per step. The name must not be taken then.
+    pub fn announce(&self, log: Option<Self>, dir: &dyn Dir, aof_name: &str) -> Result<(), WriteError> {
+        // One that is missing or damaged says nothing of any file.
+        let mut states = log.map_or_else(|| read_all(dir, aof_name).unwrap_or_default(), |log| vec![log]);
+        states.retain(|state| state.identity != self.identity);
+        if states.len() == MOST_RECORDS {
+            states.remove(1);
+        }
+        states.push(Self { announced: true, ..*self });
+        write_all(&states, dir, aof_name, Durability::Durable)
+    }
+}
+
+fn write_all(states: &[StateFile], dir: &dyn Dir, aof_name: &str, durability: Durability) -> Result<(), WriteError> {
+    let (temp, name) = (TempFile::State.name(aof_name), state_name(aof_name));
+    let file = create_anew(dir, &temp).map_err(WriteError::Create)?;
+    let bytes: Vec<u8> = states.iter().flat_map(StateFile::encode).collect();
+    append_all(&*file, &bytes).map_err(WriteError::Write)?;
+    match durability {
+        Durability::Named => {
+            file.fdatasync().map_err(WriteError::Fsync)?;
+            dir.rename(&temp, &name).map_err(WriteError::Rename)
+        }
+        Durability::Durable => durable_rename(dir, &*file, &temp, &name).map_err(WriteError::Durable),
+    }
+}
+
+/// The records of the state file; at least one.
+fn read_all(dir: &dyn Dir, aof_name: &str) -> Result<Vec<StateFile>, NoState> {
+    StateFile::decode_all(&read_bytes(dir, aof_name)?).map_err(NoState::Invalid)
 }
 
 /// The bytes of the state file; one too many at most, for a file that is too long.
@@ -147,7 +195,7 @@ fn read_bytes(dir: &dyn Dir, aof_name: &str) -> Result<Vec<u8>, NoState> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(NoState::Missing),
         Err(error) => return Err(NoState::Unreadable(error)),
     };
-    let mut bytes = vec![0; STATE_FILE_BYTES + 1];
+    let mut bytes = vec![0; MOST_RECORDS * STATE_FILE_BYTES + 1];
     let mut len = 0;
     while len < bytes.len() {
         match file.read_at(&mut bytes[len..], len as u64) {
@@ -192,7 +240,7 @@ mod tests {
     const WHO: Identity = Identity { inode: 7, birth_ns: Some(8), mark: Some([9; 16]) };
 
     fn state(identity: Identity) -> StateFile {
-        StateFile { identity, boot_id: BootId([1; 16]), fsynced_offset_bytes: 100, clean_end: true }
+        StateFile { identity, boot_id: BootId([1; 16]), fsynced_offset_bytes: 100, clean_end: true, announced: false }
     }
 
     #[test]

@@ -56,6 +56,8 @@ mutants! {
     NameInDoubtIgnored: "a failed fsync of the directory after a switch is passed over",
     RenameBeforeFsync: "the new log gets its name without an fsync",
     SwitchWithoutDirFsync: "a switch does without the fsync of the directory",
+    NotAnnounced: "no state file speaks of the new log before it gets its name",
+    AnnouncedNameBelieved: "a log that a state file only announced is taken to have its name for good",
     ResidualLost: "the last of the rewrite buffer is not written to the new log",
     ChildDiffLost: "the child reads its part of the diff and does not append it",
     SnapshotDeadlineLost: "a rewrite as commands leaves deadlines out",

@@ -95,7 +95,7 @@ impl State {
         match status.rewrite_phase {
             "child" => states.push(if server.children.in_handshake() { Self::Handshake } else { Self::Child }),
             "residual" => states.push(Self::Residual),
-            "fsync" | "rename" => states.push(Self::BothFiles),
+            "fsync" | "state" | "rename" => states.push(Self::BothFiles),
             "dirsync" => states.extend([Self::BothFiles, Self::Renamed]),
             _ => {}
         }

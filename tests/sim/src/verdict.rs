@@ -160,7 +160,7 @@ pub fn judge_started(
     let (mut server, repaired) = match started {
         Ok(server) => (server, false),
         Err(refusal) if is_for_want_of_a_log(&refusal) && set_aside(image).is_some() => (restore(image, spawn)?, false),
-        Err(refusal) => (repair(image, spawn, holes, refusal)?, true),
+        Err(refusal) => (repair(image, spawn, crashed.lost_pages && holes, refusal)?, true),
     };
     let torn = judge_tail(image, before, &server)?;
     let dataset = Dataset::read_back(&mut server);

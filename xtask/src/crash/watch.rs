@@ -5,7 +5,7 @@ use testkit::Info;
 use super::plan::Target;
 
 /// The steps of the switch, as `aof_rewrite_phase` names them.
-pub(crate) const SWITCH_PHASES: [&str; 4] = ["residual", "fsync", "rename", "dirsync"];
+pub(crate) const SWITCH_PHASES: [&str; 5] = ["residual", "fsync", "state", "rename", "dirsync"];
 
 /// Where a rewrite stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ mod tests {
     fn every_phase_is_told_apart() {
         assert_eq!(sight("aof_rewrite_phase:idle").phase, Phase::Idle);
         assert_eq!(sight("aof_rewrite_phase:child").phase, Phase::Child);
-        assert_eq!(sight("aof_rewrite_phase:dirsync").phase, Phase::Switch(3));
+        assert_eq!(sight("aof_rewrite_phase:dirsync").phase, Phase::Switch(4));
     }
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_switch_is_hit_in_the_wanted_phase_only() {
         let rename = sight("aof_rewrite_phase:rename");
-        assert!(rename.hits(Target::Switch { phase: 2 }) && rename.hits(Target::Switch { phase: 6 }));
+        assert!(rename.hits(Target::Switch { phase: 3 }) && rename.hits(Target::Switch { phase: 8 }));
         assert!(!rename.hits(Target::Switch { phase: 1 }) && !rename.hits(Target::Child));
     }
 }

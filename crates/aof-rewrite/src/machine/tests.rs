@@ -31,7 +31,7 @@ const UP_TO_ATTACH: [Event; 9] = [
 #[test]
 fn a_rewrite_that_goes_well_does_everything_in_order() {
     let mut events = UP_TO_ATTACH.to_vec();
-    events.extend([E::Done, E::Done, E::Done]);
+    events.extend([E::Done, E::Done, E::Done, E::Done]);
     let (phase, actions) = run(P::Idle, &events);
     assert_eq!(phase, P::Idle);
     let expected = [
@@ -42,6 +42,7 @@ fn a_rewrite_that_goes_well_does_everything_in_order() {
         A::WriteRest,
         A::Attach,
         A::FsyncNew,
+        A::Announce,
         A::Rename,
         A::FsyncDir,
         A::Promote,
@@ -105,8 +106,10 @@ fn a_failure_before_the_rename_drops_the_new_file_and_detaches_it_if_it_was_atta
         assert_eq!(run(phase, &[E::Failed]), (P::Idle, drop_only.to_vec()), "{phase:?}");
     }
     let detach = vec![A::Detach, A::RemoveFile, A::Fail];
-    assert_eq!(run(P::FsyncNew, &[E::Failed]), (P::Idle, detach.clone()));
-    assert_eq!(run(P::FsyncNew, &[E::MirrorFailed]), (P::Idle, detach.clone()));
+    for phase in [P::FsyncNew, P::Announcing] {
+        assert_eq!(run(phase, &[E::Failed]), (P::Idle, detach.clone()), "{phase:?}");
+        assert_eq!(run(phase, &[E::MirrorFailed]), (P::Idle, detach.clone()), "{phase:?}");
+    }
     assert_eq!(run(P::Renaming, &[E::Failed]), (P::Idle, detach));
 }
 
@@ -123,7 +126,9 @@ fn a_stop_is_possible_up_to_the_rename_and_changes_nothing_from_there_on() {
     for phase in [P::Residual { fsynced: false }, P::WritingPiece { fsynced: true }, P::FsyncEarly] {
         assert_eq!(run(phase, &[E::Abort]), (P::Idle, drop_only.to_vec()), "{phase:?}");
     }
-    assert_eq!(run(P::FsyncNew, &[E::Abort]), (P::Idle, vec![A::Detach, A::RemoveFile, A::Stop]));
+    for phase in [P::FsyncNew, P::Announcing] {
+        assert_eq!(run(phase, &[E::Abort]), (P::Idle, vec![A::Detach, A::RemoveFile, A::Stop]), "{phase:?}");
+    }
     assert_eq!(run(P::Renaming, &[E::Abort]), (P::Renaming, vec![]));
     assert_eq!(run(P::FsyncDir, &[E::Abort]), (P::FsyncDir, vec![]));
     assert_eq!(run(P::Idle, &[E::Abort]), (P::Idle, vec![]));
@@ -155,7 +160,7 @@ fn no_path_breaks_the_rules_of_the_switch() {
         E::Abort,
     ];
     let mut paths = vec![(P::Idle, Vec::new())];
-    for _ in 0..13 {
+    for _ in 0..14 {
         let mut longer = Vec::new();
         for (phase, actions) in paths {
             if phase == P::Idle && !actions.is_empty() {
@@ -186,6 +191,7 @@ fn check_rules(actions: &[Action]) {
         assert!(at(A::Attach).is_some_and(|attach| attach < rename), "{actions:?}");
         let attach = at(A::Attach).unwrap();
         assert!(actions[attach..rename].contains(&A::FsyncNew), "{actions:?}");
+        assert_eq!(actions[rename - 1], A::Announce, "{actions:?}");
     }
     if let Some(promote) = at(A::Promote) {
         assert!(at(A::FsyncDir).is_some_and(|fsync| fsync < promote), "{actions:?}");
@@ -210,5 +216,6 @@ fn possible(phase: Phase, event: Event) -> bool {
         P::WritingPiece { .. } | P::FsyncEarly => matches!(event, E::Done | E::Failed | E::Abort),
         P::WritingRest | P::Renaming | P::FsyncDir => matches!(event, E::Done | E::Failed),
         P::FsyncNew => matches!(event, E::Done | E::Failed | E::Behind | E::MirrorFailed | E::Abort),
+        P::Announcing => matches!(event, E::Done | E::Failed | E::MirrorFailed | E::Abort),
     }
 }

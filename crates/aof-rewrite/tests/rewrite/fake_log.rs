@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use aof_rewrite::{LiveLog, Mirror};
-use aof_state::{LogOffset, Marks};
+use aof_state::{LogOffset, Marks, StateFile};
 use vfs::File;
 
 /// One file of the log and how far it has come in the stream.
@@ -134,6 +134,10 @@ impl LiveLog for FakeLog {
 
     fn log_fsynced(&self) -> LogOffset {
         LogOffset(self.own.as_ref().map_or(0, |own| own.fsynced))
+    }
+
+    fn state(&self) -> Option<StateFile> {
+        None
     }
 
     fn diff_start(&mut self) {

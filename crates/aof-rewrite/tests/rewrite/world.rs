@@ -15,6 +15,7 @@ use crate::fake_log::FakeLog;
 use crate::replay::{DATABASES, empty, replay};
 
 pub(crate) const LOG_NAME: &str = "appendonly.aof";
+pub(crate) const STATE_NAME: &str = "appendonly.aof.state";
 pub(crate) const DIR: &str = "/data";
 pub(crate) const NOW: UnixMs = UnixMs(1_700_000_000_000);
 
@@ -102,6 +103,7 @@ impl World {
             incremental_fsync: true,
             child_diff_bytes: self.diff_bytes,
             server_pid: 42,
+            boot_id: aof_state::BootId([1; 16]),
             preamble: self.preamble.then_some(PREAMBLE),
         };
         let (bio, log) = (&mut self.bio, &mut self.log);
@@ -177,7 +179,8 @@ impl World {
     /// Asserts that the file under the log's name holds the whole dataset, and that nothing else is left.
     pub(crate) fn check_log(&self) {
         assert_eq!(replay(&self.log_bytes()).digest(), self.keyspace.digest(), "{:?}", self.notices);
-        assert_eq!(self.disk.names(DIR), [LOG_NAME]);
+        let names = self.disk.names(DIR);
+        assert!(names.iter().all(|name| [LOG_NAME, STATE_NAME].contains(&name.as_str())), "{names:?}");
     }
 
     pub(crate) fn said(&self, wanted: impl Fn(&Notice) -> bool) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aof_buffer::{AofBuffer, Health};
 use aof_rewrite::{LiveLog, Mirror};
-use aof_state::{Identity, LogOffset, Marks};
+use aof_state::{Identity, LogOffset, Marks, StateFile, StateKeeper};
 use vfs::File;
 
 use super::errors::FileErrors;
@@ -15,6 +15,7 @@ pub(super) struct Live<'a> {
     pub(super) aof: &'a mut AofBuffer,
     pub(super) attached: &'a mut Option<Arc<dyn File>>,
     pub(super) promoted: &'a mut Option<Arc<dyn File>>,
+    pub(super) keeper: Option<&'a StateKeeper>,
     /// Draws the generation of a new file.
     pub(super) next_mark: &'a mut fastrand::Rng,
     pub(super) errors: &'a mut FileErrors,
@@ -27,6 +28,10 @@ impl LiveLog for Live<'_> {
 
     fn log_fsynced(&self) -> LogOffset {
         self.aof.log_fsynced()
+    }
+
+    fn state(&self) -> Option<StateFile> {
+        Some(self.keeper?.present(self.aof.fsynced_size_bytes()?))
     }
 
     fn diff_start(&mut self) {

@@ -145,10 +145,10 @@ impl Engine {
     pub(super) fn secure_log(&mut self) -> Result<(), String> {
         let p = &mut self.persistence;
         p.aof.flush_and_fsync_blocking(&mut *p.bio).map_err(|error| error_chain(&error))?;
-        let Some(keeper) = &p.keeper else { return Ok(()) };
-        let state = keeper.clean_end(p.aof.stats().current_size_bytes);
         // A state job still queued would undo the clean mark.
         p.bio.drain(bio::Kind::Rename);
+        let Some(keeper) = &p.keeper else { return Ok(()) };
+        let state = keeper.clean_end(p.aof.stats().current_size_bytes);
         if let Err(error) = state.write(&*p.dir, &p.log_name, Durability::Durable) {
             let text = error_chain(&error);
             p.errors.count_background("writing the state file", &error);

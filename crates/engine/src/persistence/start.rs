@@ -287,11 +287,19 @@ impl Engine {
         };
         match StateFile::read(&*self.persistence.dir, name, &*file) {
             Ok(state) => {
-                let proven = Proven {
-                    fsynced_offset_bytes: state.fsynced_offset_bytes,
-                    same_boot: state.boot_id == BootId(self.process.boot_id),
-                    clean_end: state.clean_end,
-                };
+                let same_boot = state.boot_id == BootId(self.process.boot_id);
+                if state.announced && same_boot && !planted(Mutant::AnnouncedNameBelieved) {
+                    // The page cache says that the file got the name, and nothing that the disk does. Without proof it is copied.
+                    self.log_line(
+                        Level::Notice,
+                        format_args!(
+                            "{name} has just got its name, which may not be on stable storage: all of it will be proven"
+                        ),
+                    );
+                    return Ok((None, None));
+                }
+                let proven =
+                    Proven { fsynced_offset_bytes: state.fsynced_offset_bytes, same_boot, clean_end: state.clean_end };
                 Ok((Some(proven), Some(state.identity)))
             }
             Err(NoState::LogTooShort { len_bytes, fsynced_offset_bytes }) if !self.was_cut_at(name, len_bytes)? => {

@@ -209,9 +209,9 @@ impl Engine {
 
     fn refresh_state(&mut self) {
         let p = &mut self.persistence;
-        // A state file may need an fsync of the directory, which would take the error of the switch's rename: Linux reports it
-        // once. One submitted before the rename runs before it.
-        if p.rewriter.is_switching() {
+        // It would no longer speak of the new file. And it may need an fsync of the directory, which would take the error of the
+        // switch's rename: Linux reports it once. One submitted before runs before.
+        if p.rewriter.holds_state_file() {
             return;
         }
         let (Some(keeper), None, Some(fsynced)) = (&mut p.keeper, p.state_job, p.aof.fsynced_size_bytes()) else {
@@ -236,6 +236,7 @@ impl Persistence {
             aof: &mut self.aof,
             attached: &mut self.attached,
             promoted: &mut self.promoted,
+            keeper: self.keeper.as_ref(),
             next_mark: &mut self.next_mark,
             errors: &mut self.errors,
         };
@@ -248,6 +249,7 @@ impl Persistence {
                 incremental_fsync: self.incremental_fsync,
                 child_diff_bytes: CHILD_DIFF_BYTES,
                 server_pid: self.pid,
+                boot_id: self.boot_id,
                 preamble: self.preamble.wanted.then_some(snapshot),
             },
             mono_ms: now.mono_ms(),

@@ -3,7 +3,7 @@
 use bio::Kind;
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule};
 
-use crate::support::{BOOT, Rig, config};
+use crate::support::{BOOT, Rig, config, names_are_lost_after_the_rename};
 
 const NOT_ON_DISK: &str = "-MISCONF Errors writing to the AOF file: Input/output error. \
      The command was executed but is not on disk|";
@@ -148,7 +148,7 @@ fn a_switch_whose_directory_fsync_failed_heals_by_another_switch() {
     let mut rig = Rig::new("always");
     let client = rig.client();
     assert_eq!(rig.ask(client, "SET a 1"), "+OK|");
-    rig.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    rig.disk.inject(names_are_lost_after_the_rename(1));
     assert_eq!(rig.ask(client, "BGREWRITEAOF"), "+Background append only file rewriting started|");
     rig.settle();
     rig.settle();

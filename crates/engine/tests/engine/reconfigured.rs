@@ -101,7 +101,7 @@ impl Scene {
             }
             match phase.as_str() {
                 "fsync" => self.rig.run(Kind::BulkFsync),
-                "rename" => self.rig.run(Kind::Rename),
+                "state" | "rename" => self.rig.run(Kind::Rename),
                 "residual" => self.rig.run(Kind::Write) || self.rig.run(Kind::BulkFsync),
                 _ => self.rig.children.step(self.rig.mono_ms()),
             };
@@ -151,6 +151,7 @@ const STATES: &[(&str, [&str; 2], Make)] = &[
         scene
     }),
     ("turned on, fsync of the new file", ["wait_rewrite", "fsync"], |policy| turned_on(policy).rewriting("fsync")),
+    ("turned on, state of the new file", ["wait_rewrite", "state"], |policy| turned_on(policy).rewriting("state")),
     ("turned on, rename", ["wait_rewrite", "rename"], |policy| turned_on(policy).rewriting("rename")),
     ("turned on, fsync of the directory", ["wait_rewrite", "dirsync"], |policy| turned_on(policy).rewriting("dirsync")),
     ("turned on, name not durable", ["on", "idle"], |policy| {
@@ -164,6 +165,7 @@ const STATES: &[(&str, [&str; 2], Make)] = &[
     ("child", ["on", "child"], |policy| Scene::new(policy).rewriting("child")),
     ("residual", ["on", "residual"], |policy| Scene::new(policy).rewriting("residual")),
     ("fsync of the new file", ["on", "fsync"], |policy| Scene::new(policy).rewriting("fsync")),
+    ("state of the new file", ["on", "state"], |policy| Scene::new(policy).rewriting("state")),
     ("rename", ["on", "rename"], |policy| Scene::new(policy).rewriting("rename")),
     ("fsync of the directory", ["on", "dirsync"], |policy| Scene::new(policy).rewriting("dirsync")),
     ("name not durable", ["on", "idle"], |policy| {

@@ -8,7 +8,7 @@ use bio::{Bio, Completion, InlineBio, Job, JobId, Kind};
 use child::sim::SimChildren;
 use engine::{ClientId, Config, ConfigFile, Engine, Env, Extensions, MemoryLog, Now, Peer, Process, StartError};
 use resp_codec::encode_command;
-use vfs::sim::SimDisk;
+use vfs::sim::{Call, Fault, Rule, SimDisk};
 
 pub(crate) const DIR: &str = "/data";
 pub(crate) const LOG: &str = "appendonly.aof";
@@ -84,6 +84,17 @@ impl Drop for Rig {
             assert!(!self.logged(RUSTS_ENDING), "{:#?}", self.lines());
         }
     }
+}
+
+/// Fsyncs of the directory fail from the next rename over the log on: so many of them.
+pub(crate) fn names_are_lost_after_the_rename(times: usize) -> Rule {
+    let (mut renamed, mut left) = (false, times);
+    Rule::when(Fault::FSYNC_EIO, move |attempt| {
+        renamed |= attempt.call == Call::Rename && attempt.to == LOG;
+        let hit = renamed && left > 0 && attempt.call == Call::DirFsync;
+        left -= usize::from(hit);
+        hit
+    })
 }
 
 /// The default configuration under a policy.

@@ -4,7 +4,7 @@ use bio::Kind;
 use engine::Config;
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule};
 
-use crate::support::{BOOT, DIR, LOG, Rig, config};
+use crate::support::{BOOT, DIR, LOG, Rig, config, names_are_lost_after_the_rename};
 
 /// A server whose rewrite child is done: the new file waits for its early fsync, so that the one of the switch finds little to
 /// do.
@@ -170,7 +170,7 @@ fn what_is_written_while_a_child_runs_is_in_the_new_log() {
 fn a_new_name_that_is_not_durable_refuses_writes_with_the_systems_reason() {
     let mut rig = switching("everysec");
     let client = rig.client();
-    rig.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    rig.disk.inject(names_are_lost_after_the_rename(1));
     rig.settle();
     assert_eq!(rig.ask(client, "SET b 2"), "-MISCONF Errors writing to the AOF file: Input/output error|");
     assert_eq!(rig.ask(client, "GET a"), "$1|1|");
@@ -181,10 +181,15 @@ fn a_new_name_that_is_not_durable_refuses_writes_with_the_systems_reason() {
 #[test]
 fn nothing_else_fsyncs_the_directory_before_the_switch_has() {
     let mut rig = switching("always");
-    while rig.info("aof_rewrite_phase") != "rename" {
+    while rig.info("aof_rewrite_phase") != "state" {
         rig.run(Kind::BulkFsync);
         rig.turn();
     }
+    rig.pass_ms(1_500);
+    assert_eq!(rig.queued(Kind::Rename), 1, "a state of the old log would no longer speak of the new one");
+    rig.run(Kind::Rename);
+    rig.turn();
+    assert_eq!(rig.info("aof_rewrite_phase"), "rename");
     rig.pass_ms(1_500);
     assert_eq!(rig.queued(Kind::Rename), 1, "only the switch's own");
     rig.run(Kind::Rename);
@@ -206,7 +211,7 @@ fn nothing_else_fsyncs_the_directory_before_the_switch_has() {
 #[test]
 fn a_log_whose_name_may_not_last_is_copied_to_a_new_one_at_the_next_start() {
     let mut rig = switching("everysec");
-    rig.disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    rig.disk.inject(names_are_lost_after_the_rename(usize::MAX));
     for _ in 0..100 {
         rig.run_all();
         rig.pass_ms(100);
@@ -222,6 +227,75 @@ fn a_log_whose_name_may_not_last_is_copied_to_a_new_one_at_the_next_start() {
     let mut last = Rig::on(&cut, config("everysec"), BOOT + 1).unwrap();
     let client = last.client();
     assert_eq!(last.ask(client, "GET a"), "$1|1|");
+}
+
+/// Between the rename of a rewritten log and its first state file no state file spoke of it: a hole that a power cut left in its tail
+/// was taken for corruption, and the server refused to start.
+#[test]
+fn a_hole_behind_a_switch_is_cut_though_no_state_file_was_written_since() {
+    let mut rig = switching("no");
+    while rig.info("aof_rewrites_succeeded") == "0" {
+        let _ = [Kind::BulkFsync, Kind::Rename, Kind::DirFsync].map(|kind| rig.run(kind));
+        rig.turn();
+    }
+    let client = rig.client();
+    let proven_bytes = rig.disk.durable_content(DIR, LOG).unwrap().len();
+    rig.send(client, "SET b 2");
+    rig.turn();
+    let hole = proven_bytes..usize::try_from(rig.aof_bytes()).unwrap();
+    rig.send(client, "SET c 3");
+    rig.turn();
+    assert_eq!(rig.take(client), "+OK|+OK|");
+    let cut = rig.killed();
+    cut.tamper(DIR, LOG, |bytes| bytes[hole].fill(0));
+    let mut next = Rig::on(&cut, config("everysec"), BOOT + 1).unwrap();
+    assert_eq!(next.status(), None, "{:#?}", next.lines());
+    let client = next.client();
+    assert_eq!(next.ask(client, "MGET a b c"), "*3|$1|1|$-1|$-1|");
+}
+
+/// As above, at every instant of a switch and of the next one, in every way that the power can go.
+#[test]
+fn whichever_file_a_power_cut_leaves_under_the_name_its_unproven_tail_is_cut_by_a_state_file() {
+    let mut rig = switching("no");
+    let client = rig.client();
+    for seed in 0..100 {
+        rig.send(client, &format!("SET {seed} {}", "x".repeat(600)));
+        rig.pass_ms(1);
+        rig.take(client);
+        starts_after_every_cut(&rig, seed);
+        rig.run(Kind::Write);
+        let switch = [Kind::BulkFsync, Kind::Rename, Kind::DirFsync, Kind::Close];
+        if switch.into_iter().any(|kind| rig.run(kind)) {
+            continue;
+        }
+        match rig.info("aof_rewrites_succeeded").as_str() {
+            "1" => run_child(&mut rig),
+            "2" => return,
+            _ => {}
+        }
+    }
+    panic!("two rewrites did not end: {:#?}", rig.lines());
+}
+
+/// A further rewrite, up to the end of its child.
+fn run_child(rig: &mut Rig) {
+    let client = rig.client();
+    rig.ask(client, "BGREWRITEAOF");
+    while rig.info("aof_rewrite_phase") == "child" {
+        rig.children.step(rig.mono_ms());
+        rig.pass_ms(1);
+    }
+}
+
+fn starts_after_every_cut(rig: &Rig, seed: u64) {
+    for mode in CrashMode::ALL {
+        for names in NameMode::ALL {
+            let cut = rig.disk.crash(&mut fastrand::Rng::with_seed(seed), mode, names);
+            let next = Rig::on(&cut, config("everysec"), BOOT + 1).unwrap();
+            assert_eq!(next.status(), None, "seed {seed}, {mode:?}, {names:?}: {:#?}", next.lines());
+        }
+    }
 }
 
 #[test]
@@ -270,6 +344,27 @@ fn turned_on_at_run_time_the_log_promises_from_its_first_rewrite_on() {
     let mut next = Rig::on(&rig.killed(), config("always"), BOOT).unwrap();
     let client = next.client();
     assert_eq!(next.ask(client, "MGET a b c"), "*3|$1|1|$1|2|$1|3|");
+}
+
+#[test]
+fn a_first_log_that_was_announced_and_never_got_its_name_is_not_missed() {
+    let disk = vfs::sim::SimDisk::new();
+    let mut rig = Rig::on(&disk, Config { appendonly: false, ..config("always") }, BOOT).unwrap();
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "CONFIG SET appendonly yes");
+    while rig.info("aof_rewrite_phase") != "rename" {
+        rig.children.step(rig.mono_ms());
+        rig.run(Kind::BulkFsync);
+        rig.run(Kind::Rename);
+        rig.pass_ms(1);
+    }
+    let mut rng = fastrand::Rng::with_seed(1);
+    let cut = rig.disk.crash(&mut rng, CrashMode::Strict, NameMode::OnlyDirFsync);
+    assert!(cut.names(DIR).contains(&format!("{LOG}.state")), "{:?}", cut.names(DIR));
+    let mut next = Rig::on(&cut, config("always"), BOOT + 1).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "DBSIZE"), ":0|");
 }
 
 #[test]

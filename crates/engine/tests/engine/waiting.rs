@@ -4,7 +4,7 @@ use bio::Kind;
 use engine::{ClientId, Config};
 use vfs::sim::{Call, Fault, Rule, SimDisk};
 
-use crate::support::{BOOT, DIR, LOG, Rig, config};
+use crate::support::{BOOT, DIR, LOG, Rig, config, names_are_lost_after_the_rename};
 
 /// Sends a write and WAITAOF behind it, and ends the turn.
 fn write_and_wait(rig: &mut Rig, client: ClientId, timeout_ms: u64) {
@@ -278,7 +278,7 @@ fn a_failed_fsync_does_not_take_back_what_was_fsynced_before() {
 fn a_log_whose_name_may_not_last_answers_nobody() {
     let mut rig = Rig::new("no");
     let (client, other) = (rig.client(), rig.client());
-    rig.disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    rig.disk.inject(names_are_lost_after_the_rename(usize::MAX));
     rig.ask(client, "SET mine 1");
     rig.ask(other, "BGREWRITEAOF");
     rig.settle();
