@@ -3,6 +3,7 @@
 use engine::{Now, TestHooks};
 use vfs::sim::{CrashMode, NameMode, Record, SimDisk};
 
+use crate::excuse::Written;
 use crate::failure::{Failure, Problem};
 use crate::life::{End, Life, Shape};
 use crate::model::Dataset;
@@ -104,9 +105,6 @@ impl Campaign {
             (server, dataset) = (survivor.server, survivor.dataset);
         }
         run.report.campaigns = 1;
-        if !self.shape.long_values {
-            run.report.holes_in_short = run.report.holes;
-        }
         Ok(run.report)
     }
 }
@@ -128,6 +126,8 @@ struct Remains<'a> {
     at_ms: u64,
     crash: Crash,
     image: SimDisk,
+    /// What had been written to the log.
+    written: Written,
     /// The calls of earlier starts.
     starts: Vec<String>,
 }
@@ -184,7 +184,9 @@ impl<'a> Run<'a> {
         self.now = played.server.now;
         self.boot += u8::from(crash != Crash::Kill);
         self.report.crash(crash, &played.states);
-        let survivor = self.recover(Remains { life, played: &played, end, at_ms, crash, image, starts: Vec::new() })?;
+        let written = Written::of(&played.server.disk, &image);
+        let remains = Remains { life, played: &played, end, at_ms, crash, image, written, starts: Vec::new() };
+        let survivor = self.recover(remains)?;
         self.report.recovered(&survivor);
         Ok(survivor)
     }
@@ -266,13 +268,13 @@ impl<'a> Run<'a> {
         before: &[u8],
         latest_ms: i64,
     ) -> Result<Survivor, Box<Failure>> {
-        let Remains { life, played, end, at_ms, crash, image, starts } = remains;
+        let Remains { life, played, end, at_ms, crash, image, written, starts } = remains;
         let crashed = Crashed {
             history: &played.history,
             policy: self.campaign.promise,
             fsyncs: &played.server.bio.fsyncs(),
             at_ms: *at_ms,
-            lost_pages: self.campaign.shape.fault_every > 0 || self.campaign.second_faults > 0,
+            written: written.clone(),
             start_failed: !image.struck().is_empty(),
             latest_ms,
         };

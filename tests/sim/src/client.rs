@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use engine::ClientId;
 use resp_codec::{ReplyDecoder, Value, encode_command};
 
+use crate::health::Health;
 use crate::history::{History, Terms};
 use crate::life::Shape;
 use crate::model::{DATABASES, Dataset, Op};
@@ -38,6 +39,8 @@ struct Owed {
     wait: Option<Wait>,
     /// It is that of a GET.
     reads: bool,
+    /// How many reasons for an error there had been when it was executed.
+    reasons: u64,
 }
 
 /// A WAITAOF that was executed.
@@ -56,6 +59,27 @@ pub struct WrongReply {
     pub got: Value,
     /// What it had to say; `None` for an error.
     pub expected: Option<Value>,
+    /// What is wrong with it.
+    pub wrong: Wrong,
+}
+
+/// What is wrong with a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It says something else than what was done.
+    Content,
+    /// It acknowledges what an fsync that had failed must have lost.
+    AckAfterFailure,
+    /// It is an error of the disk, and nothing has failed.
+    ErrorWithoutReason,
+    /// The server refuses writes, and nothing has failed.
+    RefusalWithoutReason,
+    /// Everything has healed, and the server still refuses writes.
+    NeverHeals,
+    /// Something that has to be there is not.
+    Missing,
+    /// More than one child runs.
+    TwoChildren,
 }
 
 /// One client.
@@ -158,8 +182,8 @@ impl Client {
         }
     }
 
-    /// Delivers some of the bytes and notes what the engine has executed by them. `refusing`: the server takes no writes.
-    pub fn deliver(&mut self, server: &mut Server, rng: &mut fastrand::Rng, world: &mut World<'_>, refusing: bool) {
+    /// Delivers some of the bytes and notes what the engine has executed by them.
+    pub fn deliver(&mut self, server: &mut Server, rng: &mut fastrand::Rng, world: &mut World<'_>) {
         if self.unsent.is_empty() {
             return;
         }
@@ -173,9 +197,10 @@ impl Client {
                 match request.wait_ms {
                     Some(wait_ms) => {
                         let wait = Wait { needs: self.wrote_upto, until_ms: server.now.mono_ms() + wait_ms };
-                        self.owed.push_back(Owed { value: None, nth: None, wait: Some(wait), reads: false });
+                        let reasons = world.health.reasons();
+                        self.owed.push_back(Owed { value: None, nth: None, wait: Some(wait), reads: false, reasons });
                     }
-                    None => self.arrived(request, world, refusing),
+                    None => self.arrived(request, world),
                 }
             }
         }
@@ -187,15 +212,16 @@ impl Client {
         reads && server.engine.sendable(self.id).is_empty()
     }
 
-    fn arrived(&mut self, request: Queued, world: &mut World<'_>, refusing: bool) {
-        let refused = refusing && request.writes;
+    fn arrived(&mut self, request: Queued, world: &mut World<'_>) {
+        let refused = world.health.is_refusing() && request.writes;
+        let reasons = world.health.reasons();
         self.spoiled |= refused;
         let Some(op) = request.op else {
             let value = if refused { None } else { Some(if request.writes { queued() } else { ok() }) };
-            return self.owed.push_back(Owed { value, nth: None, wait: None, reads: false });
+            return self.owed.push_back(Owed { value, nth: None, wait: None, reads: false, reasons });
         };
         if std::mem::take(&mut self.spoiled) {
-            return self.owed.push_back(Owed { value: None, nth: None, wait: None, reads: false });
+            return self.owed.push_back(Owed { value: None, nth: None, wait: None, reads: false, reasons });
         }
         let reads = matches!(op, Op::Get { .. });
         let done = world.dataset.apply(self.db, &op, world.terms.unix_ms);
@@ -203,7 +229,8 @@ impl Client {
         if done.changed {
             self.wrote_upto = nth + 1;
         }
-        self.owed.push_back(Owed { value: done.replies.last().cloned(), nth: Some(nth), wait: None, reads });
+        let value = done.replies.last().cloned();
+        self.owed.push_back(Owed { value, nth: Some(nth), wait: None, reads, reasons });
     }
 
     /// Takes some of what the server sends and judges it. Returns how many operations were answered with an error of the disk.
@@ -215,6 +242,7 @@ impl Client {
         server: &mut Server,
         rng: &mut fastrand::Rng,
         history: &mut History,
+        health: &Health,
         policy: Option<Policy>,
     ) -> Result<usize, WrongReply> {
         let mut failed = 0;
@@ -222,7 +250,13 @@ impl Client {
         self.received.extend(server.collect(self.id, most));
         while let Ok(Some((got, consumed))) = self.decoder.decode(&self.received) {
             self.received.drain(..consumed);
-            let Some(owed) = self.owed.pop_front() else { return Err(WrongReply { got, expected: None }) };
+            let Some(owed) = self.owed.pop_front() else {
+                return Err(WrongReply { got, expected: None, wrong: Wrong::Content });
+            };
+            let is_error_of_disk = matches!(&got, Value::Error(text) if text.starts_with(b"MISCONF Errors writing"));
+            if owed.nth.is_some() && is_error_of_disk && !health.explains_error(owed.reasons) {
+                return Err(WrongReply { got, expected: owed.value, wrong: Wrong::ErrorWithoutReason });
+            }
             if let Some(wait) = owed.wait {
                 self.waits = false;
                 judge_wait(got, wait, server.now.mono_ms(), history, policy.is_some())?;
@@ -244,12 +278,12 @@ fn judge(
 ) -> Result<bool, WrongReply> {
     let Value::Error(text) = &got else {
         if owed.value.as_ref() != Some(&got) {
-            return Err(WrongReply { got, expected: owed.value });
+            return Err(WrongReply { got, expected: owed.value, wrong: Wrong::Content });
         }
         if let Some(nth) = owed.nth {
             history.acknowledge(nth, mono_ms, policy);
             if history.executed[nth].hopeless && policy.is_some() {
-                return Err(WrongReply { got, expected: None });
+                return Err(WrongReply { got, expected: None, wrong: Wrong::AckAfterFailure });
             }
         }
         return Ok(true);
@@ -257,7 +291,10 @@ fn judge(
     let refused = text.starts_with(b"MISCONF Errors writing") || text.starts_with(b"EXECABORT");
     // An error for what was executed: its outcome is unknown, or it would have had to wait for such a one.
     let unknown = owed.nth.is_some() && text.starts_with(b"MISCONF Errors writing");
-    if owed.value.is_none() && refused || unknown { Ok(false) } else { Err(WrongReply { got, expected: owed.value }) }
+    if owed.value.is_none() && refused || unknown {
+        return Ok(false);
+    }
+    Err(WrongReply { got, expected: owed.value, wrong: Wrong::Content })
 }
 
 /// Judges the reply of a WAITAOF: a `1` is a promise whatever the policy, a `0` comes when the time is over.
@@ -271,7 +308,10 @@ fn judge_wait(got: Value, wait: Wait, mono_ms: u64, history: &mut History, log_i
     if is_off && !log_is_on {
         return Ok(());
     }
-    if got == reply(0) && mono_ms >= wait.until_ms { Ok(()) } else { Err(WrongReply { got, expected: Some(reply(1)) }) }
+    if got == reply(0) && mono_ms >= wait.until_ms {
+        return Ok(());
+    }
+    Err(WrongReply { got, expected: Some(reply(1)), wrong: Wrong::Content })
 }
 
 /// What the clients change.
@@ -282,6 +322,8 @@ pub struct World<'a> {
     pub history: &'a mut History,
     /// What is true of the turn.
     pub terms: Terms,
+    /// Whether the server takes writes.
+    pub health: &'a Health,
 }
 
 fn ok() -> Value {

@@ -5,7 +5,7 @@ use std::fmt;
 use vfs::sim::SimDisk;
 
 use crate::campaign::Campaign;
-use crate::client::WrongReply;
+use crate::client::{Wrong, WrongReply};
 use crate::life::{End, Life};
 use crate::server::{DIR, Refusal};
 use crate::verdict::{Crash, Violation};
@@ -37,12 +37,22 @@ impl Problem {
     pub fn name(&self) -> &'static str {
         match self {
             Self::FirstStart(_) => "first start",
-            Self::WrongReply(_) => "wrong reply",
+            Self::WrongReply(reply) => match reply.wrong {
+                Wrong::Content => "wrong reply",
+                Wrong::AckAfterFailure => "ack after failure",
+                Wrong::ErrorWithoutReason => "error without reason",
+                Wrong::RefusalWithoutReason => "refusal without reason",
+                Wrong::NeverHeals => "never heals",
+                Wrong::Missing => "old log gone",
+                Wrong::TwoChildren => "two children",
+            },
             Self::Ended(_) => "server ended",
             Self::Panicked(_) => "panic",
             Self::Crash { violation, .. } => match violation {
                 Violation::DoesNotStart(_) => "does not start",
                 Violation::NoPrefix { .. } => "no prefix",
+                Violation::SplitTransaction { .. } => "split transaction",
+                Violation::Damaged { .. } => "damaged value",
                 Violation::Lost { .. } => "lost",
                 Violation::Unstable { .. } => "unstable",
                 Violation::LeftOver(_) => "file left over",
@@ -50,6 +60,29 @@ impl Problem {
                 Violation::TakesNoWrites(_) => "takes no writes",
             },
         }
+    }
+}
+
+#[cfg(feature = "mutants")]
+impl Problem {
+    /// The kind of broken promise that it is. `None`: no promise of the server's, and no sign of any mutant.
+    pub fn sign(&self) -> Option<mutants::Sign> {
+        use mutants::Sign;
+        Some(match self.name() {
+            "lost" | "damaged value" => Sign::Loss,
+            "ack after failure" => Sign::EarlyAck,
+            "no prefix" | "wrong reply" => Sign::Content,
+            "split transaction" => Sign::Split,
+            "first start" | "does not start" => Sign::Refusal,
+            "unstable" => Sign::Unstable,
+            "file left over" => Sign::LeftOver,
+            "tail gone" => Sign::TailGone,
+            "takes no writes" | "error without reason" | "refusal without reason" | "never heals" => Sign::Stuck,
+            "old log gone" => Sign::SetAsideGone,
+            "snapshot" => Sign::Snapshot,
+            "two children" => Sign::TwoChildren,
+            _ => return None,
+        })
     }
 }
 

@@ -12,9 +12,9 @@
 //! - `client`: a client that pipelines, splits its requests over reads, and checks every reply.
 //! - `model`: what the commands of the workload do, naively; `readback`: what a server holds, in the same terms.
 //! - `history`: everything executed and acknowledged, and what a crash may take of it.
-//! - `life`: one process's life under the workload, up to its crash; `trouble`: what goes wrong in it meanwhile.
+//! - `life`: one process's life under the workload, up to its crash; `trouble`: what goes wrong in it meanwhile; `health`: whether a refusal has a reason.
 //! - `moment`: what a process was in the middle of when it crashed.
-//! - `verdict`: recovery of what the crash left, and its judgement.
+//! - `verdict`: recovery of what the crash left, and its judgement; `excuse`: what a crash may do that no recovery can mend.
 //! - `caught`, `report`, `failure`, `shrink`: a panic is a failure too; what campaigns went through; what went wrong, and the smallest campaign in which it does.
 //!
 //! The program of this package is `cargo xtask sim`.
@@ -23,7 +23,9 @@ pub mod background;
 pub mod campaign;
 pub mod caught;
 pub mod client;
+pub mod excuse;
 pub mod failure;
+pub mod health;
 pub mod history;
 pub mod life;
 pub mod model;

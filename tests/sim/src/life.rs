@@ -2,11 +2,12 @@
 
 use resp_codec::{Value, encode_command};
 
-use crate::client::{Client, World, WrongReply};
+use crate::client::{Client, World, Wrong, WrongReply};
+use crate::health::{HEALS_WITHIN_MS, Health};
 use crate::history::{History, LONGEST_TURN_MS, Terms};
 use crate::model::{Dataset, Op};
 use crate::moment::{Plan, State};
-use crate::server::{DIR, Policy, Server};
+use crate::server::{DIR, Policy, Server, Stalls};
 use crate::trouble::{Faults, Trouble};
 use crate::verdict::SET_ASIDE;
 
@@ -94,6 +95,8 @@ pub struct Life {
     pub states: Vec<State>,
     /// What went wrong beside it.
     pub trouble: Trouble,
+    /// How long it refused writes after everything had healed, if it did.
+    pub healed_ms: Option<u64>,
     /// How often the wall clock was set.
     pub jumps: usize,
     /// The settings changed, and when.
@@ -109,6 +112,7 @@ pub struct Life {
     was_off: bool,
     was_turned_on: bool,
     must_heal: bool,
+    health: Health,
 }
 
 impl Life {
@@ -129,6 +133,7 @@ impl Life {
             plan: Plan::AfterTurns,
             states: vec![State::Calm],
             trouble: Trouble::default(),
+            healed_ms: None,
             jumps: 0,
             settings: Vec::new(),
             dataset: base,
@@ -139,6 +144,7 @@ impl Life {
             was_off: false,
             was_turned_on: false,
             must_heal: false,
+            health: Health::default(),
         }
     }
 
@@ -161,7 +167,7 @@ impl Life {
             self.trouble.strike(&self.server, shape, &mut dice.trouble);
             self.server.begin_turn(self.step_us(&mut dice.time));
             self.settings(shape, &mut dice.settings);
-            self.requests(shape, &mut dice.clients);
+            self.requests(shape, &mut dice.clients)?;
             self.server.end_turn();
             if let Some(end) = self.ended() {
                 return Ok(end);
@@ -179,6 +185,31 @@ impl Life {
             }
             self.set_clock(shape, &mut dice.time);
         }
+        self.heal(dice)
+    }
+
+    /// Everything heals, and nothing more is asked for: a server that refuses writes takes them again soon.
+    fn heal(&mut self, dice: &mut Dice) -> Result<End, WrongReply> {
+        self.trouble.end_all(&self.server);
+        let began_ms = self.server.now.mono_ms();
+        while self.health.is_refusing() {
+            let waited_ms = self.server.now.mono_ms() - began_ms;
+            if waited_ms > HEALS_WITHIN_MS {
+                let got = Value::Status(format!("still refusing after {waited_ms} ms").into_bytes());
+                return Err(WrongReply { got, expected: None, wrong: Wrong::NeverHeals });
+            }
+            self.server.begin_turn(self.step_us(&mut dice.time));
+            self.probe()?;
+            self.server.end_turn();
+            if let Some(end) = self.ended() {
+                return Ok(end);
+            }
+            self.follow_log()?;
+            self.replies(&mut dice.clients)?;
+            self.healed_ms = Some(waited_ms);
+            self.server.run_background(&mut dice.background, Stalls::default());
+        }
+        self.states = State::of(&mut self.server, &self.clients);
         Ok(End::Crash)
     }
 
@@ -290,7 +321,8 @@ impl Life {
         if self.policy.is_none() && now.is_some() {
             self.was_turned_on = true;
             if !self.server.disk.names(DIR).iter().any(|name| name.starts_with(SET_ASIDE)) {
-                return Err(WrongReply { got: Value::Status(b"on, and the old log is gone".to_vec()), expected: None });
+                let got = Value::Status(b"on, and the old log is gone".to_vec());
+                return Err(WrongReply { got, expected: None, wrong: Wrong::Missing });
             }
         }
         // A first rewrite whose name is not durable promises nothing of what was answered before it.
@@ -310,22 +342,26 @@ impl Life {
         }
     }
 
-    fn requests(&mut self, shape: Shape, rng: &mut fastrand::Rng) {
-        let refusing = self.is_refusing();
+    fn requests(&mut self, shape: Shape, rng: &mut fastrand::Rng) -> Result<(), WrongReply> {
+        self.probe()?;
         let mut order: Vec<usize> = (0..self.clients.len()).collect();
         rng.shuffle(&mut order);
         let terms = self.terms();
         for i in order {
-            let mut world = World { dataset: &mut self.dataset, history: &mut self.history, terms };
+            let mut world =
+                World { dataset: &mut self.dataset, history: &mut self.history, terms, health: &self.health };
             self.clients[i].think(rng, shape);
-            self.clients[i].deliver(&mut self.server, rng, &mut world, refusing);
+            self.clients[i].deliver(&mut self.server, rng, &mut world);
         }
+        Ok(())
     }
 
     fn replies(&mut self, rng: &mut fastrand::Rng) -> Result<(), WrongReply> {
         self.server.take_ready();
+        let both_files = matches!(self.server.engine.log_status().rewrite_phase, "fsync" | "rename" | "dirsync");
+        self.health.end_turn(&self.server.disk, both_files);
         for client in &mut self.clients {
-            self.failed += client.receive(&mut self.server, rng, &mut self.history, self.policy)?;
+            self.failed += client.receive(&mut self.server, rng, &mut self.history, &self.health, self.policy)?;
         }
         Ok(())
     }
@@ -347,8 +383,16 @@ impl Life {
         reply
     }
 
-    /// Whether the server refuses writes in this turn: it refuses PING likewise.
-    fn is_refusing(&mut self) -> bool {
-        self.tell(self.probe, b"*1\r\n$4\r\nPING\r\n").starts_with(b"-MISCONF")
+    /// Notes whether the server refuses writes in this turn: it refuses PING likewise.
+    ///
+    /// # Errors
+    /// If it does so without a reason.
+    fn probe(&mut self) -> Result<(), WrongReply> {
+        let got = self.tell(self.probe, b"*1\r\n$4\r\nPING\r\n");
+        let refusing = got.starts_with(b"-MISCONF");
+        if self.health.note(&self.server.disk, refusing) || self.server.disk.is_frozen() {
+            return Ok(());
+        }
+        Err(WrongReply { got: Value::Bulk(got), expected: None, wrong: Wrong::RefusalWithoutReason })
     }
 }

@@ -1,5 +1,7 @@
-//! Looks for each planted bug: seeds are run with it until one fails. A bug that is not found is a weakness of the simulation.
+//! Looks for each planted bug: seeds are run with it until one fails by one of the signs that the bug must show itself by. A bug that is not found is
+//! a weakness of the simulation; so is one that only something else gives away.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,18 +12,30 @@ use crate::campaign::Campaign;
 use crate::caught;
 
 /// How a bug was found.
+#[derive(Debug, Default)]
 struct Found {
     seeds: u64,
-    problem: &'static str,
+    /// By what; `None` if it was not.
+    problem: Option<&'static str>,
+    /// What else failed before, which does not count.
+    others: BTreeSet<&'static str>,
 }
 
-/// The first seed of `most` that fails with this bug.
-fn find(mutant: Mutant, most: u64) -> Option<Found> {
+/// Runs seeds, at most `most`, until one fails with this bug as it must.
+fn find(mutant: Mutant, most: u64) -> Found {
     plant(Some(mutant));
-    let found = (0..most).find_map(|seed| {
-        let failure = caught::run(&Campaign { record: true, ..Campaign::hard(seed) }).err()?;
-        Some(Found { seeds: seed + 1, problem: failure.problem.name() })
-    });
+    let mut found = Found::default();
+    while found.problem.is_none() && found.seeds < most {
+        let campaign = Campaign { record: true, ..Campaign::hard(found.seeds) };
+        found.seeds += 1;
+        let Err(failure) = caught::run(&campaign) else { continue };
+        let name = failure.problem.name();
+        if failure.problem.sign().is_some_and(|sign| mutant.signs().contains(&sign)) {
+            found.problem = Some(name);
+        } else {
+            found.others.insert(name);
+        }
+    }
     plant(None);
     found
 }
@@ -38,14 +52,16 @@ pub fn find_all(jobs: usize, only: Option<&str>, most: u64) -> bool {
                 while let Some(&mutant) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let found = find(mutant, most);
                     let mut missed = missed.lock().unwrap_or_else(PoisonError::into_inner);
-                    match found {
-                        Some(Found { seeds, problem }) => {
-                            println!("{seeds:>6} seeds  {:<24} {problem:<16} {}", mutant.name(), mutant.text());
-                        }
-                        None => {
-                            *missed += 1;
-                            println!("NOT FOUND in {most} seeds: {}: {}", mutant.name(), mutant.text());
-                        }
+                    let Found { seeds, problem, others } = found;
+                    let others = Vec::from_iter(others).join(", ");
+                    if let Some(problem) = problem {
+                        println!("{seeds:>6} seeds  {:<24} {problem:<18} {}", mutant.name(), mutant.text());
+                    } else {
+                        *missed += 1;
+                        println!("NOT FOUND in {most} seeds: {}: {}", mutant.name(), mutant.text());
+                    }
+                    if !others.is_empty() {
+                        println!("              before that, and not counted: {others}");
                     }
                 }
             });

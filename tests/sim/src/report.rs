@@ -26,10 +26,12 @@ pub struct Report {
     pub survived: usize,
     /// Rewrites that replaced the log.
     pub rewrites: u32,
+    /// How often a server that refused writes took them again after everything had healed, and the longest that took.
+    pub healed: u32,
+    /// In milliseconds.
+    pub longest_healing_ms: u64,
     /// Recoveries with a hole inside of a value.
     pub holes: u32,
-    /// The same where no value was as long as a sector.
-    pub holes_in_short: u32,
     /// Recoveries before which an operator had to cut the log.
     pub repaired: u32,
     /// Recoveries.
@@ -60,7 +62,8 @@ impl Report {
         self.rewrites += other.rewrites;
         self.recoveries += other.recoveries;
         self.holes += other.holes;
-        self.holes_in_short += other.holes_in_short;
+        self.healed += other.healed;
+        self.longest_healing_ms = self.longest_healing_ms.max(other.longest_healing_ms);
         self.repaired += other.repaired;
         self.jumps += other.jumps;
         self.changes += other.changes;
@@ -86,6 +89,8 @@ impl Report {
         self.promises += life.history.promises;
         self.executed += life.history.executed.len();
         self.acked += life.history.executed.iter().filter(|done| done.acked_ms.is_some()).count();
+        self.healed += u32::from(life.healed_ms.is_some());
+        self.longest_healing_ms = self.longest_healing_ms.max(life.healed_ms.unwrap_or(0));
         self.jumps += life.jumps;
         self.changes += life.settings.len();
         let log = life.server.log.0.borrow();
@@ -136,11 +141,12 @@ impl fmt::Display for Report {
             "{promises} promises of WAITAOF, {rewrites} rewrites, {} changes of settings, {} of the wall clock",
             self.changes, self.jumps
         )?;
+        let Self { healed, longest_healing_ms, .. } = self;
         writeln!(
             f,
-            "holes inside one argument: {}, of which with short values alone: {}",
-            self.holes, self.holes_in_short
+            "{healed} servers took writes again when everything had healed, after {longest_healing_ms} ms at most"
         )?;
+        writeln!(f, "holes inside one argument, of what was not promised: {}", self.holes)?;
         writeln!(f, "starts refused for a hole, and repaired by hand: {}", self.repaired)?;
         writeln!(f, "crashes, by what they came in:")?;
         for state in State::ALL {

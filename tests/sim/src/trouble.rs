@@ -151,6 +151,15 @@ impl Trouble {
         self.lasts = false;
     }
 
+    /// Ends everything that goes wrong, a child that is stuck included.
+    pub fn end_all(&mut self, server: &Server) {
+        self.heal(&server.disk);
+        if let Some((pid, _)) = self.stuck.take() {
+            server.children.set_stuck(pid, false);
+        }
+        (self.fsyncs_until_ms, self.others_until_ms) = (0, 0);
+    }
+
     /// Which jobs do not end now.
     pub fn stalls(&self, mono_ms: u64) -> Stalls {
         Stalls { fsyncs: mono_ms < self.fsyncs_until_ms, others: mono_ms < self.others_until_ms }

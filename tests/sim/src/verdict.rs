@@ -5,8 +5,9 @@ use resp_codec::Value;
 use vfs::sim::{CrashMode, NameMode, SimDisk};
 
 use crate::background::FsyncRun;
+use crate::excuse::{self, Holes, Written};
 use crate::history::History;
-use crate::model::{Dataset, Name};
+use crate::model::{Dataset, Held, Name};
 use crate::server::{DIR, LOG, Policy, Refusal, Server, Spawn};
 
 /// What the names of logs begin with that were set aside when `appendonly` was turned on.
@@ -51,15 +52,6 @@ impl Crash {
             Self::Power(mode, names) => disk.crash(rng, mode, names),
         }
     }
-
-    /// Whether it may leave holes of zeros: some power cuts do, and every one after an fsync that failed and lost its pages.
-    fn leaves_holes(self, lost_pages: bool) -> bool {
-        match self {
-            Self::Kill => false,
-            Self::Power(CrashMode::ZeroSectors | CrashMode::Reordered, _) => true,
-            Self::Power(CrashMode::Strict | CrashMode::TornAnyByte, _) => lost_pages,
-        }
-    }
 }
 
 /// A broken promise.
@@ -73,6 +65,18 @@ pub enum Violation {
         found: Dataset,
         /// What was there before the crash.
         before: Dataset,
+    },
+    /// The two lists that every transaction pushes to differ.
+    SplitTransaction {
+        /// Whose.
+        client: u32,
+        /// What is there.
+        found: Dataset,
+    },
+    /// A value has zeros in it that no hole explains.
+    Damaged {
+        /// What is there.
+        found: Dataset,
     },
     /// Too much is missing.
     Lost {
@@ -112,8 +116,8 @@ pub struct Crashed<'a> {
     pub fsyncs: &'a [FsyncRun],
     /// When it crashed, monotonic milliseconds.
     pub at_ms: u64,
-    /// Whether an fsync may have failed and lost its pages.
-    pub lost_pages: bool,
+    /// What had been written to the log that is found.
+    pub written: Written,
     /// Whether a call has failed while the server started that is judged: what it could not remove then is removed later.
     pub start_failed: bool,
     /// The furthest that the wall clock has come since, Unix milliseconds.
@@ -156,11 +160,10 @@ pub fn judge_started(
     crash: Crash,
     crashed: &Crashed<'_>,
 ) -> Result<Survivor, Violation> {
-    let holes = crash.leaves_holes(crashed.lost_pages);
     let (mut server, repaired) = match started {
         Ok(server) => (server, false),
         Err(refusal) if is_for_want_of_a_log(&refusal) && set_aside(image).is_some() => (restore(image, spawn)?, false),
-        Err(refusal) => (repair(image, spawn, crashed.lost_pages && holes, refusal)?, true),
+        Err(refusal) => (repair(image, before, spawn, &crashed.written, refusal)?, true),
     };
     let torn = judge_tail(image, before, &server)?;
     let dataset = Dataset::read_back(&mut server);
@@ -168,7 +171,7 @@ pub fn judge_started(
         judge_names(image)?;
     }
     judge_again(image, spawn, &server, &dataset)?;
-    let survived = judge_dataset(&dataset, &server, image, crash, crashed)?;
+    let survived = judge_dataset(&dataset, &server, before, crash, crashed)?;
     judge_writes(&mut server)?;
     Ok(Survivor { server, dataset, survived, repaired, torn })
 }
@@ -225,15 +228,20 @@ fn judge_tail(image: &SimDisk, before: &[u8], server: &Server) -> Result<bool, V
     Err(Violation::TailGone(at))
 }
 
-/// Does what the refusal tells an operator to do, where a refusal is allowed: holes, and no valid state file to tell them
-/// from corruption. The state file is not fsynced, so a power cut may take it; what then is damage with whole commands
-/// behind it must not be cut unasked.
-fn repair(image: &SimDisk, spawn: &Spawn, holes: bool, refusal: Refusal) -> Result<Server, Violation> {
+/// Does what the refusal tells an operator to do, where a refusal is allowed: a hole in the very command that it names, and no
+/// state file yet that could tell it from corruption. What is cut off then must not have been promised, as always.
+fn repair(
+    image: &SimDisk,
+    before: &[u8],
+    spawn: &Spawn,
+    written: &Written,
+    refusal: Refusal,
+) -> Result<Server, Violation> {
     let Refusal::Exit { log, .. } = &refusal else { return Err(Violation::DoesNotStart(refusal)) };
     let log = log.join("\n");
-    let unproven = log.contains("Nothing is known of how much");
     let cut_at = number_after(&log, "valid up to byte ").or_else(|| number_after(&log, ": byte "));
-    let Some(valid_bytes) = cut_at.filter(|_| unproven && holes) else {
+    let unproven = log.contains("Nothing is known of how much") && !written.is_vouched_for(image);
+    let Some(valid_bytes) = cut_at.filter(|&at| unproven && written.explains_refusal(before, at)) else {
         return Err(Violation::DoesNotStart(refusal));
     };
     image.tamper(DIR, LOG, |bytes| bytes.truncate(valid_bytes));
@@ -245,39 +253,58 @@ fn number_after(text: &str, words: &str) -> Option<usize> {
     rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().ok()
 }
 
-/// The log behind its preamble, which is binary and has no holes: it was fsynced before the file got its name.
-fn commands_of(log: &[u8]) -> &[u8] {
-    const SELECT: &[u8] = b"*2\r\n$6\r\nSELECT\r\n";
-    let behind = |log: &[u8]| log.windows(SELECT.len()).position(|bytes| bytes == SELECT);
-    if log.starts_with(b"REDIS") { &log[behind(log).unwrap_or(0)..] } else { log }
-}
-
 fn judge_dataset(
     found: &Dataset,
     server: &Server,
-    image: &SimDisk,
+    log: &[u8],
     crash: Crash,
     crashed: &Crashed<'_>,
 ) -> Result<Option<usize>, Violation> {
-    let history = crashed.history;
-    let prefixes = history.prefixes_equal_to(found, server.now.unix().0.max(crashed.latest_ms));
-    let Some(&survived) = prefixes.last() else {
-        // The one documented exception: no checksum tells that a hole lies inside of an argument's bytes.
-        let log = image.content(DIR, LOG).unwrap_or_default();
-        if crash.leaves_holes(crashed.lost_pages) && commands_of(&log).contains(&0) {
-            return Ok(None);
-        }
-        let mut before = history.base.clone();
-        for done in &history.executed {
-            before.apply(done.db, &done.op, done.unix_ms);
-        }
-        return Err(Violation::NoPrefix { found: found.clone(), before });
-    };
+    let (history, written) = (crashed.history, &crashed.written);
+    let executed = history.executed.len();
+    let now_ms = server.now.unix().0.max(crashed.latest_ms);
     let required = history.required(crashed.policy, crash, crashed.at_ms, crashed.fsyncs);
-    if survived < required {
-        return Err(Violation::Lost { required, survived, executed: history.executed.len() });
+    if let Some(&survived) = history.prefixes_equal_to(found, now_ms).last() {
+        return if survived < required {
+            Err(Violation::Lost { required, survived, executed })
+        } else {
+            Ok(Some(survived))
+        };
     }
-    Ok(Some(survived))
+    // The one documented exception: no checksum tells that a hole lies inside of an argument's bytes.
+    match excuse::holes(found, log, written, history, now_ms, required) {
+        Holes::Inside(survived) if survived >= required => Ok(None),
+        Holes::Inside(survived) | Holes::OfPromised(survived) => Err(Violation::Lost { required, survived, executed }),
+        Holes::No => Err(unexplained(found, history)),
+    }
+}
+
+/// What is wrong with a dataset that nothing executed explains.
+fn unexplained(found: &Dataset, history: &History) -> Violation {
+    if let Some(client) = split_transaction(found) {
+        return Violation::SplitTransaction { client, found: found.clone() };
+    }
+    if found.0.values().any(|entry| matches!(&entry.held, Held::Text(text) if text.contains('\0'))) {
+        return Violation::Damaged { found: found.clone() };
+    }
+    let mut before = history.base.clone();
+    for done in &history.executed {
+        before.apply(done.db, &done.op, done.unix_ms);
+    }
+    Violation::NoPrefix { found: found.clone(), before }
+}
+
+/// The client whose two lists differ: each of its transactions pushes the same to both.
+fn split_transaction(found: &Dataset) -> Option<u32> {
+    let numbers = found.0.keys().filter_map(|(db, key)| {
+        let number = key.strip_prefix("a:").or_else(|| key.strip_prefix("b:"))?;
+        Some((*db, number.to_owned()))
+    });
+    let differs = |(db, number): &(u32, String)| {
+        let list = |prefix: &str| found.0.get(&(*db, format!("{prefix}:{number}"))).map(|entry| &entry.held);
+        list("a") != list("b")
+    };
+    numbers.filter(differs).find_map(|(_, number)| number.parse().ok())
 }
 
 /// Only the log, its state file, the lock and copies of torn tails may stay.

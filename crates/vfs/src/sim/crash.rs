@@ -58,11 +58,12 @@ pub(super) fn kill(state: &State) -> State {
     for inode in inodes.values_mut() {
         inode.handles = 0;
         // Who would have been told of them is gone.
-        inode.errors = 0;
+        (inode.errors, inode.failures) = (0, 0);
     }
     let mut dirs = state.dirs.clone();
     for names in dirs.values_mut() {
         names.locks.clear();
+        names.failures = 0;
     }
     let mut next = state.successor(inodes, dirs);
     next.collect();
@@ -88,7 +89,10 @@ pub(super) fn crash(state: &State, rng: &mut Rng, mode: CrashMode, name_mode: Na
         let mark_survives = mode != CrashMode::Strict && rng.bool();
         let mark = if mark_survives { old.mark } else { old.durable_mark };
         let content = Content::durable(surviving_bytes(&old.content, rng, mode));
-        inodes.insert(id, Inode { number, mark, durable_mark: mark, content, links: 1, handles: 0, errors: 0, ..*old });
+        inodes.insert(
+            id,
+            Inode { number, mark, durable_mark: mark, content, links: 1, handles: 0, errors: 0, failures: 0, ..*old },
+        );
     }
     state.successor(inodes, dirs)
 }

@@ -47,6 +47,11 @@ fn perform<T>(
     result
 }
 
+/// Whether an error is a failure of the disk: a call that was interrupted is made again.
+fn counts(error: &io::Error) -> bool {
+    error.kind() != io::ErrorKind::Interrupted
+}
+
 /// The most bytes that a call under `fault` moves.
 fn most(fault: Option<Fault>) -> usize {
     match fault {
@@ -189,7 +194,11 @@ impl Dir for SimDir {
             state.collect();
             Ok(())
         };
-        perform(&self.shared, attempt(Call::DirFsync, &self.key, ""), sync, |()| 0)
+        let result = perform(&self.shared, attempt(Call::DirFsync, &self.key, ""), sync, |()| 0);
+        if result.as_ref().is_err_and(counts) {
+            self.shared.state.lock().names(&self.key).failures += 1;
+        }
+        result
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -249,7 +258,19 @@ impl SimFile {
             self.reported.store(reported, Ordering::Relaxed);
             result
         };
-        perform(&self.shared, self.attempt(call, 0, 0), sync, |()| 0)
+        self.told(perform(&self.shared, self.attempt(call, 0, 0), sync, |()| 0))
+    }
+
+    /// Notes the failure of a change or an fsync.
+    fn told<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result.as_ref().is_err_and(counts) {
+            self.failed();
+        }
+        result
+    }
+
+    fn failed(&self) {
+        self.shared.state.lock().inode(self.id).failures += 1;
     }
 
     fn attempt(&self, call: Call, offset: u64, bytes: u64) -> Attempt<'_> {
@@ -272,7 +293,12 @@ impl File for SimFile {
             let end = state.inode(self.id).content.cache.len() as u64;
             state.write(self.id, end, bytes, most(fault))
         };
-        perform(&self.shared, self.attempt(Call::Append, 0, bytes.len() as u64), append, |&taken| taken as u64)
+        let attempt = self.attempt(Call::Append, 0, bytes.len() as u64);
+        let taken = self.told(perform(&self.shared, attempt, append, |&taken| taken as u64))?;
+        if taken < bytes.len() {
+            self.failed();
+        }
+        Ok(taken)
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -292,7 +318,8 @@ impl File for SimFile {
             return Err(errno(libc::EBADF));
         }
         let write = |state: &mut State, fault| state.write(self.id, offset, bytes, most(fault));
-        perform(&self.shared, self.attempt(Call::WriteAt, offset, bytes.len() as u64), write, |&taken| taken as u64)
+        let attempt = self.attempt(Call::WriteAt, offset, bytes.len() as u64);
+        self.told(perform(&self.shared, attempt, write, |&taken| taken as u64))
     }
 
     fn fdatasync(&self) -> io::Result<()> {
@@ -318,7 +345,8 @@ impl File for SimFile {
         if self.how == Open::Read {
             return Err(errno(libc::EINVAL));
         }
-        perform(&self.shared, self.attempt(Call::SetLen, 0, len), |state, _| state.set_len(self.id, len), |()| len)
+        let attempt = self.attempt(Call::SetLen, 0, len);
+        self.told(perform(&self.shared, attempt, |state, _| state.set_len(self.id, len), |()| len))
     }
 
     fn metadata(&self) -> io::Result<Metadata> {

@@ -237,6 +237,34 @@ impl SimDisk {
         state.inode_named(dir, name).map_or(0, |id| state.inode(id).errors)
     }
 
+    /// A number that the file under a name has and no other file ever; `None` if there is none. No call.
+    #[must_use]
+    pub fn file_id(&self, dir: &str, name: &str) -> Option<u64> {
+        self.shared.state.lock().inode_named(dir, name)
+    }
+
+    /// How many changes and fsyncs of the file with this [`file_id`](Self::file_id) have failed or taken a part, by this process.
+    /// What was interrupted does not count. 0 if it is gone. No call.
+    #[must_use]
+    pub fn failed_changes(&self, file_id: u64) -> u64 {
+        self.shared.state.lock().inodes.get(&file_id).map_or(0, |inode| inode.failures)
+    }
+
+    /// How many fsyncs of a directory have failed, by this process. No call.
+    #[must_use]
+    pub fn failed_dir_fsyncs(&self, dir: &str) -> u64 {
+        self.shared.state.lock().names(dir).failures
+    }
+
+    /// What processes on this disk saw in the file that has a name on `later`, a disk that a crash made of this one, and the
+    /// file's mark. `None` if neither disk knows it. No call.
+    #[must_use]
+    pub fn seen_of(&self, later: &Self, dir: &str, name: &str) -> Option<(Vec<u8>, Option<[u8; 16]>)> {
+        let id = later.shared.state.lock().inode_named(dir, name)?;
+        let state = self.shared.state.lock();
+        state.inodes.get(&id).map(|inode| (inode.content.cache.clone(), inode.mark))
+    }
+
     /// What the next process finds if this one dies now (kill -9): everything in the page cache, no locks. Handles to this
     /// disk go on with this disk, so images may be taken at many moments.
     #[must_use]

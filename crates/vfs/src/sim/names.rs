@@ -21,6 +21,8 @@ pub(super) struct Names {
     pub(super) committed_by_any_fsync: usize,
     /// Lock files held, and by which process id.
     pub(super) locks: BTreeMap<String, u32>,
+    /// fsyncs of it that failed.
+    pub(super) failures: u64,
 }
 
 impl Names {

@@ -33,6 +33,8 @@ pub(super) struct Inode {
     /// Write-back errors so far; every handle open at the time reports each of them once.
     pub(super) errors: u64,
     pub(super) last_errno: i32,
+    /// Changes and fsyncs of it that failed, or took a part.
+    pub(super) failures: u64,
 }
 
 impl Inode {
@@ -141,6 +143,7 @@ impl State {
             handles: 0,
             errors: 0,
             last_errno: 0,
+            failures: 0,
         };
         self.inodes.insert(id, inode);
         id

@@ -1,6 +1,7 @@
 //! A short life crashed at every single call to the disk, in every way.
 
 use engine::{Now, TestHooks};
+use tests_sim::excuse::Written;
 use tests_sim::life::{End, Life, Shape};
 use tests_sim::model::Dataset;
 use tests_sim::server::{Policy, Server, Spawn};
@@ -41,19 +42,19 @@ fn crash_at_every_call(policy: Policy) {
             None => (&nothing, Vec::new(), 1_000_000),
         };
         let at_ms = at_us / 1_000;
-        let crashed = Crashed {
+        let crashed = |image: &SimDisk| Crashed {
+            written: Written::of(&disk, image),
             history,
             policy: None,
             fsyncs: &fsyncs,
             at_ms,
-            lost_pages: false,
             start_failed: false,
             latest_ms: 0,
         };
         for crash in Crash::all() {
             let image = crash.image(&disk, &mut fastrand::Rng::with_seed(SEED + call));
             let spawn = spawn(policy, at_us + 1_000_000, 1 + u8::from(crash != Crash::Kill));
-            if let Err(violation) = judge(&image, &spawn, crash, &crashed) {
+            if let Err(violation) = judge(&image, &spawn, crash, &crashed(&image)) {
                 panic!("{policy:?}, {crash:?} at call {call}: {violation:#?}");
             }
         }

@@ -1,0 +1,186 @@
+//! What a crash may do to a log that no recovery can mend, and no more: the exceptions of docs/durability.md, byte by byte.
+//!
+//! The simulated disk knows what was written, so nothing is excused because something *may* have gone wrong: a hole is where
+//! zeros stand in place of other bytes, and what lies in it must not have been promised to anybody.
+
+use std::ops::Range;
+
+use vfs::sim::SimDisk;
+
+use crate::history::History;
+use crate::model::{Dataset, Entry, Held, Name, Op};
+use crate::server::{DIR, LOG};
+
+/// A disk writes a sector whole or not at all, so an argument that is shorter has no hole inside.
+const SECTOR_BYTES: usize = 512;
+/// A record of a state file (docs/formats.md).
+const STATE_RECORD_BYTES: usize = 80;
+
+/// What had been written to the file that has the log's name after a crash.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// Its bytes, as processes saw them.
+    pub bytes: Vec<u8>,
+    /// Its mark.
+    pub mark: Option<[u8; 16]>,
+}
+
+impl Written {
+    /// As a process left it on `disk`, of which `image` is what a crash made.
+    pub fn of(disk: &SimDisk, image: &SimDisk) -> Self {
+        disk.seen_of(image, DIR, LOG).map(|(bytes, mark)| Self { bytes, mark }).unwrap_or_default()
+    }
+
+    /// Whether a zero stands at `at` in place of another byte.
+    fn is_hole(&self, log: &[u8], at: usize) -> bool {
+        log[at] == 0 && self.bytes.get(at).is_none_or(|&byte| byte != 0)
+    }
+
+    /// Whether a start may be refused that finds `log` valid up to this byte: the very command that begins there, or the transaction,
+    /// has a hole.
+    pub fn explains_refusal(&self, log: &[u8], valid_bytes: usize) -> bool {
+        let Some(hole) = (valid_bytes..log.len()).find(|&at| self.is_hole(log, at)) else { return false };
+        // Other holes before it lie inside of arguments, and are judged with the values.
+        let same = (0..hole).all(|at| self.bytes.get(at) == Some(&log[at]) || self.is_hole(log, at));
+        let before = &log[valid_bytes..hole];
+        let in_transaction = before.starts_with(b"*1\r\n$5\r\nMULTI\r\n");
+        same && (in_transaction || !before.windows(3).any(|bytes| bytes == b"\r\n*"))
+    }
+
+    /// Whether a state file on the disk speaks of this very file.
+    pub fn is_vouched_for(&self, image: &SimDisk) -> bool {
+        let state = image.content(DIR, "appendonly.aof.state").unwrap_or_default();
+        let (records, _) = state.as_chunks::<STATE_RECORD_BYTES>();
+        self.mark.is_some_and(|mark| records.iter().any(|record| record[32..48] == mark))
+    }
+}
+
+/// A value with a hole, and the operation that wrote it.
+struct Damaged {
+    name: Name,
+    nth: usize,
+    text: String,
+}
+
+/// What holes in a log did to a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holes {
+    /// They explain nothing.
+    No,
+    /// With the holes filled, this many operations explain what is there; none of them that has a hole was promised.
+    Inside(usize),
+    /// They took something from the first operation that was promised and has one.
+    OfPromised(usize),
+}
+
+/// Whether holes inside of arguments explain a dataset that no prefix does.
+pub fn holes(found: &Dataset, log: &[u8], written: &Written, history: &History, now_ms: i64, required: usize) -> Holes {
+    let mut mended = found.clone();
+    let mut first = usize::MAX;
+    let mut any = false;
+    for (name, entry) in &found.0 {
+        let Held::Text(text) = &entry.held else { continue };
+        if !text.contains('\0') {
+            continue;
+        }
+        let Some(damaged) = damaged(name, text, log, written, history) else { return Holes::No };
+        any = true;
+        first = first.min(damaged.nth);
+        mended.0.insert(damaged.name, Entry { held: Held::Text(damaged.text), ..entry.clone() });
+    }
+    let prefixes = history.prefixes_equal_to(&mended, now_ms);
+    match prefixes.last().filter(|_| any) {
+        None => Holes::No,
+        Some(_) if first < required => Holes::OfPromised(first),
+        Some(&survived) => Holes::Inside(survived),
+    }
+}
+
+/// What a value was before its holes. `None` if its zeros are none, or nobody wrote it.
+fn damaged(name: &Name, text: &str, log: &[u8], written: &Written, history: &History) -> Option<Damaged> {
+    let place = find_argument(log, text)?;
+    let mut zeros = place.clone().filter(|&at| log[at] == 0);
+    if text.len() < SECTOR_BYTES || !zeros.all(|at| written.is_hole(log, at)) {
+        return None;
+    }
+    let nth = history.executed.iter().rposition(|done| done.db == name.0 && is_set_to(&done.op, &name.1, text))?;
+    let Op::Set { text, .. } = &history.executed[nth].op else { return None };
+    Some(Damaged { name: name.clone(), nth, text: text.clone() })
+}
+
+/// Where a value stands in the log, as an argument.
+fn find_argument(log: &[u8], text: &str) -> Option<Range<usize>> {
+    let header = format!("${}\r\n", text.len());
+    let argument = [header.as_bytes(), text.as_bytes(), b"\r\n"].concat();
+    let at = log.windows(argument.len()).rposition(|bytes| bytes == argument)? + header.len();
+    Some(at..at + text.len())
+}
+
+/// Whether an operation gave a key this text, as far as it has no zeros.
+fn is_set_to(op: &Op, wanted: &str, found: &str) -> bool {
+    let Op::Set { key, text, .. } = op else { return false };
+    let same = |(ours, theirs): (u8, u8)| theirs == 0 || ours == theirs;
+    key == wanted && text.len() == found.len() && text.bytes().zip(found.bytes()).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Terms;
+
+    fn set(text: &str) -> Op {
+        Op::Set { key: "k".to_owned(), text: text.to_owned(), px_ms: None }
+    }
+
+    fn command(text: &str) -> Vec<u8> {
+        format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n{text}\r\n", text.len()).into_bytes()
+    }
+
+    /// A log of one SET, the same with zeros from `from` on, and what a server would load from that.
+    fn with_hole(len: usize, from: usize, zeros: usize) -> (Written, Vec<u8>, Dataset, History) {
+        let text = "7".repeat(len);
+        let mut history = History::default();
+        history.execute(0, set(&text), Terms { unix_ms: 0, policy: None, fsync_failed: false }, true);
+        let bytes = command(&text);
+        let mut log = bytes.clone();
+        log[from..from + zeros].fill(0);
+        let found = String::from_utf8(log[bytes.len() - 2 - len..bytes.len() - 2].to_vec()).expect("zeros and digits");
+        let mut dataset = Dataset::default();
+        dataset.apply(0, &set(&found), 0);
+        (Written { bytes, mark: None }, log, dataset, history)
+    }
+
+    #[test]
+    fn a_hole_inside_one_argument_is_excused_if_nobody_was_promised_it() {
+        let (written, log, found, history) = with_hole(2_000, 512, 512);
+        assert_eq!(holes(&found, &log, &written, &history, 0, 0), Holes::Inside(1));
+        assert_eq!(holes(&found, &log, &written, &history, 0, 1), Holes::OfPromised(0));
+    }
+
+    #[test]
+    fn an_argument_under_a_sector_has_no_hole() {
+        let (written, log, found, history) = with_hole(400, 100, 10);
+        assert_eq!(holes(&found, &log, &written, &history, 0, 0), Holes::No);
+    }
+
+    #[test]
+    fn zeros_that_were_written_excuse_nothing_and_neither_does_a_hole_elsewhere() {
+        let (_, log, found, history) = with_hole(2_000, 512, 512);
+        let as_found = Written { bytes: log.clone(), mark: None };
+        assert_eq!(holes(&found, &log, &as_found, &history, 0, 0), Holes::No);
+        let (written, log, mut found, history) = with_hole(2_000, 512, 512);
+        found.apply(0, &Op::Set { key: "other".to_owned(), text: "x".to_owned(), px_ms: None }, 0);
+        assert_eq!(holes(&found, &log, &written, &history, 0, 0), Holes::No);
+    }
+
+    #[test]
+    fn a_refusal_is_explained_by_a_hole_in_the_command_that_it_names() {
+        let (first, second) = (command("a"), command("b"));
+        let written = Written { bytes: [first.clone(), second, command("c")].concat(), mark: None };
+        let mut log = written.bytes.clone();
+        log[first.len() + 20] = 0;
+        assert!(written.explains_refusal(&log, first.len()));
+        assert!(!written.explains_refusal(&log, 0), "the first command is whole");
+        assert!(!written.explains_refusal(&written.bytes, first.len()), "there is no hole");
+    }
+}
