@@ -123,6 +123,11 @@ impl CommandTable {
     /// As Redis, in this order: an unknown command, an unknown subcommand, a wrong number of arguments.
     #[inline]
     pub fn resolve<'a>(&self, args: Args<'a>) -> Result<&'static Command, Refusal<'a>> {
+        table::resolve_plain(args).map_or_else(|| self.resolve_otherwise(args), Ok)
+    }
+
+    #[inline(never)]
+    fn resolve_otherwise<'a>(&self, args: Args<'a>) -> Result<&'static Command, Refusal<'a>> {
         match table::resolve(args) {
             Err(unknown @ Refusal::UnknownCommand(_)) => match self.find_added(args.name()) {
                 None => Err(unknown),

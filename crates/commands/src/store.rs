@@ -239,7 +239,7 @@ impl<'a> Store<'a> {
     pub fn custom_mut<T: CustomValue>(&mut self, key: Key<'_>) -> Result<Option<&mut T>, CommandError> {
         match self.write(key) {
             None => Ok(None),
-            Some(ValueMut::Custom(value)) => value.downcast_mut().map(Some).ok_or(CommandError::WrongType),
+            Some(ValueMut::Custom(value)) => value.value_mut().downcast_mut().map(Some).ok_or(CommandError::WrongType),
             Some(_) => Err(CommandError::WrongType),
         }
     }

@@ -201,6 +201,16 @@ pub fn resolve(args: Args<'_>) -> Result<&'static Command, Refusal<'_>> {
     if command.accepts(args.len()) { Ok(command) } else { Err(Refusal::WrongArity(command)) }
 }
 
+/// What [`resolve`] finds, of a command that has no subcommands: nearly every request. A refusal is as large as the request's
+/// description, and is not carried through here.
+#[inline]
+pub(crate) fn resolve_plain(args: Args<'_>) -> Option<&'static Command> {
+    find(args.name()).filter(|found| {
+        let plain = !found.flags.has(Flags::CONTAINER) && !found.is_subcommand();
+        plain && found.accepts(args.len())
+    })
+}
+
 impl Refusal<'_> {
     /// Appends the error reply, in Redis's words.
     pub fn reply(&self, reply: &mut Reply<'_>) {

@@ -49,10 +49,12 @@ impl Engine {
             || matches!(command.run, Run::Engine(EngineOp::Ping))
             || matches!(command.run, Run::Engine(EngineOp::Exec))
                 && client.transaction.as_ref().is_some_and(|t| t.writes);
-        if let Some(text) = self.snapshot_error().filter(|_| writes) {
-            return Some(text.to_owned());
-        }
-        if writes { self.log_error() } else { None }
+        if writes { self.write_refusal() } else { None }
+    }
+
+    /// The error that refuses writes while what they change cannot be saved.
+    fn write_refusal(&self) -> Option<String> {
+        self.snapshot_error().map(str::to_owned).or_else(|| self.log_error())
     }
 
     /// Whether `enable-debug-command` lets the client use DEBUG. Source: allowProtectedAction of Redis.

@@ -2,7 +2,7 @@
 
 use numeric::DoubleBuf;
 
-use crate::custom::{Custom, CustomValue, Length};
+use crate::custom::{Custom, Length};
 use crate::db::StrMut;
 use crate::types::elem::Elem;
 use crate::types::hash::Hash;
@@ -64,7 +64,7 @@ pub enum ValueMut<'a> {
     /// A sorted set.
     ZSet(&'a mut ZSet),
     /// A value of a custom type.
-    Custom(&'a mut dyn CustomValue),
+    Custom(&'a mut Custom),
 }
 
 impl Value {

@@ -84,7 +84,7 @@ fn a_value_is_found_changed_copied_moved_and_removed_like_any_other() {
     assert_eq!((value.type_name(), value.encoding(), value.text_bytes()), ("testwords", "raw", 8 + 2));
     let copy = value.to_value();
     let Some(ValueMut::Custom(value)) = keyspace.db_mut(0).get_mut(key) else { panic!("no custom value") };
-    value.downcast_mut::<Words>().unwrap().0.push(b"c".to_vec());
+    value.value_mut().downcast_mut::<Words>().unwrap().0.push(b"c".to_vec());
     assert_eq!(found(&keyspace, key).0.len(), 3);
     let to = keyspace.key(b"to");
     keyspace.db_mut(0).insert(to, copy, Deadline::Clear);

@@ -123,7 +123,7 @@ impl Entry {
             Kind::Set => ValueMut::Set(self.0.value_mut()),
             Kind::Hash => ValueMut::Hash(self.0.value_mut()),
             Kind::ZSet => ValueMut::ZSet(self.0.value_mut()),
-            Kind::Custom => ValueMut::Custom(self.0.value_mut::<Custom>().value_mut()),
+            Kind::Custom => ValueMut::Custom(self.0.value_mut()),
         }
     }
 
