@@ -50,29 +50,6 @@ pub(super) fn set_aside(refusal: &str, records: &[Record], moment: Moment) -> bo
     refusal.contains(SET_ASIDE) && !successor.is_some_and(|successor| name_is_durable(before, successor))
 }
 
-/// What a start says of damage with whole commands behind it, before the numbers.
-const VALID_UP_TO: &str = "valid up to byte ";
-const COMMAND_FOLLOWS: &str = "a whole command follows at byte ";
-
-/// Whether a start may refuse a log for a hole: it got its name by a rewrite, no state file that came after is durable by name
-/// (docs/durability.md, Exceptions), and the place that the start names is where the crash has left a hole.
-pub(super) fn hole_after_switch(refusal: &str, records: &[Record], moment: Moment, images: &Images) -> bool {
-    let before = until(records, moment);
-    let switched = renamed(before, |from, to| from.starts_with("temp-rewriteaof-bg") && to == LOG);
-    let stated = renamed(before, |_, to| to.ends_with(".state"));
-    let Some(switched) = switched else { return false };
-    let known = stated.is_some_and(|stated| stated > switched && name_is_durable(before, stated));
-    let place = (number_after(refusal, VALID_UP_TO), number_after(refusal, COMMAND_FOLLOWS));
-    let (Some(from), Some(to), Some(inode)) = (place.0, place.1, images.left.lookup(ROOT, LOG)) else { return false };
-    let there = |disk: &Disk| disk.bytes(inode).get(from..to).map(<[u8]>::to_vec);
-    !known && there(&images.left).is_some() && there(&images.left) != there(&images.written)
-}
-
-fn number_after(text: &str, words: &str) -> Option<usize> {
-    let (_, rest) = text.split_once(words)?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
 /// The values that differ between two datasets that are the same but for zeros inside of values: as they were written, by key. None
 /// if anything else differs, or if zeros stand where no argument of a log has them.
 pub(super) fn zeroed_values(

@@ -47,9 +47,6 @@ pub(super) enum Outcome {
     Lost { promised: usize, found: usize },
     /// Nothing was promised: the log was just turned on again, and the start names the old one, which was set aside.
     SetAside,
-    /// Nothing promised is behind a hole that cannot be told from corruption, as no state file speaks of the new log yet: the start
-    /// names the place.
-    HoleAfterSwitch,
     /// The server refuses to start.
     Refused(String),
     /// What is there is no state that ever was.
@@ -85,9 +82,6 @@ impl Crash<'_> {
     fn judge_refusal(&self, text: &str) -> Outcome {
         if excuses::set_aside(text, self.records, self.moment) {
             return Outcome::SetAside;
-        }
-        if self.mode == Mode::Holes && excuses::hole_after_switch(text, self.records, self.moment, self.images) {
-            return Outcome::HoleAfterSwitch;
         }
         Outcome::Refused(text.to_owned())
     }

@@ -191,7 +191,7 @@ fn report(runs: &[Recorded], points: &[Point], outcomes: &[Result<Outcome>], for
     let mut broken = 0;
     for (point, outcome) in points.iter().zip(outcomes) {
         let what = match outcome {
-            Ok(Outcome::Kept { .. } | Outcome::SetAside | Outcome::HoleAfterSwitch) => continue,
+            Ok(Outcome::Kept { .. } | Outcome::SetAside) => continue,
             Ok(outcome) => format!("{outcome:?}"),
             Err(error) => format!("{error:#}"),
         };
@@ -248,13 +248,10 @@ fn print_tables(ours: &Table, reference: Option<&Table>) {
         print_line([mode.name(), rule, policy.name()], left, right);
     }
     print_line(["all", "", ""], Some(&total.0), reference.map(|_| &total.1));
-    let Cell { altered, set_aside, hole_after_switch, .. } = total.0;
+    let Cell { altered, set_aside, .. } = total.0;
     println!("ours, counted apart (docs/durability.md):");
     println!("  {altered} left a value with zeros in it, where bytes never fsynced had landed out of order");
     println!("  {set_aside} came before the first rewrite of a log just turned on: the start names the old one");
-    println!(
-        "  {hole_after_switch} left a hole before the first state file of a log just rewritten: the start names it"
-    );
 }
 
 fn sum(mut total: Cell, cell: Option<&Cell>) -> Cell {
@@ -265,7 +262,6 @@ fn sum(mut total: Cell, cell: Option<&Cell>) -> Cell {
         total.wrong += cell.wrong;
         total.altered += cell.altered;
         total.set_aside += cell.set_aside;
-        total.hole_after_switch += cell.hole_after_switch;
         total.oldest_lost = total.oldest_lost.max(cell.oldest_lost);
     }
     total

@@ -42,7 +42,6 @@ pub(super) struct Cell {
     pub(super) wrong: usize,
     pub(super) altered: usize,
     pub(super) set_aside: usize,
-    pub(super) hole_after_switch: usize,
     pub(super) oldest_lost: Duration,
 }
 
@@ -55,7 +54,6 @@ impl Cell {
                 self.oldest_lost = self.oldest_lost.max(oldest_lost.unwrap_or_default());
             }
             Outcome::SetAside => self.set_aside += 1,
-            Outcome::HoleAfterSwitch => self.hole_after_switch += 1,
             Outcome::Lost { .. } => self.lost += 1,
             Outcome::Refused(_) => self.refused += 1,
             Outcome::Wrong(_) => self.wrong += 1,
