@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use aof_state::{LogOffset, Marks};
-use bio::{Clock, JobId, Timing, Timings};
+use bio::{Bio, Clock, JobId, Kind, Timing, Timings};
 use mutants::{Mutant, planted};
 use resp_codec::{Args, Effect, Effects};
 use vfs::File;
@@ -443,6 +443,12 @@ impl AofBuffer {
             self.trim();
         }
         file.into_file()
+    }
+
+    /// Lets no acknowledgement wait for the fsyncs of files that are no longer ours. To be called after a mirror was promoted or
+    /// detached.
+    pub fn release_retired(&self, bio: &mut dyn Bio) {
+        self.retired.iter().for_each(|id| bio.release(Kind::Fsync, *id));
     }
 
     /// Forgets what every file holds.

@@ -61,8 +61,10 @@ pub(crate) struct Flight {
 impl AofBuffer {
     /// Writes everything pending, once, and starts the fsyncs that are due. Call it once a loop turn, after the commands
     /// and before replies leave.
-    pub fn turn(&mut self, turn: Turn, bio: &mut dyn Bio) {
+    pub fn turn(&mut self, mut turn: Turn, bio: &mut dyn Bio) {
         self.now_ms = turn.mono_ms;
+        // The loop would wait for the disk that the fsync of a file given up has not come back from.
+        turn.alone &= self.retired.is_empty();
         self.gather(turn);
         let fsync_running = bio.pending(Kind::Fsync) + bio.pending(Kind::BulkFsync) > 0;
         let plan = plan_write(WriteInput {

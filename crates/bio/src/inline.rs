@@ -99,6 +99,10 @@ impl Bio for InlineBio {
         self.pending[kind.index()]
     }
 
+    fn release(&mut self, kind: Kind, id: JobId) {
+        self.queues[kind.index()].slots.release(id);
+    }
+
     fn drain(&mut self, kind: Kind) {
         while self.run_next(kind) {}
     }

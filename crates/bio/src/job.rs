@@ -111,10 +111,14 @@ pub struct JobPanicked;
 pub trait Bio {
     /// Queues a job; never blocks.
     fn submit(&mut self, kind: Kind, job: Job) -> JobId;
-    /// Moves what has finished into `out`, within each kind in order of submission. Never blocks.
+    /// Moves what has finished into `out`, within each kind in order of submission, what was [released](Self::release) aside. Never
+    /// blocks.
     fn poll(&mut self, out: &mut Vec<Completion>);
     /// Jobs of `kind` submitted and not yet handed back by `poll`.
     fn pending(&self, kind: Kind) -> usize;
+    /// Lets results of `kind` leave before that of job `id`, which is handed out when it ends, whatever ended before: of a file that no
+    /// longer counts. Never blocks; nothing happens if it has been handed out.
+    fn release(&mut self, kind: Kind, id: JobId);
     /// Blocks until every job of `kind` submitted so far has run; completions are still handed out by `poll`.
     /// For shutdown only: never called from a loop turn.
     fn drain(&mut self, kind: Kind);

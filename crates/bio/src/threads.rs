@@ -13,7 +13,7 @@ use crate::job::run;
 use crate::slots::{Slots, Ticket};
 use crate::{Bio, Completion, Job, JobId, Kind, Outcome};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub struct ThreadBio {
 
 struct Shared {
     queues: [Queue; Kind::COUNT],
-    /// One bit for each kind whose oldest slot is filled, set since the last poll.
+    /// One bit for each kind of which a result may leave, set since the last poll.
     ready: AtomicU32,
     wake: Wake,
 }
@@ -133,6 +133,12 @@ impl Bio for ThreadBio {
         self.pending[kind.index()]
     }
 
+    fn release(&mut self, kind: Kind, id: JobId) {
+        let mut state = self.shared.queues[kind.index()].state.lock();
+        let pollable = state.slots.release(id);
+        self.shared.announce(kind, pollable, state);
+    }
+
     fn drain(&mut self, kind: Kind) {
         let queue = &self.shared.queues[kind.index()];
         let mut state = queue.state.lock();
@@ -161,12 +167,17 @@ impl Shared {
         let queue = &self.queues[kind.index()];
         let mut state = queue.state.lock();
         let pollable = state.slots.fill(ticket, outcome);
-        // Under the lock, so that a `poll` after a `drain` finds the bit; `wake` after it, because the loop, once woken,
-        // wants the lock.
-        let wakes = pollable && self.ready.fetch_or(bit(kind), Ordering::AcqRel) == 0;
         if state.slots.unfinished() == 0 {
             queue.all_done.notify_all();
         }
+        self.announce(kind, pollable, state);
+    }
+
+    /// Says that something of a kind can be polled, if so, and lets go of its queue.
+    fn announce(&self, kind: Kind, pollable: bool, state: MutexGuard<'_, QueueState>) {
+        // Under the lock, so that a `poll` after a `drain` finds the bit; `wake` after it, because the loop, once woken,
+        // wants the lock.
+        let wakes = pollable && self.ready.fetch_or(bit(kind), Ordering::AcqRel) == 0;
         drop(state);
         if wakes {
             (self.wake)();

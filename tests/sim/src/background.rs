@@ -135,6 +135,10 @@ impl Bio for SimBio {
         self.jobs.borrow().pending(kind)
     }
 
+    fn release(&mut self, kind: Kind, id: JobId) {
+        self.jobs.borrow_mut().release(kind, id);
+    }
+
     fn drain(&mut self, kind: Kind) {
         self.jobs.borrow_mut().drain(kind);
     }

@@ -164,6 +164,7 @@ struct Queued {
     kind: Kind,
     job: Option<Job>,
     outcome: Option<Outcome>,
+    released: bool,
 }
 
 /// Runs jobs when told; hands back completions in order of submission within a kind.
@@ -198,14 +199,14 @@ impl Bio for TestBio {
     fn submit(&mut self, kind: Kind, job: Job) -> JobId {
         self.next += 1;
         let id = JobId(self.next);
-        self.queue.push(Queued { id, kind, job: Some(job), outcome: None });
+        self.queue.push(Queued { id, kind, job: Some(job), outcome: None, released: false });
         id
     }
 
     fn poll(&mut self, out: &mut Vec<Completion>) {
         let mut blocked = Vec::new();
         for mut q in std::mem::take(&mut self.queue) {
-            if q.outcome.is_none() {
+            if q.outcome.is_none() && !q.released {
                 blocked.push(q.kind);
             }
             match q.outcome.take_if(|_| !blocked.contains(&q.kind)) {
@@ -217,6 +218,10 @@ impl Bio for TestBio {
 
     fn pending(&self, kind: Kind) -> usize {
         self.queue.iter().filter(|q| q.kind == kind).count()
+    }
+
+    fn release(&mut self, _: Kind, id: JobId) {
+        self.queue.iter_mut().filter(|q| q.id == id).for_each(|q| q.released = true);
     }
 
     fn drain(&mut self, kind: Kind) {

@@ -80,6 +80,8 @@ pub(crate) struct Persistence {
     /// The state file being written, and whether another must follow it.
     state_job: Option<JobId>,
     pub(super) phase: Phase,
+    /// What was answered up to here was answered before the log was on: it is called so only when all this is in it.
+    on_from: LogOffset,
     /// Replies that depend on an offset up to this one met a failed flush.
     pub(crate) failed_upto: LogOffset,
     /// Whether the loop may fsync by itself.
@@ -144,6 +146,7 @@ impl Persistence {
             keeper: None,
             state_job: None,
             phase: Phase::Off,
+            on_from: LogOffset(0),
             failed_upto: LogOffset(0),
             lone: LoneWriter::default(),
             healing: Healing::default(),

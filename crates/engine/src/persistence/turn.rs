@@ -139,7 +139,9 @@ impl Engine {
         let Some(file) = self.persistence.promoted.take() else { return };
         let p = &mut self.persistence;
         assert!(p.is_fed(), "a file becomes the log only while everything is fed");
-        p.phase = Phase::On;
+        if matches!(std::mem::replace(&mut p.phase, Phase::On), Phase::WaitRewrite) {
+            p.on_from = p.aof.marks().appended;
+        }
         if p.aof.is_name_in_doubt() {
             // A state file would let the next start believe the name. Without one it copies the log to a file with another.
             p.keeper = None;
@@ -255,7 +257,10 @@ impl Persistence {
             mono_ms: now.mono_ms(),
             now: now.unix(),
         };
-        call(&mut self.rewriter, &mut env, &mut *self.spawner)
+        let result = call(&mut self.rewriter, &mut env, &mut *self.spawner);
+        // The switch may have given up a file: on a disk that is dying its fsync may take for ever.
+        self.aof.release_retired(&mut *self.bio);
+        result
     }
 
     fn state_written(&mut self, completion: &bio::Completion, mono_ms: u64) {

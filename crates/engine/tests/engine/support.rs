@@ -36,6 +36,10 @@ impl Bio for Threads {
         self.0.borrow().pending(kind)
     }
 
+    fn release(&mut self, kind: Kind, id: JobId) {
+        self.0.borrow_mut().release(kind, id);
+    }
+
     fn drain(&mut self, kind: Kind) {
         self.0.borrow_mut().drain(kind);
     }
