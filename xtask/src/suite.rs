@@ -222,6 +222,7 @@ fn crash_test(runs: usize, soundness: bool) -> Result<()> {
         jobs: 2,
         no_quota: false,
         soundness,
+        matrix: false,
         power: false,
         points: None,
         only: None,

@@ -4,6 +4,7 @@
 //! that what was recovered has to be recovered again. `plan.rs` draws a session from its seed alone, `session.rs` carries
 //! it out, `watch.rs` reads from INFO where a kill lands, `report.rs` counts and judges whether enough was tested.
 
+mod matrix;
 mod plan;
 mod report;
 mod session;
@@ -56,6 +57,9 @@ pub(crate) struct Options {
     /// Tells the server to acknowledge too early and demands that the loss is found.
     #[arg(long)]
     pub(crate) soundness: bool,
+    /// Runs a third each with fsyncs as they are, of 0.7 s and of 1.5 s, in every policy, and prints one table.
+    #[arg(long, conflicts_with_all = ["policy", "fsync_delay_ms", "soundness", "power"])]
+    pub(crate) matrix: bool,
     /// Cuts the power instead of killing the process: at every operation of scripted loads, and under many clients.
     #[arg(long)]
     pub(crate) power: bool,
@@ -121,6 +125,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         None => Subject { binary: build_with_hooks("test-crash")?, foreign: false },
     };
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    if options.matrix {
+        println!("test-crash: {} runs, seed {seed:#x}", options.wanted_runs());
+        return matrix::run(options, &subject, seed);
+    }
     println!("test-crash: {} runs, policy {:?}, seed {seed:#x}", options.wanted_runs(), options.policy);
     let started = Instant::now();
     let summary = run_sessions(options, &subject, seed);
@@ -147,14 +155,18 @@ fn conclude(options: &Options, subject: &Subject, summary: &Summary) -> Result<(
         }
         bail!("the server acknowledged too early, and no loss was found: the crash test is not sound");
     }
-    for failure in &summary.failures {
-        println!("{failure}");
-        println!("  repeat: {}", repeat_line(options, failure));
-    }
+    print_failures(options, summary);
     if !summary.failures.is_empty() {
         bail!("{} of {} runs broke a promise", summary.failures.len(), summary.runs());
     }
     if options.no_quota { Ok(()) } else { summary.require_quota(subject.foreign) }
+}
+
+fn print_failures(options: &Options, summary: &Summary) {
+    for failure in &summary.failures {
+        println!("{failure}");
+        println!("  repeat: {}", repeat_line(options, failure));
+    }
 }
 
 /// The command that draws the failed session again.

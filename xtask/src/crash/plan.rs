@@ -14,6 +14,9 @@ pub(crate) enum Policy {
 }
 
 impl Policy {
+    /// Every policy, the strictest first.
+    pub(crate) const ALL: [Self; 3] = [Self::Always, Self::Everysec, Self::No];
+
     /// The value of `appendfsync`.
     pub(crate) fn name(self) -> &'static str {
         match self {

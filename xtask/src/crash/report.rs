@@ -110,7 +110,18 @@ impl Summary {
         self.failures.iter().try_for_each(|f| Ok(std::fs::remove_dir_all(&f.kept)?))
     }
 
-    fn median_acked(&self) -> u64 {
+    /// The runs of one policy alone.
+    pub(super) fn of(&self, policy: Policy) -> Self {
+        let runs = self.runs.iter().filter(|run| run.policy == policy).copied().collect();
+        Self { runs, ..Self::default() }
+    }
+
+    /// All acknowledged transactions.
+    pub(super) fn acked(&self) -> u64 {
+        self.runs.iter().map(|run| run.acked).sum()
+    }
+
+    pub(super) fn median_acked(&self) -> u64 {
         let mut acked: Vec<u64> = self.runs.iter().map(|r| r.acked).collect();
         acked.sort_unstable();
         acked.get(acked.len() / 2).copied().unwrap_or(0)
@@ -125,15 +136,15 @@ impl Summary {
         self.runs.iter().filter(|r| wanted(r)).count()
     }
 
-    fn child_kills(&self) -> usize {
+    pub(super) fn child_kills(&self) -> usize {
         self.count(|r| r.sight.phase == Phase::Child)
     }
 
-    fn switch_kills(&self) -> usize {
+    pub(super) fn switch_kills(&self) -> usize {
         self.count(|r| matches!(r.sight.phase, Phase::Switch(_)))
     }
 
-    fn flush_kills(&self) -> usize {
+    pub(super) fn flush_kills(&self) -> usize {
         self.count(|r| r.sight.flush_waits)
     }
 
@@ -165,6 +176,17 @@ impl Summary {
         if foreign {
             println!("  not judged for a server given by hand: kills in the switch, temp files, orphaned children");
         }
+    }
+
+    /// Whether enough was acknowledged.
+    ///
+    /// # Errors
+    /// If it was not.
+    pub(super) fn require_acked(&self) -> Result<()> {
+        if self.median_acked() < MIN_MEDIAN_ACKED {
+            bail!("too little was tested: only {} acked transactions in the median run", self.median_acked());
+        }
+        Ok(())
     }
 
     /// Whether enough was tested.
