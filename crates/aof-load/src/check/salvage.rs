@@ -19,6 +19,9 @@ use super::{CheckError, Held, Preamble, RepairError, Report, commands_start};
 use crate::Operation;
 use crate::copy::{Copy, Failed, Target, write_all};
 
+/// Marks a new file until it has its name, so that what a killed salvage has left is told from anybody else's file.
+const MARK: [u8; 16] = *b"salvage unnamed\0";
+
 /// What was copied, and what was found on the way.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -67,6 +70,15 @@ pub enum SalvageError {
         /// The system call's error.
         source: io::Error,
     },
+    /// Something has the name that the new file has until it is whole, and nothing shows that an earlier salvage left it.
+    #[error("{name} exists, and may be anybody's: move it away, or choose another name for the new file")]
+    Foreign {
+        /// Its name.
+        name: String,
+    },
+    /// Neither a preamble nor a command is whole.
+    #[error("nothing in it is whole")]
+    Nothing,
     /// The damaged file has the name that the new one has until it is whole.
     #[error("the file is {name}, the new file's temporary name: choose another name for the new file")]
     ReadsTemporary {
@@ -145,9 +157,15 @@ pub fn salvage_files(
         return Err(SalvageError::Exists { name: name.to_owned() });
     }
     let temp = TempFile::Copy.name(name);
-    files.iter().try_for_each(|(file, _)| remove_leftover(dir, &temp, &**file))?;
+    remove_leftover(dir, &temp, files)?;
     let to = dir.open(&temp, Open::CreateNew).map_err(Failed::at(Operation::Create, 0))?;
+    // Where no mark can be kept, what a killed salvage leaves has to be removed by hand.
+    let _kept = to.set_mark(MARK);
     let done = copy_all(files, &starts, &to).and_then(|salvaged| {
+        if starts.first().is_none_or(|start| *start == 0) && salvaged.reports.iter().all(|report| report.commands == 0)
+        {
+            return Err(SalvageError::Nothing);
+        }
         durable_rename_new(dir, &*to, &temp, name).map_err(|error| not_named(error, name))?;
         Ok(salvaged)
     });
@@ -171,12 +189,19 @@ fn copy_all(files: &[(Arc<dyn File>, u64)], starts: &[u64], to: &Arc<dyn File>) 
     Ok(salvaged)
 }
 
-/// Removes the temporary file of a salvage that was killed: under the lock it is nobody's.
-fn remove_leftover(dir: &dyn Dir, temp: &str, damaged: &dyn File) -> Result<(), SalvageError> {
+/// Removes the temporary file of a salvage that was killed: under the lock no other one writes it.
+fn remove_leftover(dir: &dyn Dir, temp: &str, files: &[(Arc<dyn File>, u64)]) -> Result<(), SalvageError> {
     let Some(leftover) = dir.stat(temp).map_err(Failed::at(Operation::Stat, 0))? else { return Ok(()) };
-    let read = damaged.metadata().map_err(CheckError::Read)?;
-    if (leftover.inode, leftover.birth_ns) == (read.inode, read.birth_ns) {
-        return Err(SalvageError::ReadsTemporary { name: temp.to_owned() });
+    for (damaged, _) in files {
+        let read = damaged.metadata().map_err(CheckError::Read)?;
+        if (leftover.inode, leftover.birth_ns) == (read.inode, read.birth_ns) {
+            return Err(SalvageError::ReadsTemporary { name: temp.to_owned() });
+        }
+    }
+    // What cannot be opened is a directory, a link, or not ours to read.
+    let mark = dir.open(temp, Open::Read).and_then(|file| file.mark());
+    if !matches!(mark, Ok(Some(MARK))) {
+        return Err(SalvageError::Foreign { name: temp.to_owned() });
     }
     dir.unlink(temp).map_err(|source| SalvageError::Leftover { name: temp.to_owned(), source })
 }
@@ -311,7 +336,9 @@ mod tests {
     fn what_a_salvage_that_was_killed_left_does_not_stop_the_next_one() {
         let disk = SimDisk::new();
         let (log, dir) = (log_in(&disk), disk.dir("/d"));
-        disk.put("/d", "temp-new.copy", b"*1\r\n");
+        let leftover = dir.open("temp-new.copy", Open::CreateNew).unwrap();
+        leftover.set_mark(MARK).unwrap();
+        leftover.append(b"*1\r\n").unwrap();
         salvage(&log, LOG.len() as u64, None, &*dir, "new").unwrap();
         assert_eq!(disk.content("/d", "new").unwrap(), &LOG[..14]);
         assert_eq!(names(&*dir), ["log", "new"]);
@@ -326,6 +353,9 @@ mod tests {
         let refused = salvage(&leftover, LOG.len() as u64, None, &*dir, "new").unwrap_err();
         assert!(refused.to_string().contains("temp-new.copy"), "{refused}");
         assert_eq!(disk.content("/d", "temp-new.copy").unwrap(), LOG);
+        let refused = salvage(&log, LOG.len() as u64, None, &*dir, "new").unwrap_err();
+        assert!(matches!(&refused, SalvageError::Foreign { name } if name == "temp-new.copy"), "{refused:?}");
+        leftover.set_mark(MARK).unwrap();
         disk.inject(Rule::nth(Call::Unlink, 1, Fault::EIO));
         let refused = salvage(&log, LOG.len() as u64, None, &*dir, "new").unwrap_err();
         assert!(refused.to_string().contains("temp-new.copy"), "{refused}");

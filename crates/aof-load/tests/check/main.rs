@@ -276,6 +276,31 @@ fn salvage_writes_a_new_file_and_never_over_one() {
     );
 }
 
+/// It said so and ended with 0, beside a new file without anything in it.
+#[test]
+fn a_salvage_of_which_nothing_comes_says_so_and_leaves_no_file() {
+    let torn = "*2\r\n$3\r\nSET\r\n$1\r\n";
+    let transaction = format!("*1\r\n$5\r\nMULTI\r\n{PING}");
+    for log in ["", "?", torn, &transaction, "#TS:100\r\n?"] {
+        let place = Place::with(log.as_bytes());
+        let ran = place.run(&["--salvage", "new.aof", "a.aof"]);
+        let end = "Failed to salvage AOF a.aof to new.aof: nothing in it is whole\n";
+        assert!(ran.status == 1 && ran.text.ends_with(end), "{log:?}: {} {}", ran.status, ran.text);
+        assert_eq!(place.names(), ["a.aof"]);
+    }
+}
+
+/// Whatever had the new file's temporary name was removed.
+#[test]
+fn a_file_that_no_salvage_left_is_not_removed_whatever_its_name() {
+    let place = Place::with(format!("{PING}?{PING}").as_bytes());
+    fs::write(place.path("temp-new.aof.copy"), "precious").unwrap();
+    let ran = place.run(&["--salvage", "new.aof", "a.aof"]);
+    assert!(ran.status == 1 && ran.text.contains("temp-new.aof.copy exists"), "{}", ran.text);
+    assert_eq!(place.read("temp-new.aof.copy"), b"precious");
+    assert_eq!(place.names(), ["a.aof", "temp-new.aof.copy"]);
+}
+
 #[test]
 fn json_is_one_object_with_the_documented_fields() {
     let place = Place::with(format!("{PING}?{PING}").as_bytes());

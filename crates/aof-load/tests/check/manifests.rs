@@ -151,6 +151,22 @@ fn salvage_writes_one_log_of_all_files_each_in_the_database_that_it_starts_in() 
     assert!(again.status == 1 && again.text.contains("other.aof exists"), "{}", again.text);
 }
 
+/// The one of its files that has the new file's temporary name was removed, and so was a manifest with that name.
+#[test]
+fn salvage_removes_no_file_of_the_manifest_nor_the_manifest() {
+    let place = parts(PING, PING);
+    let renamed = |manifest: String| manifest.replace("2.aof", "temp-2.copy");
+    let manifest = renamed(String::from_utf8(place.read("p/a.manifest")).unwrap());
+    fs::write(place.path("p/temp-a.copy"), &manifest).unwrap();
+    fs::rename(place.path("p/2.aof"), place.path("p/temp-2.copy")).unwrap();
+    for (new, name) in [("p/2", "p/temp-2.copy"), ("p/a", "p/temp-a.copy")] {
+        let before = place.read(name);
+        let ran = place.run(&["--salvage", new, "p/temp-a.copy"]);
+        assert!(ran.status == 1 && ran.text.contains(&name[2..]), "{}", ran.text);
+        assert_eq!(place.read(name), before);
+    }
+}
+
 #[test]
 fn a_file_damaged_in_three_places_behind_a_preamble_is_salvaged_without_one_good_command_lost() {
     let place = parts("", "");
