@@ -42,6 +42,9 @@ impl Dir for ForgetfulDir {
     fn fsync(&self) -> io::Result<()> {
         self.inner.fsync()
     }
+    fn reopen(&self) -> io::Result<Arc<dyn Dir>> {
+        self.inner.reopen()
+    }
     fn list(&self) -> io::Result<Vec<String>> {
         self.inner.list()
     }

@@ -4,7 +4,6 @@
 //! loop turn and hands over finished jobs.
 
 use std::io;
-use std::sync::Arc;
 
 use aof_state::TempFile;
 use bio::{Completion, JobId, Kind};
@@ -145,14 +144,13 @@ impl Saver {
         }
     }
 
-    /// Makes the temp file.
+    /// Makes the temp file. The directory gets an open file description that only this snapshot fsyncs: by one that is shared, an fsync
+    /// of the caller's in between would take the error of the rename, which Linux reports to each once.
     fn files(&mut self, env: &SaveEnv<'_>) -> io::Result<SaveFiles> {
         let temp_name = TempFile::Dump { pid: env.config.server_pid }.name(env.config.name);
-        match create_temp(&**env.dir, &temp_name) {
-            Ok(file) => {
-                let (dir, name) = (Arc::clone(env.dir), env.config.name.to_owned());
-                Ok(SaveFiles { dir, file, temp_name, name })
-            }
+        let made = env.dir.reopen().and_then(|dir| create_temp(&*dir, &temp_name).map(|file| (dir, file)));
+        match made {
+            Ok((dir, file)) => Ok(SaveFiles { dir, file, temp_name, name: env.config.name.to_owned() }),
             Err(error) => {
                 let dir = env.dir.path().display().to_string();
                 self.notices.push(Notice::CannotOpen { temp_name, dir, errno: errno(&error) });

@@ -65,7 +65,7 @@ impl SaveStep {
 /// The files of one snapshot.
 #[derive(Clone)]
 pub struct SaveFiles {
-    /// The directory.
+    /// The directory; nobody else fsyncs by this handle ([`Dir::reopen`]).
     pub dir: Arc<dyn Dir>,
     /// The open, empty temp file.
     pub file: Arc<dyn File>,

@@ -174,6 +174,13 @@ pub trait Dir: Send + Sync {
     /// The system call's. Which names are durable is then unknown.
     fn fsync(&self) -> io::Result<()>;
 
+    /// Opens the directory once more: an open file description of its own, for a process or thread whose fsyncs overlap with those of
+    /// others. Of several that share one, the first to fsync takes the error for all: see [`File::reopen`].
+    ///
+    /// # Errors
+    /// The system call's.
+    fn reopen(&self) -> io::Result<Arc<dyn Dir>>;
+
     /// The names in it, in no order, without `.` and `..`; in one that is not UTF-8 U+FFFD stands for what
     /// is not, so that the directory is never taken for empty; nothing can be opened by such a name.
     ///

@@ -401,6 +401,24 @@ fn a_failed_fsync_loses_the_bytes_whatever_a_later_one_says() {
 }
 
 #[test]
+fn a_directory_opened_once_more_is_the_same_and_reports_its_errors_by_itself() {
+    let (place, disk) = (tempfile::tempdir().unwrap(), SimDisk::new());
+    let real: Arc<dyn Dir> = Arc::new(RealDir::open(place.path()).unwrap());
+    for dir in [real, disk.dir("d") as Arc<dyn Dir>] {
+        let again = dir.reopen().unwrap();
+        dir.open("a", Open::CreateNew).unwrap();
+        again.rename("a", "b").unwrap();
+        assert_eq!((dir.list().unwrap(), again.path()), (vec!["b".to_owned()], dir.path()));
+        assert!(dir.descriptor().is_none() || dir.descriptor() != again.descriptor());
+    }
+    let (one, other) = (disk.dir("d"), disk.dir("d").reopen().unwrap());
+    disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    assert_eq!(code(one.fsync()), Some(libc::EIO));
+    assert_eq!((code(one.fsync()), code(other.fsync()), code(other.fsync())), (None, Some(libc::EIO), None));
+    assert_eq!(code(one.reopen().unwrap().fsync()), None, "it was not open when the error arose");
+}
+
+#[test]
 fn a_frozen_disk_changes_no_more() {
     let disk = SimDisk::new();
     let dir = disk.dir("/");

@@ -35,6 +35,9 @@ impl Dir for MeddledDir {
         (self.before)("fsync");
         self.inner.fsync()
     }
+    fn reopen(&self) -> io::Result<Arc<dyn Dir>> {
+        self.inner.reopen()
+    }
     fn list(&self) -> io::Result<Vec<String>> {
         self.inner.list()
     }

@@ -50,6 +50,21 @@ fn a_name_that_may_not_last_is_no_success() {
     world.snapshot(Outcome::Saved);
 }
 
+/// The child shared its parent's open file description of the directory: whichever fsynced first took the error, and the other
+/// believed its name durable.
+#[test]
+fn an_fsync_of_the_directory_by_the_parent_takes_no_error_of_the_childs() {
+    let mut world = changed();
+    world.start().unwrap();
+    while !world.disk.names(DIR).iter().all(|name| name == DUMP) {
+        world.children.step(world.mono_ms);
+    }
+    world.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    world.dir.fsync().unwrap_err();
+    assert_eq!(world.settle(), Outcome::Failed);
+    assert!(world.logged("Failed to fsync directory while saving DB: Input/output error"));
+}
+
 #[test]
 fn a_temp_file_that_cannot_be_made_is_told_of() {
     let mut world = changed();

@@ -101,6 +101,9 @@ impl Dir for HookedDir {
         pause(self.delays.switch);
         make(self.calls, Call::Fsync, Object::Dir, || self.inner.fsync())
     }
+    fn reopen(&self) -> io::Result<Arc<dyn Dir>> {
+        Ok(Arc::new(Self { inner: self.inner.reopen()?, delays: self.delays, calls: self.calls }))
+    }
     fn list(&self) -> io::Result<Vec<String>> {
         self.inner.list()
     }

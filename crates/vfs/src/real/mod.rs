@@ -134,6 +134,12 @@ impl Dir for RealDir {
         Ok(nix::unistd::fsync(self.fd.as_fd())?)
     }
 
+    fn reopen(&self) -> io::Result<Arc<dyn Dir>> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let fd = openat(self.fd.as_fd(), ".", flags, Mode::empty())?;
+        Ok(Arc::new(Self { fd, path: self.path.clone() }))
+    }
+
     fn list(&self) -> io::Result<Vec<String>> {
         // A descriptor of its own: reading moves the position, and clones made by dup(2) share it.
         let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;

@@ -15,6 +15,8 @@ pub struct SimDir {
     shared: Arc<Shared>,
     path: PathBuf,
     key: String,
+    /// How many of the directory's write-back errors this handle has reported.
+    reported: AtomicU64,
 }
 
 /// An attempt that still lacks its number.
@@ -62,7 +64,8 @@ fn most(fault: Option<Fault>) -> usize {
 
 impl SimDir {
     pub(super) fn new(shared: Arc<Shared>, key: String) -> Self {
-        Self { shared, path: PathBuf::from(&key), key }
+        let reported = shared.state.lock().names(&key).errors.into();
+        Self { shared, path: PathBuf::from(&key), key, reported }
     }
 
     fn open_in(&self, state: &mut State, name: &str, how: Open) -> io::Result<InodeId> {
@@ -183,22 +186,22 @@ impl Dir for SimDir {
 
     fn fsync(&self) -> io::Result<()> {
         let sync = |state: &mut State, fault| {
-            let names = state.names(&self.key);
-            if let Some(Fault::FsyncFailed { errno: code, pages }) = fault {
-                if pages != super::LostPages::Kept {
-                    names.drop_pending();
-                }
-                return Err(errno(code));
-            }
-            names.sync();
-            state.collect();
-            Ok(())
+            // Under the disk's lock, as everything is.
+            let mut reported = self.reported.load(Ordering::Relaxed);
+            let result = state.sync_names(&self.key, fault, &mut reported);
+            self.reported.store(reported, Ordering::Relaxed);
+            result
         };
         let result = perform(&self.shared, attempt(Call::DirFsync, &self.key, ""), sync, |()| 0);
         if result.as_ref().is_err_and(counts) {
             self.shared.state.lock().names(&self.key).failures += 1;
         }
         result
+    }
+
+    fn reopen(&self) -> io::Result<Arc<dyn Dir>> {
+        perform(&self.shared, attempt(Call::Reopen, &self.key, ""), |_, _| Ok(()), |()| 0)?;
+        Ok(Arc::new(Self::new(Arc::clone(&self.shared), self.key.clone())))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {

@@ -23,6 +23,9 @@ pub(super) struct Names {
     pub(super) locks: BTreeMap<String, u32>,
     /// fsyncs of it that failed.
     pub(super) failures: u64,
+    /// Write-back errors so far; every handle open at the time reports each of them once.
+    pub(super) errors: u64,
+    pub(super) last_errno: i32,
 }
 
 impl Names {

@@ -1,6 +1,6 @@
 //! Everything a simulated disk holds: inodes, directories, clock, faults, trace. One value behind one lock.
 
-use super::content::{Content, MAX_FILE_BYTES};
+use super::content::{Content, LostPages, MAX_FILE_BYTES};
 use super::faults::{Attempt, Call, Fault, Record, Rule};
 use super::names::Names;
 use crate::name::errno;
@@ -263,6 +263,26 @@ impl State {
         }
         for names in self.dirs.values_mut() {
             names.committed_by_any_fsync = names.pending.len();
+        }
+        Ok(())
+    }
+
+    /// An fsync of a directory, which `fault` may make fail, by a handle that has reported `reported` of its errors.
+    pub(super) fn sync_names(&mut self, dir: &str, fault: Option<Fault>, reported: &mut u64) -> io::Result<()> {
+        let names = self.names(dir);
+        if let Some(Fault::FsyncFailed { errno: code, pages }) = fault {
+            if pages != LostPages::Kept {
+                names.drop_pending();
+            }
+            (names.errors, names.last_errno) = (names.errors + 1, code);
+        } else {
+            names.sync();
+        }
+        let (errors, last_errno) = (names.errors, names.last_errno);
+        self.collect();
+        if *reported < errors {
+            *reported = errors;
+            return Err(errno(last_errno));
         }
         Ok(())
     }
