@@ -11,7 +11,7 @@ use std::iter::FusedIterator;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keyspace::{UnixMs, Value};
+use keyspace::{CustomTypes, UnixMs, Value};
 use resp_codec::Args;
 use vfs::{Dir, RealDir};
 
@@ -30,11 +30,20 @@ const EXEC_BYTES: u64 = b"*1\r\n$4\r\nEXEC\r\n".len() as u64;
 /// # Errors
 /// If it cannot be opened, or a manifest not be followed.
 pub fn commands(path: impl AsRef<Path>) -> Result<Commands, LoadError> {
+    commands_of(path, CustomTypes::default())
+}
+
+/// As [`commands`], of a log whose snapshot may hold values of these custom types: each comes as the commands that it emits itself.
+/// Without its type, a value is an error that names the type. The commands of a log need no type.
+///
+/// # Errors
+/// As [`commands`].
+pub fn commands_of(path: impl AsRef<Path>, types: CustomTypes) -> Result<Commands, LoadError> {
     let path = path.as_ref();
     let failed = |source| LoadError::Io { path: path.to_owned(), operation: Operation::Open, offset: 0, source };
     let (dir, name) = RealDir::holding(path).map_err(failed)?;
     let dir: Arc<dyn Dir> = Arc::new(dir);
-    Ok(Commands { import: Some(Import::of_any(&dir, &name, OPTIONS)?), queue: Queue::default() })
+    Ok(Commands { import: Some(Import::of_any(&dir, &name, OPTIONS)?), queue: Queue::new(types) })
 }
 
 /// A torn tail is told as an error, behind all that comes before it. A thread is not worth it where units come one by one.
@@ -81,7 +90,7 @@ impl fmt::Display for LoggedCommand {
 /// The commands of a log, in order. Made by [`commands`].
 ///
 /// The keys of a snapshot come first, each as the commands that rebuild it: `SET`, or `RPUSH`, `SADD`, `HSET`, `ZADD` of at most 64
-/// items, then `PEXPIREAT` if it has a deadline. `MULTI` and `EXEC` come as they stand there. A `SELECT` is added where what follows
+/// items and a megabyte, then `PEXPIREAT` if it has a deadline. `MULTI` and `EXEC` come as they stand there. A `SELECT` is added where what follows
 /// would run in another database otherwise: behind a snapshot, and where another file of the log begins.
 ///
 /// The first error is the last item: a torn tail, damage, or what this crate does not read of a snapshot (see the README, "Limits").
@@ -128,15 +137,14 @@ struct Queue {
     /// The one that what came out selects.
     selected: u32,
     ready: VecDeque<LoggedCommand>,
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self { file: PathBuf::new().into(), offset: 0, db: 0, selected: 0, ready: VecDeque::new() }
-    }
+    types: CustomTypes,
 }
 
 impl Queue {
+    fn new(types: CustomTypes) -> Self {
+        Self { file: PathBuf::new().into(), offset: 0, db: 0, selected: 0, ready: VecDeque::new(), types }
+    }
+
     fn place(&mut self, (file, offset): (&Path, u64)) {
         if *self.file != *file {
             self.file = file.into();
@@ -186,10 +194,15 @@ impl Sink for Queue {
     }
 
     fn put(&mut self, db: u32, key: &[u8], value: Value, deadline: Option<UnixMs>) -> Result<(), Refusal> {
-        for args in rebuild(key, &value, deadline).map_err(|cannot| Refusal::CannotApply(cannot.0))? {
+        let commands = rebuild(key, &value, deadline, &self.types);
+        for args in commands.map_err(|cannot| Refusal::CannotApply(cannot.0))? {
             self.push(self.offset, db, args);
         }
         Ok(())
+    }
+
+    fn custom_types(&self) -> CustomTypes {
+        self.types.clone()
     }
 
     fn begin_file(&mut self) {

@@ -40,7 +40,7 @@ mod source;
 mod unit;
 mod window;
 
-pub use commands::{Commands, LoggedCommand, commands};
+pub use commands::{Commands, LoggedCommand, commands, commands_of};
 pub use damage::{Damage, Expected, Proven};
 pub use error::{CommandName, Evidence, LoadError, Operation};
 pub use import::{Import, Imported, LeftOut, Sources};

@@ -64,8 +64,8 @@ pub enum Notice {
         /// The error number; 0 if no system call is to blame.
         errno: i32,
     },
-    /// The child met a value of a custom type that cannot be rewritten.
-    CustomError {
+    /// The child met a value that cannot be written.
+    ValueError {
         /// The type, the key and the reason.
         note: String,
     },
@@ -135,7 +135,7 @@ impl Notice {
             | Self::CannotAcknowledge { .. }
             | Self::ChildFailed
             | Self::ChildError { .. }
-            | Self::CustomError { .. }
+            | Self::ValueError { .. }
             | Self::ChildKilled { .. }
             | Self::ChildStalled { .. }
             | Self::Mismatch { .. }
@@ -151,7 +151,7 @@ impl Notice {
     pub fn role(&self) -> Role {
         match self {
             Self::Agreed | Self::Concatenating { .. } | Self::FilePerformed | Self::CopyOnWrite { .. } => Role::Child,
-            Self::ChildError { .. } | Self::CustomError { .. } => Role::Child,
+            Self::ChildError { .. } | Self::ValueError { .. } => Role::Child,
             _ => Role::Parent,
         }
     }
@@ -185,8 +185,8 @@ impl fmt::Display for Notice {
             Self::ChildError { step, errno } => {
                 write!(f, "Write error writing append only file on disk: {step}: {}", Errno(*errno))
             }
-            Self::CustomError { note } => {
-                write!(f, "Write error writing append only file on disk: a value of the custom type {note}")
+            Self::ValueError { note } => {
+                write!(f, "Write error writing append only file on disk: {note}")
             }
             Self::ChildKilled { signal } => write!(f, "Background AOF rewrite terminated by signal {signal}"),
             Self::ChildStalled { stalled_ms } => {

@@ -139,7 +139,7 @@ impl Rewriter {
                     self.notices.push(if note.is_empty() {
                         Notice::ChildError { step, errno: failure.errno }
                     } else {
-                        Notice::CustomError { note: note.to_string() }
+                        Notice::ValueError { note: note.to_string() }
                     });
                 }
                 self.notices.push(Notice::ChildFailed);

@@ -39,7 +39,8 @@ impl Extensions {
     /// If a name is taken, a command cannot be described, or a type names a command that would not be replayed.
     pub fn new(extensions: &[Extension]) -> Result<Self, ExtensionError> {
         let table = CommandTable::joined(extensions)?;
-        let types = CustomTypes::new(extensions.iter().flat_map(|extension| extension.types).copied())?;
+        let types = extensions.iter().flat_map(|extension| extension.types).copied();
+        let types = CustomTypes::with_arities(types, |name| table.find(name.as_bytes()).map(|row| row.arity))?;
         for ty in types.iter() {
             let replayed = |name: &&str| {
                 let row = table.find(name.as_bytes()).filter(|row| row.name == *name);

@@ -13,11 +13,12 @@ mod redis_digest;
 mod table;
 mod time;
 mod types;
+mod unwritable;
 mod value;
 
 pub use custom::{
-    CannotLoad, CannotRewrite, Custom, CustomType, CustomTypes, CustomValue, DigestParts, EmitCommands, LoadParts,
-    MAX_TYPE_VERSION, NotRegistered, ReadParts, TYPE_NAME_BYTES, TypeTwice, WriteParts,
+    CannotLoad, CannotRewrite, Custom, CustomType, CustomTypes, CustomValue, DigestParts, Emission, EmitCommands,
+    LoadParts, MAX_TYPE_VERSION, NotRegistered, ReadParts, Rebuilder, TYPE_NAME_BYTES, TypeTwice, WriteParts,
 };
 pub use db::{Db, EntryRef, Removed, StrMut};
 pub use hashing::{HashSeed, Key, KeyHash};
@@ -31,6 +32,7 @@ pub use types::set::Set;
 pub use types::string::{Str, StrRef};
 pub use types::thresholds::Thresholds;
 pub use types::zset::{Insert, LexBound, ScoreBound, ZSet};
+pub use unwritable::Unwritable;
 pub use value::{LAZY_FREE_THRESHOLD, Value, ValueMut, ValueRef};
 
 /// Iterators over collections, by type.

@@ -13,7 +13,7 @@ pub mod value;
 pub use args::{ArgSpan, Args, OwnedArgs};
 pub use effect::{Effect, EffectWriter, Effects};
 pub use encode::{bulk_size_bytes, encode_array_header, encode_bulk, encode_bulk_int, encode_command};
-pub use limits::{Limits, ProtocolError};
+pub use limits::{Limits, MAX_REQUEST_BYTES, ProtocolError};
 pub use reply::{Deferred, Protocol, Reply};
 pub use reply_decoder::{ReplyDecoder, ReplyError, ReplyLimits};
 pub use request::{Decoded, RequestDecoder};

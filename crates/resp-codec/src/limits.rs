@@ -16,8 +16,8 @@ pub struct Limits {
     pub authenticated: bool,
 }
 
-/// Largest request, all of it: spans are 32 bits wide.
-const MAX_REQUEST_BYTES: usize = u32::MAX as usize;
+/// Largest request, all of it: spans are 32 bits wide. So a log holds no longer command either.
+pub const MAX_REQUEST_BYTES: usize = u32::MAX as usize;
 /// Source: Redis 7.2, `processMultibulkBuffer`.
 const UNAUTHENTICATED_COUNT: usize = 10;
 const UNAUTHENTICATED_BULK_BYTES: usize = 16_384;

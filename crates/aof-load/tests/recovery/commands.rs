@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use aof_load::{LoadError, commands};
+use aof_load::{LoadError, commands, commands_of};
+use keyspace::{CannotRewrite, CustomType, CustomTypes, CustomValue, EmitCommands, UnixMs, Value, WriteParts};
+use rdb::{Encoder, WriteOptions};
 use resp_codec::encode_command;
 
 /// A directory with one file in it.
@@ -116,4 +118,81 @@ fn what_cannot_be_opened_or_is_no_log_is_an_error() {
     }
     place.put("a.manifest", b"file none seq 1 type b\n");
     assert!(matches!(commands(place.path("a.manifest")), Err(LoadError::MissingFile { .. })));
+}
+
+/// A number, which some numbers cannot be written as.
+#[derive(Clone, Debug)]
+struct Tally(i64);
+
+static TALLY: CustomType =
+    CustomType::new("testtally", 2, &["tally.set"], |_, parts| Ok(Box::new(Tally(parts.signed()?))));
+
+impl CustomValue for Tally {
+    fn custom_type(&self) -> &'static CustomType {
+        &TALLY
+    }
+
+    fn copy(&self) -> Box<dyn CustomValue> {
+        Box::new(self.clone())
+    }
+
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+
+    fn rewrite(&self, key: &[u8], out: &mut dyn EmitCommands) -> Result<(), CannotRewrite> {
+        out.command(if self.0 == -1 { "set" } else { "tally.set" }, 2);
+        out.arg(key);
+        if self.0 != -2 {
+            out.arg_int(self.0);
+        }
+        Ok(())
+    }
+
+    fn save(&self, out: &mut dyn WriteParts) {
+        out.signed(self.0);
+    }
+}
+
+fn tallies() -> CustomTypes {
+    CustomTypes::with_arities([&TALLY], |_| Some(3)).unwrap()
+}
+
+/// A log whose preamble holds one value of a custom type.
+fn with_preamble(number: i64) -> Vec<u8> {
+    let mut encoder = Encoder::reserve(WriteOptions::default());
+    let value = Value::Custom(tallies().adopt(Box::new(Tally(number))).unwrap());
+    let mut bytes = Vec::new();
+    encoder.head(&mut bytes).unwrap();
+    encoder.select_db(&mut bytes, 3).unwrap();
+    encoder.key(&mut bytes, b"t", value.as_ref(), Some(UnixMs(7))).unwrap();
+    encoder.end(&mut bytes).unwrap();
+    [bytes, log(&["TALLY.ADD t 2"])].concat()
+}
+
+#[test]
+fn values_of_custom_types_come_as_the_commands_that_they_emit() {
+    let place = Place::with("log", &with_preamble(40));
+    let commands = commands_of(place.path("log"), tallies()).unwrap();
+    let lines: Vec<_> = commands.map(|command| command.unwrap().to_string()).collect();
+    assert_eq!(lines, ["SELECT 3", "tally.set t 40", "PEXPIREAT t 7", "SELECT 0", "TALLY.ADD t 2"]);
+    let (lines, error) = printed(place.path("log"));
+    let error = vfs::error_chain(&error.unwrap());
+    assert!(lines.is_empty() && error.contains("value of module type testtally version 2"), "{error}");
+}
+
+#[test]
+fn a_value_that_emits_what_no_log_may_hold_is_an_error() {
+    for (number, reason) in [
+        (-1, "it emitted a command that is none of its type's"),
+        (-2, "it emitted a command with fewer arguments than announced"),
+    ] {
+        let place = Place::with("log", &with_preamble(number));
+        let error = commands_of(place.path("log"), tallies()).unwrap().next().unwrap().unwrap_err();
+        assert!(vfs::error_chain(&error).contains(reason), "{error}");
+    }
+    let other = CustomTypes::with_arities([&TALLY], |_| Some(-4)).unwrap();
+    let place = Place::with("log", &with_preamble(1));
+    let error = commands_of(place.path("log"), other).unwrap().next().unwrap().unwrap_err();
+    assert!(vfs::error_chain(&error).contains("it emitted a command with a wrong number of arguments"), "{error}");
 }

@@ -1,94 +1,85 @@
 //! Values of custom types, as the commands that they emit themselves.
 //!
-//! A type's code is not trusted with the file: a command that nothing could replay, with another number of arguments than
-//! announced, or no command at all, fails the rewrite as a failed write does, before the new file takes the old one's place.
+//! A type's code is not trusted with the file: a command that replay would refuse, or none at all, fails the rewrite as a failed
+//! write does, before the new file takes the old one's place.
 
 use child::Failure;
-use keyspace::{CannotRewrite, CustomValue, EmitCommands};
+use keyspace::{CannotRewrite, Custom, CustomTypes, Emission, EmitCommands, Unwritable, ValueRef};
 
-use super::Out;
+use super::commands::Commands;
 
-/// Writes the commands that rebuild `value`.
-pub(super) fn emit(out: &mut Out<'_>, key: &[u8], value: &dyn CustomValue) -> Result<(), Failure> {
-    let ty = value.custom_type();
-    let mut commands = Commands { out, known: ty.commands(), left: 0, emitted: 0, stopped: None };
-    let result = value.rewrite(key, &mut commands);
-    let Commands { left, emitted, stopped, .. } = commands;
-    let reason = match (stopped, result) {
+/// Writes the commands that rebuild a value.
+pub(super) fn emit(
+    out: &mut Commands<'_, '_>,
+    types: &CustomTypes,
+    key: &[u8],
+    custom: &Custom,
+) -> Result<(), Failure> {
+    let emission = types.emission(custom.value().custom_type());
+    let mut emitted = Emitted { out, emission, stopped: None };
+    let result = custom.value().rewrite(key, &mut emitted);
+    let Emitted { emission, stopped, .. } = emitted;
+    let (CannotRewrite(reason), command) = match (stopped, result) {
         (Some(Stopped::Output(failure)), _) => return Err(failure),
-        (Some(Stopped::Misuse(reason)), _) | (None, Err(CannotRewrite(reason))) => reason,
-        (None, Ok(())) if left > 0 => FEWER,
-        (None, Ok(())) if emitted == 0 => "it emitted no command",
-        (None, Ok(())) => return Ok(()),
+        (Some(Stopped::Misuse(misuse)), _) => (misuse, emission.command_name()),
+        (None, Err(cannot)) => (cannot, None),
+        (None, Ok(())) => match emission.finish() {
+            Err(misuse) => (misuse, emission.command_name()),
+            Ok(()) => return Ok(()),
+        },
     };
-    Err(out.cannot_rewrite(ty.name(), key, reason))
+    Err(out.out().cannot_rewrite(&Unwritable { value: ValueRef::Custom(custom), key, reason, command }))
 }
 
-const FEWER: &str = "it emitted a command with fewer arguments than announced";
-
 /// Takes the commands of a value, up to the first thing that goes wrong.
-struct Commands<'o, 'e> {
-    out: &'o mut Out<'e>,
-    known: &'static [&'static str],
-    /// Arguments of the current command that are still to come.
-    left: usize,
-    emitted: usize,
+struct Emitted<'c, 'o, 'e, 't> {
+    out: &'c mut Commands<'o, 'e>,
+    emission: Emission<'t>,
     stopped: Option<Stopped>,
 }
 
 enum Stopped {
     Output(Failure),
-    Misuse(&'static str),
+    Misuse(CannotRewrite),
 }
 
-impl<'e> Commands<'_, 'e> {
-    fn write(&mut self, write: impl FnOnce(&mut Out<'e>) -> Result<(), Failure>) {
-        if self.stopped.is_none()
-            && let Err(failure) = write(self.out)
-        {
-            self.stopped = Some(Stopped::Output(failure));
+impl<'o, 'e, 't> Emitted<'_, 'o, 'e, 't> {
+    /// Writes what the rules allow, unless something has gone wrong before.
+    fn write(
+        &mut self,
+        allowed: impl FnOnce(&mut Emission<'t>) -> Result<(), CannotRewrite>,
+        write: impl FnOnce(&mut Commands<'o, 'e>) -> Result<(), Failure>,
+    ) {
+        if self.stopped.is_some() {
+            return;
         }
-    }
-
-    fn misuse(&mut self, reason: &'static str) {
-        self.stopped.get_or_insert(Stopped::Misuse(reason));
-    }
-
-    fn argument(&mut self, write: impl FnOnce(&mut Out<'e>) -> Result<(), Failure>) {
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                self.write(write);
-            }
-            None => self.misuse("it emitted a command with more arguments than announced"),
-        }
+        self.stopped = match allowed(&mut self.emission) {
+            Err(misuse) => Some(Stopped::Misuse(misuse)),
+            Ok(()) => write(self.out).err().map(Stopped::Output),
+        };
     }
 }
 
-impl EmitCommands for Commands<'_, '_> {
+impl EmitCommands for Emitted<'_, '_, '_, '_> {
     fn command(&mut self, name: &'static str, args: usize) {
-        if self.left > 0 {
-            self.misuse(FEWER);
-        }
-        if !self.known.contains(&name) {
-            self.misuse("it emitted a command that is none of its type's");
-        }
-        (self.left, self.emitted) = (args, self.emitted + 1);
-        self.write(|out| {
-            out.array(1 + args)?;
-            out.bulk(name.as_bytes())
-        });
+        self.write(
+            |emission| emission.command(name, args),
+            |out| {
+                out.array(1 + args)?;
+                out.bulk(name.as_bytes())
+            },
+        );
     }
 
     fn arg(&mut self, bytes: &[u8]) {
-        self.argument(|out| out.bulk(bytes));
+        self.write(Emission::arg, |out| out.bulk(bytes));
     }
 
     fn arg_int(&mut self, value: i64) {
-        self.argument(|out| out.bulk_int(value));
+        self.write(Emission::arg, |out| out.bulk_int(value));
     }
 
     fn arg_double(&mut self, value: f64) {
-        self.argument(|out| out.bulk_double(value));
+        self.write(Emission::arg, |out| out.bulk_double(value));
     }
 }

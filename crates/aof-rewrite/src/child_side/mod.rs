@@ -10,6 +10,8 @@
 //!
 //! Invariant: the file is snapshot, then diff in the order it was fed. Any failure removes the file and ends in exit 1.
 
+mod batch;
+mod commands;
 mod custom;
 mod diff;
 mod emitter;
@@ -92,11 +94,13 @@ pub(crate) enum ChildStep {
     NoAck = 6,
     BadAck = 7,
     Rename = 8,
-    Custom = 9,
+    Value = 9,
+    /// Says nothing of the key: never reported.
+    TooLong = 10,
 }
 
 impl ChildStep {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Write,
         Self::Fsync,
         Self::ReadDiff,
@@ -105,7 +109,8 @@ impl ChildStep {
         Self::NoAck,
         Self::BadAck,
         Self::Rename,
-        Self::Custom,
+        Self::Value,
+        Self::TooLong,
     ];
 
     fn failure(self, errno: i32) -> Failure {
@@ -133,7 +138,8 @@ impl ChildStep {
             Self::NoAck => "the server did not agree to stop sending diffs",
             Self::BadAck => "reading the acknowledgement",
             Self::Rename => "rename",
-            Self::Custom => "a custom value",
+            Self::Value => "a value",
+            Self::TooLong => "a command that is too long",
         })
     }
 }

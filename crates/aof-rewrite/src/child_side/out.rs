@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use child::{ChildEnv, Failure};
 use child_file::{ChildFile, PIECE_BYTES};
+use keyspace::Unwritable;
 use mutants::{Mutant, planted};
-use numeric::{DoubleBuf, IntBuf};
-use resp_codec::encode::Header;
 use vfs::File;
 
 use super::diff::{DiffMemory, Filled};
@@ -19,9 +18,6 @@ use super::{ChildStep, SnapshotPhase};
 
 /// After how many bytes written the diff is read. Source: `AOF_READ_DIFF_INTERVAL_BYTES` of Redis 4.0.
 const READ_DIFF_EVERY_BYTES: u64 = 10 * 1024;
-
-/// How much of a key is shown in the log, in bytes.
-const KEY_BYTES_SHOWN: usize = 64;
 
 /// The child's file and its diff.
 pub(super) struct Writer {
@@ -70,48 +66,11 @@ impl Out<'_> {
         Ok(())
     }
 
-    /// Begins a command of `argc` arguments.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn array(&mut self, argc: usize) -> Result<(), Failure> {
-        self.write(Header::array(argc).as_bytes())
-    }
-
-    /// Writes one argument.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn bulk(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.write(Header::bulk(bytes.len()).as_bytes())?;
-        self.write(bytes)?;
-        self.write(b"\r\n")
-    }
-
-    /// Writes an integer as one argument, from the integer.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn bulk_int(&mut self, value: i64) -> Result<(), Failure> {
-        let mut buf = IntBuf::new();
-        self.bulk(buf.format(value))
-    }
-
-    /// Writes a double as one argument.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub fn bulk_double(&mut self, value: f64) -> Result<(), Failure> {
-        let mut buf = DoubleBuf::new();
-        self.bulk(buf.format(value))
-    }
-
-    /// The failure of a custom value that cannot be rewritten, of which the parent is told what and why.
-    pub(super) fn cannot_rewrite(&mut self, type_name: &str, key: &[u8], reason: &str) -> Failure {
-        let shown = &key[..key.len().min(KEY_BYTES_SHOWN)];
+    /// The failure of a value that cannot be written, of which the parent is told what and why.
+    pub(super) fn cannot_rewrite(&mut self, value: &Unwritable<'_>) -> Failure {
         // A note takes whatever fits.
-        let _cut = write!(self.writer.file.info().note, "{type_name}: {reason} (key \"{}\")", shown.escape_ascii());
-        ChildStep::Custom.failure(0)
+        let _cut = write!(self.writer.file.info().note, "{value}");
+        ChildStep::Value.failure(0)
     }
 
     /// Counts one item of the snapshot (a key), for the parent's progress figures.

@@ -209,3 +209,87 @@ proptest! {
         prop_assert_eq!(replay(&emit(&keyspace, UnixMs(0))).digest(), keyspace.digest());
     }
 }
+
+#[test]
+fn a_command_of_several_items_has_no_more_than_a_megabyte_of_them() {
+    const MEGABYTE: usize = 1 << 20;
+    let limits = Thresholds::default();
+    let mut keyspace = empty();
+    let (mut list, mut set, mut hash, mut zset) = (List::new(), Set::new(), Hash::new(), ZSet::new());
+    // The last one is larger by itself, and the text is no more than a megabyte for three of the others.
+    for (i, len) in (0..9_u8).zip([300_000; 8].into_iter().chain([3 * MEGABYTE])) {
+        let text = vec![b'a' + i; len];
+        list.push_back(&text, &limits);
+        set.insert(&text, &limits);
+        hash.set(&text, b"", &limits);
+        hash.set(&[i], &text, &limits);
+        zset.insert(&text, 0.1, &limits);
+    }
+    let values = [Value::List(list), Value::Set(set), Value::Hash(hash), Value::ZSet(zset)];
+    for (key, value) in ["list", "set", "hash", "zset"].into_iter().zip(values) {
+        insert(&mut keyspace, 0, key, value, Deadline::Clear);
+    }
+    let bytes = emit(&keyspace, UnixMs(0));
+    let (mut singles, mut joint) = (0, 0);
+    for command in commands(&bytes).0.iter().filter(|command| command[0] != b"SELECT") {
+        let items = &command[2..];
+        let one = if matches!(&command[0][..], b"HMSET" | b"ZADD") { 2 } else { 1 };
+        assert!(items.len() == one || items.concat().len() <= MEGABYTE, "{} items", items.len());
+        singles += usize::from(items.len() == one);
+        joint += usize::from(items.len() > one);
+    }
+    assert!(singles >= 5 && joint >= 4 * 3, "{singles} single, {joint} joint");
+    assert_eq!(replay(&bytes).digest(), keyspace.digest());
+}
+
+#[test]
+fn a_long_key_is_not_written_more_often_than_its_items_are_worth() {
+    let mut keyspace = empty();
+    let mut list = List::new();
+    (0..60_u8).for_each(|i| list.push_back(&vec![i; 100_000], &Thresholds::default()));
+    let key = "k".repeat(4 << 20);
+    insert(&mut keyspace, 0, &key, Value::List(list), Deadline::Clear);
+    let commands = emit(&keyspace, UnixMs(0));
+    assert!(commands.len() < 2 * (4 << 20) + 60 * 100_000 + 2_000, "{} bytes", commands.len());
+}
+
+#[test]
+fn a_command_that_no_reader_takes_fails_the_rewrite_by_type_and_key() {
+    let limits = Thresholds::default();
+    let mut hash = Hash::new();
+    hash.set(&[b'f'; 500], &[b'v'; 600], &limits);
+    let long = "long".repeat(200);
+    for (key, value, whose) in [
+        ("h", Value::Hash(hash), "hash: it takes a command that is longer than any may be (key \"h\")"),
+        (
+            "s",
+            Value::Str(keyspace::Str::new(&[b's'; 999])),
+            "string: it takes a command that is longer than any may be (key \"s\")",
+        ),
+        (
+            &long,
+            Value::Str(keyspace::Str::new(&[b's'; 200])),
+            "string: it takes a command that is longer than any may be (key \"longlong",
+        ),
+    ] {
+        let mut keyspace = empty();
+        insert(&mut keyspace, 0, "fits", Value::Str(keyspace::Str::new(&[b's'; 900])), Deadline::Clear);
+        assert!(refusal(CommandEmitter::new(&keyspace, UnixMs(0)).with_longest_command(1_000)).is_none());
+        insert(&mut keyspace, 0, key, value, Deadline::Clear);
+        let refused = refusal(CommandEmitter::new(&keyspace, UnixMs(0)).with_longest_command(1_000)).unwrap();
+        assert!(refused.starts_with(&format!("a value of the type {whose}")), "{refused}");
+        assert!(refusal(CommandEmitter::new(&keyspace, UnixMs(0))).is_none(), "what a reader takes");
+    }
+}
+
+/// What the child says of its failure, if it fails; it leaves nothing behind then.
+fn refusal<S: Snapshot>(snapshot: S) -> Option<String> {
+    let disk = SimDisk::new();
+    let dir: Arc<dyn Dir> = disk.dir("/d");
+    let file = dir.open("temp", Open::CreateNew).unwrap();
+    let files = ChildFiles { dir: Arc::clone(&dir), file, temp_name: "temp".into() };
+    let mut env = ScriptEnv::new(b"", 1);
+    let status = run(&mut ChildTask::reserve(files, snapshot, 1, false).unwrap(), &mut env);
+    assert!(status == 0 || dir.list().unwrap().is_empty());
+    (status != 0).then(|| env.last.note.to_string())
+}

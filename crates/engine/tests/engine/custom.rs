@@ -21,6 +21,8 @@ const OF_ANOTHER_TYPE: i64 = 14;
 const WITH_FEWER_ARGUMENTS: i64 = 15;
 const WITH_MORE_ARGUMENTS: i64 = 16;
 const WITHOUT_COMMAND: i64 = 17;
+const TOO_FEW_FOR_THE_COMMAND: i64 = 18;
+const TOO_MANY_FOR_THE_COMMAND: i64 = 19;
 
 impl CustomValue for Tally {
     fn custom_type(&self) -> &'static CustomType {
@@ -39,9 +41,20 @@ impl CustomValue for Tally {
         match self.0 {
             REFUSED => return Err(CannotRewrite("thirteen is never written down")),
             OF_ANOTHER_TYPE => out.command("set", 2),
-            WITH_FEWER_ARGUMENTS => out.command("tally.set", 3),
-            WITH_MORE_ARGUMENTS => out.command("tally.set", 1),
+            WITH_FEWER_ARGUMENTS | TOO_FEW_FOR_THE_COMMAND => {
+                out.command("tally.set", if self.0 == WITH_FEWER_ARGUMENTS { 2 } else { 1 });
+                out.arg(key);
+                return Ok(());
+            }
+            WITH_MORE_ARGUMENTS => {
+                out.command("tally.set", 2);
+                out.arg_int(0);
+            }
             WITHOUT_COMMAND => return Ok(()),
+            TOO_MANY_FOR_THE_COMMAND => {
+                out.command("tally.set", 3);
+                out.arg_int(0);
+            }
             _ => out.command("tally.set", 2),
         }
         out.arg(key);
@@ -228,12 +241,14 @@ fn command_and_statistics_tell_of_them() {
 
 #[test]
 fn a_rewrite_whose_callback_fails_is_reported_and_the_old_log_stays() {
-    for (number, reason) in [
-        (REFUSED, "thirteen is never written down"),
-        (OF_ANOTHER_TYPE, "it emitted a command that is none of its type's"),
-        (WITH_FEWER_ARGUMENTS, "it emitted a command with fewer arguments than announced"),
-        (WITH_MORE_ARGUMENTS, "it emitted a command with more arguments than announced"),
-        (WITHOUT_COMMAND, "it emitted no command"),
+    for (number, reason, command) in [
+        (REFUSED, "thirteen is never written down", ""),
+        (OF_ANOTHER_TYPE, "it emitted a command that is none of its type's", "command 'set', "),
+        (WITH_FEWER_ARGUMENTS, "it emitted a command with fewer arguments than announced", "command 'tally.set', "),
+        (WITH_MORE_ARGUMENTS, "it emitted a command with more arguments than announced", "command 'tally.set', "),
+        (WITHOUT_COMMAND, "it emitted no command", ""),
+        (TOO_FEW_FOR_THE_COMMAND, "it emitted a command with a wrong number of arguments", "command 'tally.set', "),
+        (TOO_MANY_FOR_THE_COMMAND, "it emitted a command with a wrong number of arguments", "command 'tally.set', "),
     ] {
         let mut rig = rig();
         form(&mut rig, false);
@@ -243,7 +258,7 @@ fn a_rewrite_whose_callback_fails_is_reported_and_the_old_log_stays() {
         let log = rig.aof();
         assert_eq!(rewrite(&mut rig), "err", "{reason}");
         let line = format!(
-            "Write error writing append only file on disk: a value of the custom type testtally: {reason} (key \"bad\")"
+            "Write error writing append only file on disk: a value of the custom type testtally: {reason} ({command}key \"bad\")"
         );
         assert!(rig.logged(&line), "{:#?}", rig.lines());
         assert!(rig.logged("Background AOF rewrite terminated with error"));

@@ -6,6 +6,7 @@
 //! Invariant: a [`Custom`] is of a type that was registered, so that whatever stands in the keyspace can be loaded again.
 
 mod digest;
+mod emission;
 mod parts;
 
 use std::any::Any;
@@ -13,6 +14,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 pub use digest::DigestParts;
+pub use emission::{Emission, Rebuilder};
 pub(crate) use parts::Length;
 pub use parts::{CannotLoad, ReadParts, WriteParts};
 
@@ -209,30 +211,60 @@ impl Clone for Custom {
 
 /// The custom types of a program: none unless it brings some. A copy is the same list.
 #[derive(Clone, Debug, Default)]
-pub struct CustomTypes(Arc<[&'static CustomType]>);
+pub struct CustomTypes(Arc<[Registered]>);
+
+/// A type, and what is known of the commands that rebuild its values.
+#[derive(Clone, Debug)]
+struct Registered {
+    ty: &'static CustomType,
+    rebuilders: Box<[Rebuilder]>,
+}
 
 impl CustomTypes {
-    /// Registers types.
+    /// Registers types where their commands are not known: whoever reads or writes files without running them.
     ///
     /// # Errors
     /// If two have the same name.
     pub fn new(types: impl IntoIterator<Item = &'static CustomType>) -> Result<Self, TypeTwice> {
-        let types: Arc<[&CustomType]> = types.into_iter().collect();
-        let twice = types.iter().enumerate().find(|(at, ty)| types[..*at].iter().any(|other| other.name == ty.name));
-        match twice {
-            Some((_, ty)) => Err(TypeTwice(ty.name)),
+        Self::with_arities(types, |_| None)
+    }
+
+    /// Registers types. `arity` says of a command how many arguments it takes, its name among them: exactly so many, or, if
+    /// negative, at least so many. A value that emits it with another number is not rewritten.
+    ///
+    /// # Errors
+    /// If two have the same name.
+    pub fn with_arities(
+        types: impl IntoIterator<Item = &'static CustomType>,
+        arity: impl Fn(&str) -> Option<i32>,
+    ) -> Result<Self, TypeTwice> {
+        let rebuilders =
+            |ty: &CustomType| ty.commands.iter().map(|name| Rebuilder { name, arity: arity(name) }).collect();
+        let types: Arc<[_]> = types.into_iter().map(|ty| Registered { ty, rebuilders: rebuilders(ty) }).collect();
+        let named_before = |at: usize, name| types[..at].iter().any(|other| other.ty.name == name);
+        match types.iter().enumerate().find(|(at, known)| named_before(*at, known.ty.name)) {
+            Some((_, known)) => Err(TypeTwice(known.ty.name)),
             None => Ok(Self(types)),
         }
     }
 
+    fn registered(&self, name: &[u8]) -> Option<&Registered> {
+        self.0.iter().find(|known| known.ty.name.as_bytes() == name)
+    }
+
     /// The type of this name.
     pub fn find(&self, name: &[u8]) -> Option<&'static CustomType> {
-        self.0.iter().find(|ty| ty.name.as_bytes() == name).copied()
+        self.registered(name).map(|known| known.ty)
     }
 
     /// All types.
     pub fn iter(&self) -> impl Iterator<Item = &'static CustomType> {
-        self.0.iter().copied()
+        self.0.iter().map(|known| known.ty)
+    }
+
+    /// The rules for the commands that a value of this type emits. One that is not registered may emit none.
+    pub fn emission(&self, ty: &CustomType) -> Emission<'_> {
+        Emission::new(self.registered(ty.name.as_bytes()).map_or(&[], |known| &known.rebuilders))
     }
 
     /// Takes a value into the form in which the keyspace holds it; the name of its type, if that is not registered.
