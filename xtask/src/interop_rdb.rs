@@ -62,9 +62,9 @@ fn functions(reference: &Path, checker: &Path) -> Result<()> {
     let text = b"#!lua name=ours\nredis.register_function('answer', function() return 42 end)";
     let mut encoder = Encoder::reserve(WriteOptions { version: 10, ..WriteOptions::default() });
     let mut file = Vec::new();
-    let Ok(()) = encoder.head(&mut file);
-    let Ok(()) = encoder.function(&mut file, text);
-    let Ok(()) = encoder.end(&mut file);
+    encoder.head(&mut file)?;
+    encoder.function(&mut file, text)?;
+    encoder.end(&mut file)?;
     let home = tempfile::tempdir()?;
     let builder = ServerBuilder::new(reference, home.path());
     let dump = builder.data_dir().join("dump.rdb");
@@ -118,7 +118,7 @@ fn payloads(keyspace: &Keyspace, client: &mut Client, options: WriteOptions) -> 
         client.expect(&["SELECT", &db.to_string()])?;
         for entry in keyspace.db(db).iter() {
             let mut payload = Vec::new();
-            encoder.payload(entry.value, &mut payload);
+            encoder.payload(entry.value, &mut payload)?;
             let mut pipeline = Pipeline::default();
             pipeline.push(&[&b"RESTORE"[..], b"restored", b"0", &payload]);
             pipeline.push(&[&b"DUMP"[..], b"restored"]).push(&[&b"DEL"[..], b"restored"]);

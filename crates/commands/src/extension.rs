@@ -46,6 +46,9 @@ impl Extensions {
                 let row = table.find(name.as_bytes()).filter(|row| row.name == *name);
                 row.is_some_and(|row| row.is_write() && matches!(row.run, Run::Data(_)))
             };
+            if ty.commands().is_empty() {
+                return Err(ExtensionError::NoCommands { ty: ty.name() });
+            }
             if let Some(command) = ty.commands().iter().find(|name| !replayed(name)) {
                 return Err(ExtensionError::NotReplayed { ty: ty.name(), command });
             }
@@ -195,6 +198,12 @@ pub enum ExtensionError {
     /// Two types have one name.
     #[error(transparent)]
     TypeTwice(#[from] TypeTwice),
+    /// No command rebuilds a value of this type: no log of commands could be rewritten as long as there is one.
+    #[error("values of the type {ty} are rebuilt by no command")]
+    NoCommands {
+        /// The type.
+        ty: &'static str,
+    },
     /// A value of this type would be rewritten as a command that a log may not hold.
     #[error("values of the type {ty} are rebuilt by '{command}', which is no command that writes")]
     NotReplayed {

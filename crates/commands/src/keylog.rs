@@ -28,6 +28,10 @@ pub struct KeyLog {
     pub misses: u32,
     /// The command looks keys up only to change them: its look-ups are no reads. Source: lookupKeyWrite of Redis.
     pub only_writes: bool,
+    /// The command is none that writes: no effect of it may stand in a log.
+    pub reads_only: bool,
+    /// It changed something all the same.
+    pub changed_unlogged: bool,
     /// Databases that changed as a whole (FLUSHDB, FLUSHALL, SWAPDB).
     pub modified_dbs: SmallVec<[u32; 2]>,
     /// The reply depends on more than the named keys (KEYS, SCAN, DBSIZE, RANDOMKEY, FLUSHALL …).
@@ -48,6 +52,7 @@ impl KeyLog {
         self.expired.clear();
         self.expired_effects = 0;
         (self.hits, self.misses, self.only_writes) = (0, 0, false);
+        (self.reads_only, self.changed_unlogged) = (false, false);
         self.modified_dbs.clear();
         self.sees_all = false;
     }
@@ -57,6 +62,12 @@ impl KeyLog {
     pub(crate) fn count_read(&mut self, found: bool) {
         self.hits += u32::from(found);
         self.misses += u32::from(!found);
+    }
+
+    /// Whether the command changed anything, or would have recorded that it did.
+    #[inline]
+    pub(crate) fn changed_by_command(&self) -> bool {
+        self.changed_unlogged || !(self.modified.is_empty() && self.modified_dbs.is_empty())
     }
 
     /// Whether anything changed, expired keys included.

@@ -130,7 +130,7 @@ fn payload(rng: &mut fastrand::Rng) -> Vec<u8> {
     ];
     let mut payload = Vec::new();
     let options = rdb::WriteOptions { version: rng.u16(9..=11), compress: rng.bool() };
-    rdb::Encoder::reserve(options).payload(values[rng.usize(..values.len())], &mut payload);
+    rdb::Encoder::reserve(options).payload(values[rng.usize(..values.len())], &mut payload).unwrap();
     if rng.u8(..10) == 0 {
         let at = rng.usize(..payload.len());
         payload[at] ^= 1;

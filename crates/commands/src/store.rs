@@ -387,7 +387,7 @@ impl Store<'_> {
     /// The request is repeated as it was sent: its result must depend on nothing but the keyspace.
     #[inline]
     pub fn propagate(&mut self) {
-        if !self.replay {
+        if self.may_record() {
             self.effects.push_verbatim(self.db);
         }
     }
@@ -395,8 +395,15 @@ impl Store<'_> {
     /// This command is repeated instead of the request.
     #[inline]
     pub fn effect(&mut self, args: &[&[u8]]) {
-        if !self.replay {
+        if self.may_record() {
             self.effects.push(self.db, args);
         }
+    }
+
+    /// A log holds commands that write and no others: replay refuses them.
+    #[inline]
+    fn may_record(&mut self) -> bool {
+        self.keys.changed_unlogged |= self.keys.reads_only;
+        !self.replay && !self.keys.reads_only
     }
 }

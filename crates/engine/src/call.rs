@@ -6,6 +6,7 @@ use resp_codec::{Args, Reply};
 
 use crate::client::Client;
 use crate::engine::Engine;
+use crate::log::Level;
 use crate::slowlog;
 
 impl Engine {
@@ -80,6 +81,9 @@ impl Engine {
             table: self.table,
         };
         commands::execute(command, &mut ctx, args);
+        if self.keylog.changed_unlogged {
+            self.tell_unlogged(command);
+        }
         if !counts_as_use {
             self.keyspace.count_uses(self.uses_count());
         }
@@ -87,6 +91,18 @@ impl Engine {
             self.stats.keyspace_hits += u64::from(self.keylog.hits);
             self.stats.keyspace_misses += u64::from(self.keylog.misses);
         }
+    }
+
+    #[cold]
+    fn tell_unlogged(&mut self, command: &Command) {
+        self.log_line(
+            Level::Warning,
+            format_args!(
+                "'{}' changed the dataset, though its row says of no write: the change is in no log, and lost when the server ends. \
+                 Whoever made the command must flag it.",
+                command.name
+            ),
+        );
     }
 
     /// Feeds the effects of the command that just ran and notes what it changed. Returns what its reply depends on.

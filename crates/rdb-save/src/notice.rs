@@ -36,6 +36,11 @@ pub enum Notice {
         /// The error number; 0 if the system gave none.
         errno: i32,
     },
+    /// A value cannot be written.
+    ValueError {
+        /// The type, the key and the reason.
+        note: String,
+    },
     /// The file could not get its name.
     RenameError {
         /// The name it had.
@@ -129,6 +134,7 @@ impl fmt::Display for Notice {
             Self::WriteError { step, errno } => {
                 write!(f, "Write error while saving DB to the disk({step}): {}", Errno(*errno))
             }
+            Self::ValueError { note } => write!(f, "Write error while saving DB to the disk: {note}"),
             Self::RenameError { temp_name, name, dir, errno } => write!(
                 f,
                 "Error moving temp DB file {temp_name} on the final destination {name} (in server root dir {dir}): {}",

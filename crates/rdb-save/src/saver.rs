@@ -7,7 +7,7 @@ use std::io;
 
 use aof_state::TempFile;
 use bio::{Completion, JobId, Kind};
-use child::{ChildEnv, Exit, Failure, Handle, Info, Kill, Received, Spec, Step, Task, Watchdog};
+use child::{ChildEnv, Exit, Failure, Handle, Info, Kill, Note, Received, Spec, Step, Task, Watchdog};
 use child_file::{Role, create_temp};
 use keyspace::{Keyspace, UnixMs};
 use vfs::Dir;
@@ -129,15 +129,16 @@ impl Saver {
         let files =
             self.files(env).map_err(|error| SaveError { step: "opening the temp RDB file", errno: errno(&error) })?;
         let mut task = SaveTask::reserve(files.clone(), keyspace, env.config, env.now);
-        let mut own = OwnProcess { pid: env.config.server_pid.cast_signed(), mono_ms: env.mono_ms, failure: None };
+        let mut own =
+            OwnProcess { pid: env.config.server_pid.cast_signed(), mono_ms: env.mono_ms, last: Info::default() };
         while !matches!(task.step(&mut own), Step::Exit(_)) {}
-        match own.failure {
+        match own.last.failure {
             None => {
                 self.notices.push(Notice::Saved { by: Role::Parent });
                 Ok(())
             }
             Some(failure) => {
-                self.notices.push(notice_of(failure, &files));
+                self.notices.push(notice_of(failure, own.last.note, &files));
                 let step = SaveStep::of(failure).map_or("unknown step", SaveStep::name);
                 Err(SaveError { step, errno: failure.errno })
             }
@@ -211,7 +212,7 @@ impl Saver {
                 if asked { Outcome::Stopped } else { Outcome::Failed }
             }
             Exit::Code(_) | Exit::Lost => {
-                self.notices.extend(run.info.failure.map(|failure| notice_of(failure, &run.files)));
+                self.notices.extend(run.info.failure.map(|failure| notice_of(failure, run.info.note, &run.files)));
                 self.notices.push(Notice::Failed);
                 if run.killed == Some(Why::Asked) { Outcome::Stopped } else { Outcome::Failed }
             }
@@ -305,7 +306,7 @@ fn fork(from: ForkSource<'_>, files: &SaveFiles, config: SaveConfig<'_>, now: Un
     spawner.spawn(&Spec { title: CHILD_TITLE, keep: &keep }, &mut task, &mut owned_copy)
 }
 
-fn notice_of(failure: Failure, files: &SaveFiles) -> Notice {
+fn notice_of(failure: Failure, note: Note, files: &SaveFiles) -> Notice {
     let errno = failure.errno;
     match SaveStep::of(failure) {
         Some(SaveStep::Rename) => Notice::RenameError {
@@ -315,6 +316,7 @@ fn notice_of(failure: Failure, files: &SaveFiles) -> Notice {
             errno,
         },
         Some(SaveStep::FsyncDir) => Notice::NotDurable { errno },
+        Some(SaveStep::Value) => Notice::ValueError { note: note.to_string() },
         step => Notice::WriteError { step: step.map_or("unknown step", SaveStep::name), errno },
     }
 }
@@ -331,7 +333,7 @@ fn errno(error: &io::Error) -> i32 {
 struct OwnProcess {
     pid: i32,
     mono_ms: u64,
-    failure: Option<Failure>,
+    last: Info,
 }
 
 impl ChildEnv for OwnProcess {
@@ -358,7 +360,7 @@ impl ChildEnv for OwnProcess {
     fn report(&mut self, _info: &Info) {}
 
     fn report_last(&mut self, info: &Info) {
-        self.failure = info.failure;
+        self.last = *info;
     }
 
     fn cow_bytes(&mut self) -> u64 {

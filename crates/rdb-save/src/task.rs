@@ -7,12 +7,13 @@
 //! Invariant: until the rename, the snapshot before is untouched. Any failure removes the temp file and ends in exit 1.
 
 use std::borrow::Borrow;
+use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
 use child::{ChildEnv, Failure, Step, Task};
 use child_file::{ChildFile, FileStep, PIECE_BYTES};
-use keyspace::{Keyspace, UnixMs};
+use keyspace::{Keyspace, UnixMs, Unwritable};
 use rdb::{Progress, SnapshotWriter};
 use vfs::{Dir, File};
 
@@ -39,12 +40,16 @@ pub(crate) enum SaveStep {
     Fsync = FileStep::Fsync as u16,
     Rename = 3,
     FsyncDir = 4,
+    /// A value cannot be written; a note says which, and why.
+    Value = 5,
 }
 
 impl SaveStep {
     /// The step that a failure names.
     pub(crate) fn of(failure: Failure) -> Option<Self> {
-        [Self::Write, Self::Fsync, Self::Rename, Self::FsyncDir].into_iter().find(|step| *step as u16 == failure.step)
+        [Self::Write, Self::Fsync, Self::Rename, Self::FsyncDir, Self::Value]
+            .into_iter()
+            .find(|step| *step as u16 == failure.step)
     }
 
     /// The step in words.
@@ -54,6 +59,7 @@ impl SaveStep {
             Self::Fsync => "fsync",
             Self::Rename => "rename",
             Self::FsyncDir => "fsync of the directory",
+            Self::Value => "a value",
         }
     }
 
@@ -199,5 +205,11 @@ impl rdb::Target for Out<'_> {
         let mono_ms = self.env.mono_ms();
         self.file.report_in_time(self.env, mono_ms);
         Ok(())
+    }
+
+    fn refuse(&mut self, value: &Unwritable<'_>) -> Failure {
+        // A note takes whatever fits.
+        let _cut = write!(self.file.info().note, "{value}");
+        Failure { step: SaveStep::Value as u16, errno: 0 }
     }
 }

@@ -81,7 +81,7 @@ impl<'a> Payload<'a> {
 /// ```
 /// let mut payload = Vec::new();
 /// let text = keyspace::Str::new(b"hello");
-/// rdb::Encoder::reserve(rdb::WriteOptions::default()).payload(keyspace::ValueRef::Str(text.as_ref()), &mut payload);
+/// rdb::Encoder::reserve(rdb::WriteOptions::default()).payload(keyspace::ValueRef::Str(text.as_ref()), &mut payload).unwrap();
 /// assert!(matches!(rdb::read_payload(&payload, &rdb::Options::default()), Ok(rdb::Content::Value(_))));
 /// payload[3] ^= 1;
 /// assert!(matches!(rdb::read_payload(&payload, &rdb::Options::default()), Err(rdb::RdbError::Checksum { .. })));

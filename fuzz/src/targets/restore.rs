@@ -21,7 +21,9 @@ pub(crate) fn run(input: &[u8]) {
         Ok(Content::Value(value)) => check_value(value, &options),
         Ok(Content::Module(module)) => {
             let mut dumped = Vec::new();
-            Encoder::reserve(WriteOptions::default()).module_payload(&module, &mut dumped);
+            Encoder::reserve(WriteOptions::default())
+                .module_payload(&module, &mut dumped)
+                .expect("strings of less than 4 GiB");
             match read_payload(&dumped, &options) {
                 Ok(Content::Module(again)) => assert_eq!(format!("{again:?}"), format!("{module:?}")),
                 other => panic!("a module's value came back as {other:?}"),
@@ -45,7 +47,7 @@ fn payload(value: &[u8], version: u16) -> Vec<u8> {
 
 fn check_value(value: Value, options: &Options) {
     let mut dumped = Vec::new();
-    Encoder::reserve(WriteOptions::default()).payload(value.as_ref(), &mut dumped);
+    Encoder::reserve(WriteOptions::default()).payload(value.as_ref(), &mut dumped).expect("strings of less than 4 GiB");
     let again = match read_payload(&dumped, options) {
         Ok(Content::Value(again)) => again,
         other => panic!("{} came back as {other:?}", value.as_ref().type_name()),

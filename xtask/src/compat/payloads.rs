@@ -12,7 +12,7 @@ pub(super) fn draw(values: &mut Values) -> Vec<u8> {
     let newest = if values.before_7_2() { 10 } else { 11 };
     let options = WriteOptions { version: values.rng().u16(9..=newest), compress: values.chance(80) };
     let mut payload = Vec::new();
-    Encoder::reserve(options).payload(value.as_ref(), &mut payload);
+    Encoder::reserve(options).payload(value.as_ref(), &mut payload).expect("strings of less than 4 GiB");
     match values.rng().u8(..30) {
         0 => payload.clear(),
         1 => {

@@ -28,7 +28,8 @@ pub(super) fn emit(
             Ok(()) => return Ok(()),
         },
     };
-    Err(out.out().cannot_rewrite(&Unwritable { value: ValueRef::Custom(custom), key, reason, command }))
+    let unwritable = Unwritable { command, ..Unwritable::new(ValueRef::Custom(custom), key, reason) };
+    Err(out.out().cannot_write(&unwritable))
 }
 
 /// Takes the commands of a value, up to the first thing that goes wrong.

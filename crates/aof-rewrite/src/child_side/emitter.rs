@@ -96,7 +96,7 @@ fn emit_entry(
     match emit_key(out, types, &entry) {
         Err(TOO_LONG) => {
             let reason = "it takes a command that is longer than any may be";
-            Err(out.out().cannot_rewrite(&Unwritable { value: entry.value, key: entry.key, reason, command: None }))
+            Err(out.out().cannot_write(&Unwritable::new(entry.value, entry.key, reason)))
         }
         result => result,
     }

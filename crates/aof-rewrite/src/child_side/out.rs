@@ -67,7 +67,7 @@ impl Out<'_> {
     }
 
     /// The failure of a value that cannot be written, of which the parent is told what and why.
-    pub(super) fn cannot_rewrite(&mut self, value: &Unwritable<'_>) -> Failure {
+    pub(super) fn cannot_write(&mut self, value: &Unwritable<'_>) -> Failure {
         // A note takes whatever fits.
         let _cut = write!(self.writer.file.info().note, "{value}");
         ChildStep::Value.failure(0)

@@ -6,7 +6,7 @@
 use std::borrow::Borrow;
 
 use child::Failure;
-use keyspace::{Keyspace, UnixMs};
+use keyspace::{Keyspace, UnixMs, Unwritable};
 use rdb::{Progress, SnapshotSettings, SnapshotWriter};
 
 use super::{CommandEmitter, Out, Snapshot, SnapshotProgress};
@@ -54,6 +54,10 @@ impl rdb::Target for Out<'_> {
 
     fn pause(&mut self) -> Result<(), Failure> {
         self.look_around()
+    }
+
+    fn refuse(&mut self, value: &Unwritable<'_>) -> Failure {
+        self.cannot_write(value)
     }
 }
 

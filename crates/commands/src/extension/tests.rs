@@ -77,5 +77,8 @@ fn a_type_that_is_rewritten_as_what_no_log_may_hold_is_refused() {
         let result = Extensions::new(&[extension(&ROWS, Box::leak(Box::new([ty])))]);
         assert_eq!(result.unwrap_err(), ExtensionError::NotReplayed { ty: ty.name(), command });
     }
+    static NOTHING: CustomType = CustomType::new("test-void", 0, &[], |_, _| Err(CannotLoad("never")));
+    static NO_COMMANDS: [&CustomType; 1] = [&NOTHING];
+    assert_eq!(refused(&ROWS, &NO_COMMANDS), "values of the type test-void are rebuilt by no command");
     assert_eq!(refused(&ROWS, &TWICE), "two custom types are called test-type");
 }

@@ -5,7 +5,7 @@
 
 use keyspace::{Deadline, IntBuf, Key, LruClock, UnixMs, Value};
 use rdb::{Content, Payload, RdbError};
-use resp_codec::Args;
+use resp_codec::{Args, MAX_REQUEST_BYTES, bulk_size_bytes};
 
 use super::dump::payload;
 use crate::parse::{self, Expiry};
@@ -85,9 +85,15 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), CommandEr
         return Ok(());
     }
     if !ctx.store.replay {
-        let written = (!sent.is_widely_read()).then(|| payload(value.as_ref(), ctx.limits.compress_dumps));
-        log(ctx, key, written.as_deref().unwrap_or(args.at(3)), deadline, options);
+        let written = match sent.is_widely_read() {
+            true => None,
+            false => Some(payload(value.as_ref(), ctx.limits.compress_dumps)?),
+        };
+        log(ctx, key, written.as_deref().unwrap_or(args.at(3)), deadline, options)?;
     }
+    // As Redis: the key is a new one. A value that takes another's place would have the time of that one's last use while uses don't count.
+    let old = ctx.store.take(key).map(|(old, _)| old);
+    ctx.store.discard(old);
     ctx.store.insert(used_before(key, options), value, deadline.map_or(Deadline::Clear, Deadline::At));
     Ok(())
 }
@@ -117,7 +123,13 @@ fn used_before(mut key: Key<'_>, options: Options) -> Key<'_> {
 }
 
 /// Records the effect.
-fn log(ctx: &mut Ctx<'_>, key: Key<'_>, payload: &[u8], deadline: Option<UnixMs>, options: Options) {
+fn log(
+    ctx: &mut Ctx<'_>,
+    key: Key<'_>,
+    payload: &[u8],
+    deadline: Option<UnixMs>,
+    options: Options,
+) -> Result<(), CommandError> {
     let (mut ttl, mut number) = (IntBuf::new(), IntBuf::new());
     let ttl = ttl.format(deadline.map_or(0, |at| at.0));
     let mut words: Vec<&[u8]> = vec![b"RESTORE", key.bytes, ttl, payload, b"REPLACE"];
@@ -129,7 +141,17 @@ fn log(ctx: &mut Ctx<'_>, key: Key<'_>, payload: &[u8], deadline: Option<UnixMs>
     } else if let Some(freq) = options.freq {
         words.extend([&b"FREQ"[..], number.format(freq.into())]);
     }
+    check_size(&words, MAX_REQUEST_BYTES)?;
     ctx.store.effect(&words);
+    Ok(())
+}
+
+/// Refuses an effect of more than `most` bytes: it has words that the request did not have, and a payload that may be longer.
+fn check_size(words: &[&[u8]], most: usize) -> Result<(), CommandError> {
+    /// What stands in front of all arguments, at most.
+    const HEAD_BYTES: usize = 16;
+    let size = HEAD_BYTES + words.iter().map(|word| bulk_size_bytes(word.len())).sum::<usize>();
+    if size > most { Err(CommandError::Text("ERR the value is too large to be logged")) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A type and commands that the server does not have: through rewrites, reloads, transactions and every command on keys; and what
 //! becomes of a rewrite whose callback fails.
 
+use std::sync::LazyLock;
+
 use commands::{CommandError, Ctx, Flags, Group, Keys, Row};
 use engine::{Config, Extension, Extensions};
 use keyspace::{CannotLoad, CannotRewrite, CustomType, CustomValue, Deadline, EmitCommands, ReadParts, WriteParts};
@@ -23,6 +25,7 @@ const WITH_MORE_ARGUMENTS: i64 = 16;
 const WITHOUT_COMMAND: i64 = 17;
 const TOO_FEW_FOR_THE_COMMAND: i64 = 18;
 const TOO_MANY_FOR_THE_COMMAND: i64 = 19;
+const HUGE_PARTS: i64 = 20;
 
 impl CustomValue for Tally {
     fn custom_type(&self) -> &'static CustomType {
@@ -55,6 +58,12 @@ impl CustomValue for Tally {
                 out.command("tally.set", 3);
                 out.arg_int(0);
             }
+            HUGE_PARTS => {
+                out.command("tally.set", 2);
+                out.arg(key);
+                out.arg(&HUGE);
+                return Ok(());
+            }
             _ => out.command("tally.set", 2),
         }
         out.arg(key);
@@ -64,6 +73,9 @@ impl CustomValue for Tally {
 
     fn save(&self, out: &mut dyn WriteParts) {
         out.signed(self.0);
+        if self.0 == HUGE_PARTS {
+            out.string(&HUGE);
+        }
     }
 }
 
@@ -107,7 +119,8 @@ const fn row(name: &'static str, arity: i32, flags: u32, handler: commands::Hand
     Row::data(name, arity, flags, Keys::FIRST, handler).doc(Group::Module, "1.0.0", "O(1)", "Keeps a tally.")
 }
 
-static COMMANDS: [Row; 3] = [
+static COMMANDS: [Row; 4] = [
+    row("tally.sneak", 3, Flags::READONLY, set).takes("key number:integer"),
     row("tally.set", 3, Flags::WRITE, set).takes("key number:integer"),
     row("tally.add", 3, Flags::WRITE | Flags::FAST, add).takes("key number:integer"),
     row("tally.get", 2, Flags::READONLY | Flags::FAST, get).takes("key"),
@@ -230,7 +243,10 @@ fn command_and_statistics_tell_of_them() {
     let info = rig.ask(client, "COMMAND INFO tally.add");
     assert!(info.starts_with("*1|*10|$9|tally.add|:3|*3|+write|+module|+fast|:1|:1|:1|"), "{info}");
     assert!(info.contains("+RW|+access|+update"), "{info}");
-    assert_eq!(rig.ask(client, "COMMAND LIST FILTERBY MODULE tallies"), "*3|$9|tally.set|$9|tally.add|$9|tally.get|");
+    assert_eq!(
+        rig.ask(client, "COMMAND LIST FILTERBY MODULE tallies"),
+        "*4|$11|tally.sneak|$9|tally.set|$9|tally.add|$9|tally.get|"
+    );
     assert_eq!(rig.ask(client, "COMMAND GETKEYS tally.add k 1"), "*1|$1|k|");
     assert!(rig.ask(client, "COMMAND DOCS tally.get").contains("Keeps a tally."));
     rig.ask(client, "TALLY.SET t 1\nTALLY.ADD t 1");
@@ -332,5 +348,51 @@ fn parts_that_its_type_refuses_are_refused_by_key_and_place() {
         assert_eq!(refused.status(), Some(1));
         let line = format!("of key \"t\" {text}");
         assert!(refused.logged(&line), "{:#?}", refused.lines());
+    }
+}
+
+/// The request went into the log as it came, and the next start refused it.
+#[test]
+fn a_command_that_writes_without_saying_so_is_told_of_and_leaves_nothing_in_the_log() {
+    let mut rig = rig();
+    let client = rig.client();
+    rig.ask(client, "TALLY.SET t 5");
+    let log = rig.aof();
+    let error = "-ERR 'tally.sneak' changed the dataset, though it is no command that writes: the change is in no log|";
+    assert_eq!(rig.ask(client, "TALLY.SNEAK t 6"), error);
+    assert_eq!(rig.ask(client, "MULTI\nTALLY.SNEAK t 7\nEXEC"), format!("+OK|+QUEUED|*1|{error}"));
+    assert!(rig.logged("'tally.sneak' changed the dataset, though"), "{:#?}", rig.lines());
+    rig.settle();
+    assert_eq!(rig.aof(), log);
+    let mut found = next(&rig);
+    let client = found.client();
+    assert_eq!(found.ask(client, "TALLY.GET t"), ":5|");
+}
+
+/// Never written to, so that it takes no memory.
+static HUGE: LazyLock<Vec<u8>> = LazyLock::new(|| vec![0; 1 << 32]);
+
+#[test]
+fn what_no_reader_takes_back_fails_rewrites_and_snapshots_by_type_and_key() {
+    for (preamble, reason) in [
+        (false, "it takes a command that is longer than any may be"),
+        (true, "a string in it is longer than any may be"),
+    ] {
+        let mut rig = rig();
+        form(&mut rig, preamble);
+        let client = rig.client();
+        rig.ask(client, &format!("SET before 1\nTALLY.SET bad {HUGE_PARTS}"));
+        let log = rig.aof();
+        let value = format!("a value of the custom type testtally: {reason} (key \"bad\")");
+        assert_eq!(rewrite(&mut rig), "err");
+        assert!(rig.logged(&format!("Write error writing append only file on disk: {value}")), "{:#?}", rig.lines());
+        assert_eq!(rig.aof(), log);
+        if preamble {
+            assert_eq!(rig.ask(client, "SAVE"), "-ERR|");
+            assert!(rig.logged(&format!("Write error while saving DB to the disk: {value}")), "{:#?}", rig.lines());
+            assert!(rig.ask(client, "DUMP bad").contains("too long for a payload"));
+        }
+        assert_eq!(rig.ask(client, "DEL bad"), ":1|");
+        assert_eq!(rewrite(&mut rig), "ok");
     }
 }

@@ -76,3 +76,31 @@ fn a_key_that_is_made_while_no_use_counts_is_as_old_as_it_is() {
     rig.ask(client, "SET a 1\nBITOP OR b a");
     assert_eq!(idle(&mut rig), ":0|:5|:5|");
 }
+
+/// While a child runs, IDLETIME counted for a new key alone, and one that it replaced was said to be as idle as before.
+#[test]
+fn a_restored_key_is_as_idle_as_it_is_said_to_be_whether_a_child_runs_or_not() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    let mut payload = Vec::new();
+    rdb::Encoder::reserve(rdb::WriteOptions::default())
+        .payload(keyspace::ValueRef::Str(keyspace::Str::new(b"1").as_ref()), &mut payload)
+        .unwrap();
+    for a_child_runs in [false, true] {
+        rig.ask(client, "DEL a\nSET b 1\nSET c 1");
+        if a_child_runs {
+            rig.ask(client, "BGREWRITEAOF");
+        }
+        rig.pass_ms(5_000);
+        for key in [b"a", b"b"] {
+            let words: [&[u8]; 7] = [b"RESTORE", key, b"0", &payload, b"REPLACE", b"IDLETIME", b"1000"];
+            let mut request = Vec::new();
+            resp_codec::encode_command(&mut request, words.into_iter());
+            rig.send_bytes(client, &request);
+            rig.turn();
+            assert_eq!(rig.take(client), "+OK|");
+        }
+        assert_eq!(rig.children.running().len(), usize::from(a_child_runs));
+        assert_eq!(idle(&mut rig), ":1000|:1000|:5|");
+    }
+}

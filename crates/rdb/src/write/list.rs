@@ -8,7 +8,7 @@ use keyspace::{Elem, List};
 
 use super::Target;
 use super::pack::{Form, Pack};
-use super::string::{PAUSE_EVERY_BYTES, Strings, write_length};
+use super::string::{Failed, PAUSE_EVERY_BYTES, Strings, write_length};
 use crate::format::{NODE_PACKED, NODE_PLAIN};
 
 /// Most bytes of one node. Source: `list-max-listpack-size -2`, the default of Redis.
@@ -62,10 +62,10 @@ impl Strings {
         list: &List,
         form: Form,
         nodes: Nodes,
-    ) -> Result<(), T::Error> {
+    ) -> Result<(), Failed<T::Error>> {
         write_length(out, nodes.count)?;
         if let Some(size) = nodes.only {
-            return self.node(out, form, size);
+            return Ok(self.node(out, form, size)?);
         }
         let (mut pack, mut written) = (Pack::new(form, NODE_BYTES), 0);
         for elem in list.iter() {

@@ -10,15 +10,16 @@ mod string;
 mod target;
 mod value;
 
-use keyspace::{UnixMs, ValueRef};
+use keyspace::{UnixMs, Unwritable, ValueRef};
 
 pub use module::ModuleWriter;
 pub use snapshot::{Preface, Progress, SnapshotSettings, SnapshotWriter};
-use string::Strings;
-pub use target::Target;
+use string::{Failed, Strings};
+pub use target::{StringTooLong, Target};
 
 use crate::format::{
-    MAGIC, OLDEST_WRITTEN_VERSION, OP_AUX, OP_EOF, OP_EXPIRE_MS, OP_FUNCTION, OP_RESIZE_DB, OP_SELECT_DB, ValueType,
+    MAGIC, MAX_STRING_BYTES, OLDEST_WRITTEN_VERSION, OP_AUX, OP_EOF, OP_EXPIRE_MS, OP_FUNCTION, OP_RESIZE_DB,
+    OP_SELECT_DB, ValueType,
 };
 use crate::module::ModuleValue;
 
@@ -62,6 +63,14 @@ impl Encoder {
         Self { version: options.version, strings: Strings::reserve(options.compress) }
     }
 
+    /// Refuses strings of more than `bytes`, in place of those that no reader takes back: of more than
+    /// [`MAX_STRING_BYTES`](crate::MAX_STRING_BYTES).
+    #[must_use]
+    pub fn with_max_string_bytes(mut self, bytes: u64) -> Self {
+        self.strings.max_bytes = bytes.min(MAX_STRING_BYTES);
+        self
+    }
+
     /// Writes the first nine bytes.
     ///
     /// # Errors
@@ -79,8 +88,7 @@ impl Encoder {
     /// As [`head`](Self::head).
     pub fn aux<T: Target + ?Sized>(&mut self, out: &mut T, key: &[u8], value: &[u8]) -> Result<(), T::Error> {
         out.write(&[OP_AUX])?;
-        self.strings.write(out, key)?;
-        self.strings.write(out, value)
+        self.texts(out, "field of the file", key, &[key, value])
     }
 
     /// Writes the source text of a library of functions.
@@ -93,7 +101,19 @@ impl Encoder {
     pub fn function<T: Target + ?Sized>(&mut self, out: &mut T, text: &[u8]) -> Result<(), T::Error> {
         assert!(self.version >= FUNCTIONS_SINCE, "version {} knows no functions", self.version);
         out.write(&[OP_FUNCTION])?;
-        self.strings.write(out, text)
+        self.texts(out, "function", &[], &[text])
+    }
+
+    fn texts<T: Target + ?Sized>(
+        &mut self,
+        out: &mut T,
+        type_name: &str,
+        key: &[u8],
+        texts: &[&[u8]],
+    ) -> Result<(), T::Error> {
+        let written = texts.iter().try_for_each(|text| self.strings.write(out, text));
+        let whose = Unwritable { type_name, is_custom: false, key, reason: "", command: None };
+        written.map_err(|failed| failed.told(out, whose))
     }
 
     /// Says which database the keys that follow belong to.
@@ -127,8 +147,9 @@ impl Encoder {
         expire_at: Option<UnixMs>,
     ) -> Result<(), T::Error> {
         let layout = self.strings.layout(out, value, self.version)?;
-        self.key_head(out, layout.kind, key, expire_at)?;
-        self.strings.value(out, value, layout)
+        let written = self.key_head(out, layout.kind, key, expire_at);
+        let written = written.and_then(|()| self.strings.value(out, value, layout));
+        written.map_err(|failed| failed.told(out, Unwritable::new(value, key, "")))
     }
 
     /// Begins a key of a custom type, whose value is then written part by part and ended with [`ModuleWriter::finish`].
@@ -138,12 +159,15 @@ impl Encoder {
     pub fn module_key<'e, T: Target + ?Sized>(
         &'e mut self,
         out: &'e mut T,
-        key: &[u8],
+        key: &'e [u8],
         id: crate::ModuleId,
         expire_at: Option<UnixMs>,
     ) -> Result<ModuleWriter<'e, T>, T::Error> {
-        self.key_head(out, ValueType::Module2, key, expire_at)?;
-        ModuleWriter::begin(&mut self.strings, out, id)
+        if let Err(failed) = self.key_head(out, ValueType::Module2, key, expire_at) {
+            let whose = Unwritable { type_name: "module", is_custom: false, key, reason: "", command: None };
+            return Err(failed.told(out, whose));
+        }
+        ModuleWriter::begin(&mut self.strings, out, id, key)
     }
 
     fn key_head<T: Target + ?Sized>(
@@ -152,7 +176,7 @@ impl Encoder {
         kind: ValueType,
         key: &[u8],
         expire_at: Option<UnixMs>,
-    ) -> Result<(), T::Error> {
+    ) -> Result<(), Failed<T::Error>> {
         if let Some(UnixMs(at)) = expire_at {
             out.write(&[OP_EXPIRE_MS])?;
             out.write(&at.to_le_bytes())?;
@@ -172,20 +196,28 @@ impl Encoder {
     }
 
     /// Appends a value to `out` as DUMP gives it. Here memory is taken: that of `out`.
-    pub fn payload(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) {
+    ///
+    /// # Errors
+    /// If no reader would take it back. What `out` holds behind what it held before is of no use then.
+    pub fn payload(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), StringTooLong> {
         let start = out.len();
-        let Ok(layout) = self.strings.layout(out, value, self.version);
+        let layout = self.strings.layout(out, value, self.version)?;
         out.push(layout.kind.byte());
-        let Ok(()) = self.strings.value(out, value, layout);
+        self.strings.value(out, value, layout).map_err(|_| StringTooLong)?;
         self.footer(start, out);
+        Ok(())
     }
 
     /// Appends a value of a custom type to `out` as DUMP gives it.
-    pub fn module_payload(&mut self, value: &ModuleValue, out: &mut Vec<u8>) {
+    ///
+    /// # Errors
+    /// As [`payload`](Self::payload).
+    pub fn module_payload(&mut self, value: &ModuleValue, out: &mut Vec<u8>) -> Result<(), StringTooLong> {
         let start = out.len();
         out.push(ValueType::Module2.byte());
-        let Ok(()) = ModuleWriter::begin(&mut self.strings, out, value.id).and_then(|writer| writer.value(value));
+        ModuleWriter::begin(&mut self.strings, out, value.id, &[])?.value(value)?;
         self.footer(start, out);
+        Ok(())
     }
 
     fn footer(&self, start: usize, out: &mut Vec<u8>) {

@@ -1,9 +1,9 @@
 //! Values of custom types, part by part.
 
-use keyspace::{CustomValue, WriteParts};
+use keyspace::{CustomValue, Unwritable, WriteParts};
 
 use super::Target;
-use super::string::{Strings, write_length};
+use super::string::{Failed, Strings, write_length};
 use crate::format::{PART_DOUBLE, PART_EOF, PART_FLOAT, PART_SIGNED, PART_STRING, PART_UNSIGNED};
 use crate::module::{ModuleId, ModuleValue, Part};
 
@@ -12,12 +12,19 @@ use crate::module::{ModuleId, ModuleValue, Part};
 pub struct ModuleWriter<'e, T: ?Sized> {
     strings: &'e mut Strings,
     out: &'e mut T,
+    id: ModuleId,
+    key: &'e [u8],
 }
 
 impl<'e, T: Target + ?Sized> ModuleWriter<'e, T> {
-    pub(super) fn begin(strings: &'e mut Strings, out: &'e mut T, id: ModuleId) -> Result<Self, T::Error> {
+    pub(super) fn begin(
+        strings: &'e mut Strings,
+        out: &'e mut T,
+        id: ModuleId,
+        key: &'e [u8],
+    ) -> Result<Self, T::Error> {
         write_length(out, id.bits())?;
-        Ok(Self { strings, out })
+        Ok(Self { strings, out, id, key })
     }
 
     /// Writes an unsigned integer.
@@ -58,8 +65,16 @@ impl<'e, T: Target + ?Sized> ModuleWriter<'e, T> {
     /// Writes bytes.
     ///
     /// # Errors
-    /// As [`unsigned`](Self::unsigned).
+    /// As [`unsigned`](Self::unsigned); or [`Target::refuse`], if they are more than [`MAX_STRING_BYTES`](crate::MAX_STRING_BYTES).
     pub fn string(&mut self, bytes: &[u8]) -> Result<(), T::Error> {
+        self.text(bytes).map_err(|failed| {
+            let name = self.id.name();
+            let type_name = str::from_utf8(&name).unwrap_or_default();
+            failed.told(self.out, Unwritable { type_name, is_custom: true, key: self.key, reason: "", command: None })
+        })
+    }
+
+    fn text(&mut self, bytes: &[u8]) -> Result<(), Failed<T::Error>> {
         write_length(self.out, PART_STRING)?;
         self.strings.write(self.out, bytes)
     }
@@ -102,12 +117,16 @@ impl<'e, T: Target + ?Sized> ModuleWriter<'e, T> {
 
 impl Strings {
     /// Writes a value of the keyspace, without the type.
-    pub(super) fn custom<T: Target + ?Sized>(&mut self, out: &mut T, value: &dyn CustomValue) -> Result<(), T::Error> {
-        let writer = ModuleWriter::begin(self, out, ModuleId::of(value.custom_type()))?;
+    pub(super) fn parts<T: Target + ?Sized>(
+        &mut self,
+        out: &mut T,
+        value: &dyn CustomValue,
+    ) -> Result<(), Failed<T::Error>> {
+        let writer = ModuleWriter::begin(self, out, ModuleId::of(value.custom_type()), &[])?;
         let mut saved = Saved { writer, error: None };
         value.save(&mut saved);
         match saved.error {
-            None => saved.writer.finish(),
+            None => Ok(saved.writer.finish()?),
             Some(error) => Err(error),
         }
     }
@@ -116,13 +135,13 @@ impl Strings {
 /// Takes the parts that a value saves, up to the first error: the value is not told of it.
 struct Saved<'e, T: Target + ?Sized> {
     writer: ModuleWriter<'e, T>,
-    error: Option<T::Error>,
+    error: Option<Failed<T::Error>>,
 }
 
 impl<'e, T: Target + ?Sized> Saved<'e, T> {
     fn write(&mut self, part: impl FnOnce(&mut ModuleWriter<'e, T>) -> Result<(), T::Error>) {
         if self.error.is_none() {
-            self.error = part(&mut self.writer).err();
+            self.error = part(&mut self.writer).err().map(Failed::Target);
         }
     }
 }
@@ -145,6 +164,8 @@ impl<T: Target + ?Sized> WriteParts for Saved<'_, T> {
     }
 
     fn string(&mut self, bytes: &[u8]) {
-        self.write(|writer| writer.string(bytes));
+        if self.error.is_none() {
+            self.error = self.writer.text(bytes).err();
+        }
     }
 }

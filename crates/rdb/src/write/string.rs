@@ -1,11 +1,13 @@
 //! Lengths and strings: as an integer where the text is one, compressed where that pays, else as they are.
 
-use keyspace::Elem;
+use keyspace::{Elem, Unwritable};
 use numeric::IntBuf;
 
-use super::Target;
 use super::list::NODE_BYTES;
-use crate::format::{ENC_I8, ENC_I16, ENC_I32, ENC_LZF, LEN_14_BITS, LEN_32_BITS, LEN_64_BITS, LEN_ENCODED};
+use super::target::{STRING_TOO_LONG, Target};
+use crate::format::{
+    ENC_I8, ENC_I16, ENC_I32, ENC_LZF, LEN_14_BITS, LEN_32_BITS, LEN_64_BITS, LEN_ENCODED, MAX_STRING_BYTES,
+};
 use crate::lzf::compress::{Compressor, Token};
 
 /// Longest text of an integer that is stored as one. Source: `rdbSaveRawString` of Redis.
@@ -34,6 +36,33 @@ pub(super) struct Strings {
     lzf: Option<Lzf>,
     /// A compact form on its way to be a string.
     pub(super) blob: Box<[u8]>,
+    /// The longest string that is written: none that no reader takes back.
+    pub(super) max_bytes: u64,
+}
+
+/// Why something was not written whole.
+#[derive(Debug)]
+pub(super) enum Failed<E> {
+    /// The target did not take it.
+    Target(E),
+    /// A string is too long.
+    TooLong,
+}
+
+impl<E> From<E> for Failed<E> {
+    fn from(error: E) -> Self {
+        Self::Target(error)
+    }
+}
+
+impl<E> Failed<E> {
+    /// The target's error. `value` says whose string is too long, with any reason.
+    pub(super) fn told<T: Target<Error = E> + ?Sized>(self, out: &mut T, value: Unwritable<'_>) -> E {
+        match self {
+            Self::Target(error) => error,
+            Self::TooLong => out.refuse(&Unwritable { reason: STRING_TOO_LONG, ..value }),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -45,37 +74,36 @@ struct Lzf {
 impl Strings {
     pub(super) fn reserve(compress: bool) -> Self {
         let lzf = || Lzf { compressor: Compressor::reserve(), buffer: vec![0; BUFFER_BYTES].into_boxed_slice() };
-        Self { lzf: compress.then(lzf), blob: vec![0; BLOB_BYTES].into_boxed_slice() }
+        let blob = vec![0; BLOB_BYTES].into_boxed_slice();
+        Self { lzf: compress.then(lzf), blob, max_bytes: MAX_STRING_BYTES }
     }
 
     /// Writes one element.
     #[inline]
-    pub(super) fn elem<T: Target + ?Sized>(&mut self, out: &mut T, elem: Elem<'_>) -> Result<(), T::Error> {
+    pub(super) fn elem<T: Target + ?Sized>(&mut self, out: &mut T, elem: Elem<'_>) -> Result<(), Failed<T::Error>> {
         match elem {
-            Elem::Int(value) => write_int(out, value),
+            Elem::Int(value) => Ok(write_int(out, value)?),
             Elem::Bytes(bytes) => self.write(out, bytes),
         }
     }
 
     /// Writes a string.
     #[inline]
-    pub(super) fn write<T: Target + ?Sized>(&mut self, out: &mut T, bytes: &[u8]) -> Result<(), T::Error> {
+    pub(super) fn write<T: Target + ?Sized>(&mut self, out: &mut T, bytes: &[u8]) -> Result<(), Failed<T::Error>> {
         if bytes.len() <= MAX_INT_TEXT
             && let Some(value) = numeric::parse_i64(bytes)
         {
-            return write_int(out, value);
+            return Ok(write_int(out, value)?);
         }
-        self.text(out, bytes)
+        if bytes.len() as u64 > self.max_bytes {
+            return Err(Failed::TooLong);
+        }
+        Ok(write_text(&mut self.lzf, out, bytes)?)
     }
 
     /// Writes bytes of a compact form, the first `len` of `self.blob`.
     pub(super) fn write_blob<T: Target + ?Sized>(&mut self, out: &mut T, len: usize) -> Result<(), T::Error> {
         write_text(&mut self.lzf, out, &self.blob[..len])
-    }
-
-    /// Writes a string that is no small integer.
-    fn text<T: Target + ?Sized>(&mut self, out: &mut T, bytes: &[u8]) -> Result<(), T::Error> {
-        write_text(&mut self.lzf, out, bytes)
     }
 }
 

@@ -10,7 +10,7 @@ use numeric::DoubleBuf;
 use super::Target;
 use super::list::Nodes;
 use super::pack::{Form, Pack};
-use super::string::{BLOB_BYTES, Strings, write_length};
+use super::string::{BLOB_BYTES, Failed, Strings, write_length};
 use crate::format::ValueType;
 
 /// Bytes in front of the integers of an intset.
@@ -47,12 +47,13 @@ impl Layout {
     }
 }
 
-/// Whether a set is written as sorted integers. An empty intset is refused by Redis, an empty set passed over.
-fn is_intset(set: &Set) -> bool {
-    set.is_ints() && !set.is_empty()
-}
-
 impl Strings {
+    /// Whether a set is written as sorted integers. An empty intset is refused by Redis, an empty set passed over.
+    fn is_intset(&self, set: &Set) -> bool {
+        let fits = || (INTSET_HEAD_BYTES + set.len() * size_of::<i64>()) as u64 <= self.max_bytes;
+        set.is_ints() && !set.is_empty() && fits()
+    }
+
     /// Chooses a layout; of a list, measures every element. A compact form stands in the blob afterwards.
     pub(super) fn layout<T: Target + ?Sized>(
         &mut self,
@@ -71,7 +72,7 @@ impl Strings {
                 }
                 None => Layout::plain(Type::List),
             },
-            ValueRef::Set(set) if is_intset(set) => Layout::plain(Type::SetIntset),
+            ValueRef::Set(set) if self.is_intset(set) => Layout::plain(Type::SetIntset),
             ValueRef::Set(set) if version < SET_LISTPACKS_SINCE || set.is_large() => Layout::plain(Type::Set),
             ValueRef::Set(set) => Layout::compact(Type::SetListpack, self.packed_set(set), Type::Set),
             ValueRef::Hash(hash) if hash.is_large() => Layout::plain(Type::Hash),
@@ -125,9 +126,9 @@ impl Strings {
         out: &mut T,
         value: ValueRef<'_>,
         layout: Layout,
-    ) -> Result<(), T::Error> {
+    ) -> Result<(), Failed<T::Error>> {
         if let How::Blob(size) = layout.how {
-            return self.write_blob(out, size);
+            return Ok(self.write_blob(out, size)?);
         }
         match value {
             ValueRef::Str(text) => self.elem(out, text.elem())?,
@@ -138,7 +139,7 @@ impl Strings {
                     self.elem(out, elem)?;
                 }
             }
-            ValueRef::Set(set) if is_intset(set) => self.intset(out, set)?,
+            ValueRef::Set(set) if layout.kind == ValueType::SetIntset => self.intset(out, set)?,
             ValueRef::Set(set) => {
                 write_length(out, set.len() as u64)?;
                 for elem in set.iter() {
@@ -160,7 +161,7 @@ impl Strings {
                     out.write(&score.to_le_bytes())?;
                 }
             }
-            ValueRef::Custom(custom) => self.custom(out, custom.value())?,
+            ValueRef::Custom(custom) => self.parts(out, custom.value())?,
         }
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! Values of custom types: written part by part, taken apart, walked over, refused by name.
 
 use keyspace::{
-    CannotLoad, CannotRewrite, CustomType, CustomTypes, CustomValue, Deadline, EmitCommands, HashSeed, Keyspace,
-    ReadParts, UnixMs, Value, WriteParts,
+    CannotLoad, CannotRewrite, CustomType, CustomTypes, CustomValue, Deadline, EmitCommands, Hash, HashSeed, Keyspace,
+    List, ReadParts, Set, Str, Thresholds, UnixMs, Unwritable, Value, ValueRef, WriteParts, ZSet,
 };
 use rdb::{
-    Content, Encoder, Entry, ModuleId, ModuleValue, Options, Part, Preface, SnapshotWriter, Target, Unsupported,
-    WriteOptions,
+    Content, Encoder, Entry, MAX_STRING_BYTES, ModuleId, ModuleValue, Options, Part, Preface, SnapshotWriter,
+    StringTooLong, Target, Unsupported, WriteOptions,
 };
+use rio::{Sink, SinkError};
 
 use crate::dataset::{events, keys};
 
@@ -23,16 +24,16 @@ fn parsing() -> Options {
 fn file() -> Vec<u8> {
     let mut encoder = Encoder::reserve(WriteOptions::default());
     let mut out = Vec::new();
-    let Ok(()) = encoder.head(&mut out);
-    let Ok(mut value) = encoder.module_key(&mut out, b"k", id(), Some(UnixMs(5)));
-    let Ok(()) = value.unsigned(u64::MAX);
-    let Ok(()) = value.signed(-2);
-    let Ok(()) = value.float(1.5);
-    let Ok(()) = value.double(-2.5);
-    let Ok(()) = value.string(b"text");
-    let Ok(()) = value.string(b"12");
-    let Ok(()) = value.finish();
-    let Ok(()) = encoder.end(&mut out);
+    encoder.head(&mut out).unwrap();
+    let mut value = encoder.module_key(&mut out, b"k", id(), Some(UnixMs(5))).unwrap();
+    value.unsigned(u64::MAX).unwrap();
+    value.signed(-2).unwrap();
+    value.float(1.5).unwrap();
+    value.double(-2.5).unwrap();
+    value.string(b"text").unwrap();
+    value.string(b"12").unwrap();
+    value.finish().unwrap();
+    encoder.end(&mut out).unwrap();
     out
 }
 
@@ -59,10 +60,10 @@ fn the_bytes_are_those_of_a_module_of_redis() {
     let mut out = Vec::new();
     let mut encoder = Encoder::reserve(WriteOptions::default());
     let id = ModuleId::new("AAAAAAAAA", 1).unwrap();
-    let Ok(mut value) = encoder.module_key(&mut out, b"k", id, None);
-    let Ok(()) = value.unsigned(300);
-    let Ok(()) = value.string(b"ab");
-    let Ok(()) = value.finish();
+    let mut value = encoder.module_key(&mut out, b"k", id, None).unwrap();
+    value.unsigned(300).unwrap();
+    value.string(b"ab").unwrap();
+    value.finish().unwrap();
     assert_eq!(out, b"\x07\x01k\x01\x02\x41\x2c\x05\x02ab\x00");
 }
 
@@ -171,7 +172,7 @@ fn with_pair(pair: Pair) -> Keyspace {
     keyspace
 }
 
-fn snapshot(keyspace: &Keyspace, out: &mut Failing) -> Result<(), &'static str> {
+fn snapshot(keyspace: &Keyspace, out: &mut Failing) -> Result<(), String> {
     SnapshotWriter::new(keyspace, None, Encoder::reserve(WriteOptions::default()), Preface::default()).run(out)
 }
 
@@ -182,9 +183,9 @@ struct Failing {
 }
 
 impl Target for Failing {
-    type Error = &'static str;
+    type Error = String;
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.left = self.left.checked_sub(1).ok_or("no space")?;
         self.bytes.extend_from_slice(bytes);
         Ok(())
@@ -192,6 +193,10 @@ impl Target for Failing {
 
     fn checksum(&mut self) -> Option<u64> {
         None
+    }
+
+    fn refuse(&mut self, value: &Unwritable<'_>) -> String {
+        value.to_string()
     }
 }
 
@@ -226,7 +231,7 @@ fn whichever_piece_of_a_value_the_target_does_not_take_is_the_error() {
     let pieces = usize::MAX - whole.left;
     for left in 0..pieces {
         let mut out = Failing { left, bytes: Vec::new() };
-        assert_eq!(snapshot(&keyspace, &mut out), Err("no space"), "after {left} pieces");
+        assert_eq!(snapshot(&keyspace, &mut out), Err("no space".to_owned()), "after {left} pieces");
         assert!(whole.bytes.starts_with(&out.bytes), "nothing comes behind the error");
     }
 }
@@ -245,4 +250,64 @@ fn a_value_that_is_cut_or_changed_anywhere_is_refused_and_never_a_panic() {
             let _any = events(&changed, registered());
         }
     }
+}
+
+#[test]
+fn a_string_that_no_reader_takes_back_is_not_written_and_named() {
+    let limits = Thresholds { hash_max_listpack_value: 10, ..Thresholds::default() };
+    // Longer than a node of a list, which is one string.
+    let long = vec![b'l'; 10_000];
+    let (mut list, mut set, mut hash, mut zset) = (List::new(), Set::new(), Hash::new(), ZSet::new());
+    list.push_back(&long, &limits);
+    set.insert(&long, &limits);
+    hash.set(b"f", &long, &limits);
+    zset.insert(&long, 1.0, &limits);
+    let pair = Value::Custom(registered().types.adopt(Box::new(Pair(1, long.to_vec()))).unwrap());
+    let values =
+        [Value::Str(Str::new(&long)), Value::List(list), Value::Set(set), Value::Hash(hash), Value::ZSet(zset), pair];
+    for (value, name) in values.iter().zip(["string", "list", "set", "hash", "zset", "test-pair"]) {
+        let custom = if name == "test-pair" { "custom " } else { "" };
+        let whose = format!("a value of the {custom}type {name}: a string in it is longer than any may be (key \"k\")");
+        let mut out = Failing { left: usize::MAX, bytes: Vec::new() };
+        let mut small = Encoder::reserve(WriteOptions::default()).with_max_string_bytes(9_999);
+        let refused = small.key(&mut out, b"k", value.as_ref(), None);
+        assert_eq!(refused.unwrap_err(), whose);
+        assert_eq!(small.payload(value.as_ref(), &mut Vec::new()), Err(StringTooLong));
+        let mut enough = Encoder::reserve(WriteOptions::default()).with_max_string_bytes(10_000);
+        enough.payload(value.as_ref(), &mut Vec::new()).unwrap();
+    }
+    let mut small = Encoder::reserve(WriteOptions::default()).with_max_string_bytes(9_999);
+    let mut out = Failing { left: usize::MAX, bytes: Vec::new() };
+    let mut parts = small.module_key(&mut out, b"k", id(), None).unwrap();
+    assert!(parts.string(&long).unwrap_err().contains("a string in it is longer than any may be (key \"k\")"));
+    let refused = small.key(&mut out, &long, ValueRef::Str(Str::new(b"v").as_ref()), None).unwrap_err();
+    assert!(refused.contains("(key \"llll"), "{refused}");
+    let mut sink = Sink::with_buffer(Vec::new(), Vec::with_capacity(4096));
+    let refused = small.key(&mut sink, b"k", ValueRef::Str(Str::new(&long).as_ref()), None).unwrap_err();
+    assert!(
+        matches!(&refused, SinkError::Write { source, .. } if source.to_string().contains("(key \"k\")")),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn what_is_longer_than_4_gib_is_refused_before_a_byte_of_it_is_looked_at() {
+    // Never written to, so that it takes no memory.
+    let huge = vec![0; usize::try_from(MAX_STRING_BYTES).unwrap() + 1];
+    let mut out = Failing { left: usize::MAX, bytes: Vec::new() };
+    let refused = snapshot(&with_pair(Pair(1, huge)), &mut out).unwrap_err();
+    assert_eq!(refused, "a value of the custom type test-pair: a string in it is longer than any may be (key \"k\")");
+    assert!(out.bytes.len() < 1000);
+}
+
+#[test]
+fn integers_that_are_too_many_for_one_string_are_written_one_by_one() {
+    let mut set = Set::new();
+    (0..100).for_each(|i: u32| _ = set.insert(i.to_string().as_bytes(), &Thresholds::default()));
+    let mut payload = Vec::new();
+    let mut small = Encoder::reserve(WriteOptions::default()).with_max_string_bytes(100);
+    small.payload(ValueRef::Set(&set), &mut payload).unwrap();
+    let options = Options { max_string_bytes: 100, ..Options::default() };
+    let Content::Value(Value::Set(read)) = rdb::read_payload(&payload, &options).unwrap() else { panic!("no set") };
+    assert_eq!(read.len(), 100);
 }

@@ -8,7 +8,7 @@ use crate::random;
 
 fn payload(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
-    Encoder::reserve(WriteOptions { version: 11, compress: true }).payload(value.as_ref(), &mut out);
+    Encoder::reserve(WriteOptions { version: 11, compress: true }).payload(value.as_ref(), &mut out).unwrap();
     out
 }
 
@@ -71,7 +71,7 @@ fn payloads_are_appended_and_summed_each_for_itself() {
     let mut both = payload(&Value::Str(Str::new(b"first")));
     let first = both.len();
     let text = Str::new(b"second");
-    Encoder::reserve(WriteOptions::default()).payload(ValueRef::Str(text.as_ref()), &mut both);
+    Encoder::reserve(WriteOptions::default()).payload(ValueRef::Str(text.as_ref()), &mut both).unwrap();
     assert!(matches!(value(&both[first..]), Value::Str(text) if text.as_ref().to_vec() == b"second"));
 }
 
@@ -87,7 +87,7 @@ fn custom_values_go_both_ways_with_every_part_as_it_was() {
     ];
     let value = ModuleValue { id, parts };
     let mut out = Vec::new();
-    Encoder::reserve(WriteOptions::default()).module_payload(&value, &mut out);
+    Encoder::reserve(WriteOptions::default()).module_payload(&value, &mut out).unwrap();
     let options = Options { parse_modules: true, ..Options::default() };
     match read_payload(&out, &options) {
         Ok(Content::Module(found)) => assert_eq!(found, value),

@@ -1,6 +1,6 @@
 //! Whole keyspaces, written in steps.
 
-use keyspace::{Deadline, Hash, Keyspace, List, Set, Str, Thresholds, UnixMs, Value, ZSet};
+use keyspace::{Deadline, Hash, Keyspace, List, Set, Str, Thresholds, UnixMs, Unwritable, Value, ZSet};
 use rdb::{Checksum, Encoder, Entry, Options, Preface, Progress, SnapshotWriter, Target, WriteOptions};
 use rio::{Output, Sink};
 
@@ -101,7 +101,7 @@ fn a_step_writes_a_few_keys_and_says_how_many() {
     let (mut out, mut steps) = (Vec::new(), 0);
     loop {
         let before = writer.keys();
-        let Ok(progress) = writer.step(&mut out);
+        let progress = writer.step(&mut out).unwrap();
         assert!(writer.keys() - before < 200, "{} keys in one step", writer.keys() - before);
         steps += 1;
         if progress == Progress::Complete {
@@ -163,7 +163,7 @@ fn keys_that_expired_before_the_snapshot_are_left_out_if_its_time_is_given() {
     for (now, expected) in [(Some(UnixMs(100)), &["later", "now"][..]), (None, &["gone", "later", "now"])] {
         let mut out = Vec::new();
         let encoder = Encoder::reserve(WriteOptions::default());
-        let Ok(()) = SnapshotWriter::new(&keyspace, now, encoder, Preface::default()).run(&mut out);
+        SnapshotWriter::new(&keyspace, now, encoder, Preface::default()).run(&mut out).unwrap();
         let mut names: Vec<_> =
             keys(&out, Options::default()).unwrap().into_iter().map(|k| String::from_utf8(k.key).unwrap()).collect();
         names.sort();
@@ -196,6 +196,8 @@ impl Target for Pausing {
         self.pauses += 1;
         Ok(())
     }
+
+    fn refuse(&mut self, _: &Unwritable<'_>) {}
 }
 
 #[test]
@@ -231,6 +233,9 @@ fn a_large_list_is_measured_with_pauses() {
             self.0 += 1;
             Ok(())
         }
+        fn refuse(&mut self, _: &Unwritable<'_>) -> usize {
+            0
+        }
     }
     for version in [9, 11] {
         let mut encoder = Encoder::reserve(WriteOptions { version, compress: true });
@@ -249,6 +254,9 @@ fn an_error_of_the_target_ends_the_writing() {
         }
         fn checksum(&mut self) -> Option<u64> {
             None
+        }
+        fn refuse(&mut self, _: &Unwritable<'_>) -> &'static str {
+            "refused"
         }
     }
     let keyspace = empty();

@@ -12,7 +12,7 @@ fn key_bytes(value: &Value, compress: bool, expire_at: Option<UnixMs>) -> Vec<u8
 
 fn in_version(version: u16, value: &Value, compress: bool, expire_at: Option<UnixMs>) -> Vec<u8> {
     let mut out = Vec::new();
-    let Ok(()) = Encoder::reserve(WriteOptions { version, compress }).key(&mut out, b"k", value.as_ref(), expire_at);
+    Encoder::reserve(WriteOptions { version, compress }).key(&mut out, b"k", value.as_ref(), expire_at).unwrap();
     out
 }
 
@@ -227,7 +227,7 @@ fn a_set_of_integers_is_an_intset_of_the_least_width() {
     assert_eq!(intset(&[0, i64::MAX])[3..8], *b"\x18\x08\0\0\0");
     let empty = Set::new();
     let mut out = Vec::new();
-    let Ok(()) = Encoder::reserve(WriteOptions::default()).key(&mut out, b"k", ValueRef::Set(&empty), None);
+    Encoder::reserve(WriteOptions::default()).key(&mut out, b"k", ValueRef::Set(&empty), None).unwrap();
     assert_eq!(out, b"\x02\x01k\x00", "an empty intset would be refused by Redis");
 }
 

@@ -23,7 +23,9 @@ fn items(payload: &[u8]) -> Result<FrequentItems> {
 fn payload(version: u16, parts: &[Part]) -> Vec<u8> {
     let id = ModuleId::new(TYPE.name(), version).expect("a name and a version");
     let mut out = Vec::new();
-    Encoder::reserve(WriteOptions::default()).module_payload(&ModuleValue { id, parts: parts.to_vec() }, &mut out);
+    Encoder::reserve(WriteOptions::default())
+        .module_payload(&ModuleValue { id, parts: parts.to_vec() }, &mut out)
+        .expect("no string of 4 GiB");
     out
 }
 
@@ -31,7 +33,9 @@ fn payload(version: u16, parts: &[Part]) -> Vec<u8> {
 pub(crate) fn foreign() -> Vec<u8> {
     let id = ModuleId::new("elsewhere", 0).expect("a name and a version");
     let mut out = Vec::new();
-    Encoder::reserve(WriteOptions::default()).module_payload(&ModuleValue { id, parts: vec![number(1)] }, &mut out);
+    Encoder::reserve(WriteOptions::default())
+        .module_payload(&ModuleValue { id, parts: vec![number(1)] }, &mut out)
+        .expect("no string of 4 GiB");
     out
 }
 
@@ -51,7 +55,9 @@ fn a_value_comes_back_from_a_payload_as_it_was() -> Result<()> {
     }
     let custom = options()?.types.adopt(Box::new(before.clone()))?;
     let mut out = Vec::new();
-    Encoder::reserve(WriteOptions::default()).payload(Value::Custom(custom).as_ref(), &mut out);
+    Encoder::reserve(WriteOptions::default())
+        .payload(Value::Custom(custom).as_ref(), &mut out)
+        .expect("no string of 4 GiB");
     ensure!(items(&out)? == before);
     // A tool that does not know the type sees its parts.
     let parsing = Options { parse_modules: true, ..Options::default() };

@@ -204,3 +204,17 @@ fn a_string_beyond_the_limit_is_refused() {
     bench.limits.max_string_bytes = 1_000_001;
     assert_eq!(bench.run(&restore).reply, b"+OK\r\n");
 }
+
+/// A request of just below 4 GiB was logged as a command of more, which no start reads back.
+#[test]
+fn an_effect_that_no_log_may_hold_is_refused() {
+    let words: [&[u8]; 6] = [b"RESTORE", b"key", b"1700000000000", &[b'p'; 900], b"REPLACE", b"ABSTTL"];
+    let mut encoded = Vec::new();
+    resp_codec::encode_command(&mut encoded, words.into_iter());
+    for most in 0..=encoded.len() + 20 {
+        let refused = super::check_size(&words, most).is_err();
+        assert!(refused || most >= encoded.len(), "{most}");
+        assert!(!refused || most <= encoded.len() + 16, "{most}");
+    }
+    assert_eq!(super::check_size(&words, 100).unwrap_err().to_string(), "ERR the value is too large to be logged");
+}
