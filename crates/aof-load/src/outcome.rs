@@ -110,7 +110,7 @@ pub struct TornTail {
 pub enum Proof {
     /// The server had ended cleanly; nothing was to do.
     CleanEnd,
-    /// Another boot, or no bytes: one fsync of file and directory.
+    /// The state file covers all of it, but no clean end: one fsync of file and directory.
     Fsynced,
     /// The bytes from `from` on were written again in place.
     Rewritten {

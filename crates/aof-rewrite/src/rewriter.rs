@@ -43,6 +43,8 @@ pub struct Rewriter {
     orphans: Vec<JobId>,
     /// The job that removes the file of a rewrite that failed. Until it is done none starts: their files have the same name.
     removing: Option<JobId>,
+    /// What the last rewrite without a log has made, durably under the log's name.
+    copied: Option<Arc<dyn File>>,
 }
 
 /// What one rewrite holds, from the fork to its end.
@@ -221,6 +223,16 @@ impl Rewriter {
         matches!(self.phase, Phase::Renaming | Phase::FsyncDir)
     }
 
+    /// Whether a child writes the dataset of a server without a log ([`Mode::Once`]).
+    pub fn is_copying(&self) -> bool {
+        matches!(self.phase, Phase::Child { .. }) && self.run.as_ref().is_some_and(|run| run.mode == Mode::Once)
+    }
+
+    /// The file that a rewrite without a log has made, once: it has the log's name durably.
+    pub fn take_copied(&mut self) -> Option<Arc<dyn File>> {
+        self.copied.take()
+    }
+
     /// What shutting down has to do.
     pub fn shutdown_rule(&self) -> ShutdownRule {
         match (&self.run, self.phase) {
@@ -234,9 +246,9 @@ impl Rewriter {
     }
 
     /// Ends everything for a shutdown: kills the child and waits for it briefly, drops an unfinished file, finishes a switch
-    /// that was renamed. May block for 200 ms. To be called again until it says `Done`.
+    /// that was renamed. What is scheduled stays so: the shutdown may yet be refused. May block for 200 ms. To be called again until it
+    /// says `Done`.
     pub fn shutdown(&mut self, env: &mut RewriteEnv<'_>) -> Shutdown {
-        self.scheduled = None;
         match self.phase {
             Phase::Renaming => return Shutdown::Drain(Kind::Rename),
             Phase::FsyncDir => return Shutdown::Drain(Kind::DirFsync),
@@ -361,6 +373,7 @@ impl Rewriter {
         self.figures.last_failed = false;
         self.backoff.succeeded();
         self.notices.push(Notice::Finished);
+        self.copied = self.run.as_ref().filter(|run| run.mode == Mode::Once).map(|run| Arc::clone(&run.file));
         self.end_run(Some(env.mono_ms));
     }
 

@@ -150,7 +150,8 @@ impl Rewriter {
         let (log, boot_id) = (env.log.state(), env.config.boot_id);
         self.submit(env, Kind::Rename, LogOffset::default(), move || {
             let identity = Identity::of(&*file)?;
-            let new = StateFile { identity, boot_id, fsynced_offset_bytes, clean_end: false, announced: true };
+            let new =
+                StateFile { identity, boot_id, fsynced_offset_bytes, clean_end: false, announced: true, copy: false };
             new.announce(log, &*dir, &log_name).map(|()| 0).map_err(io::Error::from)
         });
     }

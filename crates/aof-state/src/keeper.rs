@@ -74,7 +74,7 @@ impl StateKeeper {
 
     fn state(&self, fsynced_offset_bytes: u64, clean_end: bool) -> StateFile {
         let Self { identity, boot_id, .. } = *self;
-        StateFile { identity, boot_id, fsynced_offset_bytes, clean_end, announced: false }
+        StateFile { identity, boot_id, fsynced_offset_bytes, clean_end, announced: false, copy: false }
     }
 }
 

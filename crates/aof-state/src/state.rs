@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | 0 | 8 | magic: `LSTONEST` |
 //! | 8 | 4 | version: 1 |
-//! | 12 | 4 | flags: bit 0 clean end, bit 1 birth time known, bit 2 mark kept, bit 3 announced; the others 0 |
+//! | 12 | 4 | flags: bit 0 clean end, bit 1 birth time known, bit 2 mark kept, bit 3 announced, bit 4 a copy; the others 0 |
 //! | 16 | 8 | inode number of the log |
 //! | 24 | 8 | birth time of the log in nanoseconds since the epoch; 0 if not known |
 //! | 32 | 16 | mark (generation) of the log; zeros if none is kept |
@@ -33,6 +33,7 @@ const CLEAN_END: u32 = 1;
 const BIRTH_KNOWN: u32 = 1 << 1;
 const MARK_KEPT: u32 = 1 << 2;
 const ANNOUNCED: u32 = 1 << 3;
+const COPY: u32 = 1 << 4;
 /// Where the checksum stands, and so what it covers.
 const CRC_AT: usize = 72;
 
@@ -49,6 +50,8 @@ pub struct StateFile {
     pub clean_end: bool,
     /// Written before the file got the log's name: it says nothing of that, only of the file.
     pub announced: bool,
+    /// The file is a copy that a server without a log made of its dataset, and nobody has gone on with it.
+    pub copy: bool,
 }
 
 /// Why bytes are no state file of this version.
@@ -92,6 +95,7 @@ impl StateFile {
             (BIRTH_KNOWN, birth_ns.is_some()),
             (MARK_KEPT, mark.is_some()),
             (ANNOUNCED, self.announced),
+            (COPY, self.copy),
         ] {
             if is_set {
                 flags |= bit;
@@ -143,7 +147,7 @@ impl StateFile {
             return Err(DecodeError::Version { version });
         }
         let flags = u32::from_le_bytes(field(bytes, 12));
-        if flags & !(CLEAN_END | BIRTH_KNOWN | MARK_KEPT | ANNOUNCED) != 0 {
+        if flags & !(CLEAN_END | BIRTH_KNOWN | MARK_KEPT | ANNOUNCED | COPY) != 0 {
             return Err(DecodeError::Flags { flags });
         }
         let identity = Identity {
@@ -157,6 +161,7 @@ impl StateFile {
             fsynced_offset_bytes: u64::from_le_bytes(field(bytes, 64)),
             clean_end: flags & CLEAN_END != 0,
             announced: flags & ANNOUNCED != 0,
+            copy: flags & COPY != 0,
         })
     }
 }
@@ -178,13 +183,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_state() -> impl Strategy<Value = StateFile> {
-        (any::<(u64, Option<u64>, Option<[u8; 16]>)>(), any::<([u8; 16], u64, bool, bool)>()).prop_map(
-            |((inode, birth_ns, mark), (boot_id, fsynced_offset_bytes, clean_end, announced))| StateFile {
+        (any::<(u64, Option<u64>, Option<[u8; 16]>)>(), any::<([u8; 16], u64, bool, bool, bool)>()).prop_map(
+            |((inode, birth_ns, mark), (boot_id, fsynced_offset_bytes, clean_end, announced, copy))| StateFile {
                 identity: Identity { inode, birth_ns, mark },
                 boot_id: BootId(boot_id),
                 fsynced_offset_bytes,
                 clean_end,
                 announced,
+                copy,
             },
         )
     }
@@ -197,9 +203,10 @@ mod tests {
             fsynced_offset_bytes: 6,
             clean_end: true,
             announced: false,
+            copy: true,
         };
         let bytes = state.encode();
-        assert_eq!(&bytes[..16], b"LSTONEST\x01\0\0\0\x07\0\0\0");
+        assert_eq!(&bytes[..16], b"LSTONEST\x01\0\0\0\x17\0\0\0");
         assert_eq!((bytes[16], bytes[17], bytes[24], bytes[64]), (2, 1, 3, 6));
         assert_eq!((&bytes[32..48], &bytes[48..64]), (&[4; 16][..], &[5; 16][..]));
         // The check value of CRC-64/Jones, so that the polynomial is the one stated.
@@ -219,6 +226,7 @@ mod tests {
             fsynced_offset_bytes: 0,
             clean_end: false,
             announced: true,
+            copy: false,
         }
         .encode();
         assert_eq!(bytes[12], 8);

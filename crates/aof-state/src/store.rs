@@ -101,7 +101,8 @@ impl StateFile {
     /// Reads the state file of the log `aof_name`, open as `aof`, and matches it with the log. Of a log that it only announced it says
     /// so: the name may not be durable yet.
     ///
-    /// A clean end is reported only if the log is exactly as long as it was then: a longer one has been written since.
+    /// A clean end, and that it is a copy, is reported only if the log is exactly as long as it was then: a longer one has been written
+    /// since.
     ///
     /// # Errors
     /// Why there is none.
@@ -138,6 +139,7 @@ impl StateFile {
             return Err(NoState::LogTooShort { len_bytes, fsynced_offset_bytes });
         }
         self.clean_end &= len_bytes == fsynced_offset_bytes;
+        self.copy &= self.clean_end;
         Ok(self)
     }
 
@@ -240,7 +242,14 @@ mod tests {
     const WHO: Identity = Identity { inode: 7, birth_ns: Some(8), mark: Some([9; 16]) };
 
     fn state(identity: Identity) -> StateFile {
-        StateFile { identity, boot_id: BootId([1; 16]), fsynced_offset_bytes: 100, clean_end: true, announced: false }
+        StateFile {
+            identity,
+            boot_id: BootId([1; 16]),
+            fsynced_offset_bytes: 100,
+            clean_end: true,
+            announced: false,
+            copy: true,
+        }
     }
 
     #[test]
@@ -266,9 +275,10 @@ mod tests {
 
     #[test]
     fn a_clean_end_is_over_once_the_log_has_grown() {
-        assert!(state(WHO).matched(WHO, 100).unwrap().clean_end);
+        let as_it_was = state(WHO).matched(WHO, 100).unwrap();
+        assert!(as_it_was.clean_end && as_it_was.copy);
         let grown = state(WHO).matched(WHO, 101).unwrap();
-        assert_eq!((grown.clean_end, grown.fsynced_offset_bytes), (false, 100));
+        assert_eq!((grown.clean_end, grown.copy, grown.fsynced_offset_bytes), (false, false, 100));
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub enum TempFile {
         /// The process that made the name.
         pid: u32,
     },
-    /// A snapshot in the making: `temp-<pid>.rdb`. Source: name as in Redis.
+    /// A snapshot in the making: `temp-ledgerstone-<pid>.rdb`. Not Redis's name: one that runs in the directory may be writing to
+    /// `temp-<pid>.rdb`.
     Dump {
         /// The process that made the name.
         pid: u32,
@@ -43,7 +44,7 @@ impl TempFile {
         match self {
             Self::Rewrite { pid } => format!("temp-rewriteaof-{pid}.aof"),
             Self::RewriteDone { pid } => format!("temp-rewriteaof-bg-{pid}.aof"),
-            Self::Dump { pid } => format!("temp-{pid}.rdb"),
+            Self::Dump { pid } => format!("temp-ledgerstone-{pid}.rdb"),
             Self::State => format!("temp-{aof_name}.state"),
             Self::Probe => format!("temp-{aof_name}.probe"),
             Self::Copy => format!("temp-{aof_name}.copy"),
@@ -62,7 +63,8 @@ impl TempFile {
                 return Some(if done.is_some() { Self::RewriteDone { pid } } else { Self::Rewrite { pid } });
             }
         }
-        if let Some(pid) = rest.strip_suffix(".rdb").and_then(process_id) {
+        let dump = rest.strip_prefix("ledgerstone-").and_then(|rest| rest.strip_suffix(".rdb"));
+        if let Some(pid) = dump.and_then(process_id) {
             return Some(Self::Dump { pid });
         }
         match rest.strip_prefix(aof_name)? {
@@ -81,7 +83,7 @@ fn process_id(digits: &str) -> Option<u32> {
     is_number.then(|| digits.parse().ok()).flatten()
 }
 
-/// Whether start-up removes `name` beside the log `aof_name`.
+/// Whether start-up removes `name` beside the log `aof_name`. For a log that has such a name see [`TempFile::parse`].
 #[must_use]
 pub fn is_temp_name(name: &str, aof_name: &str) -> bool {
     // The log itself is never temporary, whatever its operator called it.
@@ -166,9 +168,10 @@ mod tests {
             "appendonly.aof.torn-12",
             "appendonly.aof.old-1700000000",
             "dump.rdb",
-            "temp-.rdb",
-            "temp-mine.rdb",
-            "temp-7.rdb.bak",
+            "temp-7.rdb",
+            "temp-ledgerstone-.rdb",
+            "temp-ledgerstone-mine.rdb",
+            "temp-ledgerstone-7.rdb.bak",
             "temp-rewriteaof-.aof",
             "temp-rewriteaof-bg-.aof",
             "temp-rewriteaof-12.aof.bak",

@@ -23,6 +23,8 @@ pub struct Metadata {
     pub inode: u64,
     /// Birth time in nanoseconds since the epoch, where the file system keeps one.
     pub birth_ns: Option<u64>,
+    /// When its content last changed, in nanoseconds since the epoch; 0 for a time before it.
+    pub modified_ns: u64,
 }
 
 /// What stands under a name. Symbolic links are never followed.
@@ -109,7 +111,7 @@ pub trait File: Send + Sync {
     /// The system call's; EINVAL or EBADF on a handle opened for reading. The length is then unchanged.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Size, inode and birth time.
+    /// Size, inode and times.
     ///
     /// # Errors
     /// The system call's.

@@ -143,7 +143,7 @@ impl File for TestFile {
 
     fn metadata(&self) -> io::Result<Metadata> {
         let len = self.state().content.len() as u64;
-        Ok(Metadata { kind: FileKind::File, len, inode: 1, birth_ns: None })
+        Ok(Metadata { kind: FileKind::File, len, inode: 1, birth_ns: None, modified_ns: 0 })
     }
 
     fn mark(&self) -> io::Result<Option<[u8; 16]>> {

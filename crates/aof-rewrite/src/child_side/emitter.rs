@@ -23,6 +23,8 @@ pub struct CommandEmitter<K> {
     db: u32,
     place: Place,
     longest_command_bytes: u64,
+    /// Something was emitted.
+    begun: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -34,7 +36,14 @@ enum Place {
 impl<K: Borrow<Keyspace>> CommandEmitter<K> {
     /// Starts at the first database. Keys whose deadline lies before `now`, the time of the fork, are left out.
     pub fn new(keyspace: K, now: UnixMs) -> Self {
-        Self { keyspace, now, db: 0, place: Place::BeforeDatabase, longest_command_bytes: MAX_REQUEST_BYTES as u64 }
+        Self {
+            keyspace,
+            now,
+            db: 0,
+            place: Place::BeforeDatabase,
+            begun: false,
+            longest_command_bytes: MAX_REQUEST_BYTES as u64,
+        }
     }
 
     /// Fails at a command of more than `bytes`, in place of at one that no reader takes: one of 4 GiB.
@@ -48,17 +57,20 @@ impl<K: Borrow<Keyspace>> CommandEmitter<K> {
 impl<K: Borrow<Keyspace>> Snapshot for CommandEmitter<K> {
     fn step(&mut self, out: &mut Out<'_>) -> Result<SnapshotProgress, Failure> {
         let keyspace = self.keyspace.borrow();
+        let mut out = Commands::new(out, self.longest_command_bytes);
         if self.db == keyspace.databases() {
+            if !self.begun {
+                // An empty file would not tell the next start that it is the log, and that there is nothing in it.
+                select(&mut out, 0)?;
+            }
             return Ok(SnapshotProgress::Complete);
         }
-        let mut out = Commands::new(out, self.longest_command_bytes);
         let cursor = match self.place {
             Place::Inside { cursor } => emit_entries(&mut out, keyspace, self.db, cursor, self.now)?,
             Place::BeforeDatabase if keyspace.db(self.db).is_empty() => 0,
             Place::BeforeDatabase => {
-                out.array(2)?;
-                out.bulk(b"SELECT")?;
-                out.bulk_int(i64::from(self.db))?;
+                select(&mut out, self.db)?;
+                self.begun = true;
                 emit_entries(&mut out, keyspace, self.db, 0, self.now)?
             }
         };
@@ -66,6 +78,12 @@ impl<K: Borrow<Keyspace>> Snapshot for CommandEmitter<K> {
         self.db += u32::from(cursor == 0);
         Ok(SnapshotProgress::More)
     }
+}
+
+fn select(out: &mut Commands<'_, '_>, db: u32) -> Result<(), Failure> {
+    out.array(2)?;
+    out.bulk(b"SELECT")?;
+    out.bulk_int(i64::from(db))
 }
 
 fn emit_entries(

@@ -84,8 +84,8 @@ fn words(bytes: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn an_empty_keyspace_is_an_empty_file() {
-    assert_eq!(emit(&empty(), UnixMs(0)), b"");
+fn an_empty_keyspace_is_a_select_and_nothing_else() {
+    assert_eq!(words(&emit(&empty(), UnixMs(0))), ["SELECT 0"]);
 }
 
 #[test]

@@ -92,6 +92,7 @@ impl Engine {
             Step::Rewrite if p.snapshots.saver.is_running() => {
                 p.healing.probed = true;
                 p.snapshots.saver.stop();
+                p.snapshots.schedule();
             }
             Step::Rewrite => {
                 self.log_line(

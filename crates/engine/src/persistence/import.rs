@@ -18,9 +18,6 @@ use crate::engine::Engine;
 use crate::env::Exit;
 use crate::log::Level;
 
-/// The log of an empty dataset: what the commands of its snapshot would begin with if there were any.
-const NOTHING: &[u8] = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
-
 /// Data of another server.
 pub(super) struct Foreign {
     /// Where it stands, from the directory of the persistence files.
@@ -77,8 +74,8 @@ impl Engine {
         Err(self.beside_data(name, advice))
     }
 
-    fn beside_data(&self, found: &str, advice: &'static str) -> StartError {
-        StartError::BesideData { dir: self.persistence.dir_name(), found: found.to_owned(), advice }
+    fn beside_data(&self, found: &str, advice: &str) -> StartError {
+        StartError::BesideData { dir: self.persistence.dir_name(), found: found.to_owned(), advice: advice.to_owned() }
     }
 
     /// Refuses to start beside data of another server that would be left aside.
@@ -112,7 +109,9 @@ impl Engine {
         if self.stat(&dump)?.is_some_and(|found| found.len > 0) {
             self.log_line(
                 Level::Notice,
-                format_args!("{dump} stands beside {log}: {log} is loaded, the other is left aside"),
+                format_args!(
+                    "{dump} stands beside {log}: {log} is loaded, the other is left aside, and the next snapshot takes its place"
+                ),
             );
         }
         Ok(())
@@ -178,11 +177,6 @@ impl Engine {
         let from = TempFile::Import.name(log);
         let prepare = || {
             let file = dir.open(&from, Open::Append)?;
-            if file.metadata()?.len == 0 {
-                // An empty log that no state file speaks of yet would tell the next start nothing.
-                let whole = file.append(NOTHING)? == NOTHING.len();
-                whole.then_some(()).ok_or(io::ErrorKind::WriteZero)?;
-            }
             let identity = Identity::brand(&*file, mark)?;
             file.fsync()?;
             Ok((file.metadata()?.len, file, identity))
@@ -219,11 +213,16 @@ impl Engine {
         let without = left_out.map_or_else(String::new, |LeftOut { path, tail_bytes, .. }| {
             format!(" without the torn last {tail_bytes} bytes of {}", path.display())
         });
+        let after = if name == self.config.dbfilename {
+            "copy it if it is to be kept: the first snapshot takes its place"
+        } else {
+            "can be moved away"
+        };
         self.log_line(
             Level::Warning,
             format_args!(
                 "DB imported from {name}{without}: {took} seconds ({commands} commands, {read_bytes} bytes). {log} holds it now ({size_bytes} \
-                 bytes); {name} is not read any more and can be moved away"
+                 bytes); {name} is not read any more; {after}"
             ),
         );
     }

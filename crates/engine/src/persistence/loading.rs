@@ -28,6 +28,9 @@ const STEP_BYTES: u64 = 4 << 20;
 /// Why a database cannot be selected, nor have a key of a snapshot.
 pub(super) const OUT_OF_RANGE: Refusal = Refusal::CannotApply("the database's number is out of range: see 'databases'");
 
+/// Why a key of a snapshot cannot be taken that another one has set.
+pub(super) const TWICE: Refusal = Refusal::CannotApply("it stands there twice");
+
 /// A load in progress.
 pub(crate) struct Loading {
     pub(super) work: Work,
@@ -54,7 +57,7 @@ pub(super) enum Work {
     },
     /// What another server left, under this name.
     Import { import: Box<Import>, name: String },
-    /// The snapshot that is the dataset, with `appendonly no`; or one that is read back.
+    /// The snapshot that is the dataset, with `appendonly no`, or the copy that BGREWRITEAOF made; or one that is read back.
     Dump { import: Box<Import>, how: DumpLoad },
     /// It was read, and a child writes it to our log.
     Writing(Writing),
@@ -242,7 +245,7 @@ impl Engine {
     fn finish_log(&mut self, recovery: Recovery, identity: Option<Identity>, same_boot: bool, started: Now) {
         let Recovered { file, size_bytes, commands, proof, cut } = recovery.finish();
         // After a cut the state file might state more than the file holds, and a copy is another file: a new generation ends
-        // whatever was stated. One of another boot would let the next start take one fsync for enough.
+        // whatever was stated. One of another boot holds, but says nothing of this one: another is written.
         let kept = identity.filter(|_| proof != aof_load::Proof::Copied && cut.is_none());
         let stated = kept.is_some() && same_boot;
         let mark = self.random_mark();
@@ -372,7 +375,7 @@ impl Sink for Replay<'_> {
         match self.keyspace.db_mut(db).insert(key, value, deadline) {
             None => Ok(()),
             Some(_) if self.takes.replaces => Ok(()),
-            Some(_) => Err(Refusal::CannotApply("it stands there twice")),
+            Some(_) => Err(TWICE),
         }
     }
 

@@ -16,6 +16,7 @@ mod snapshots;
 mod start;
 mod switches;
 mod turn;
+mod without_log;
 
 use std::sync::Arc;
 
@@ -79,6 +80,8 @@ pub(crate) struct Persistence {
     keeper: Option<StateKeeper>,
     /// The state file being written, and whether another must follow it.
     state_job: Option<JobId>,
+    /// The job that says that the log is a copy.
+    copy_job: Option<JobId>,
     pub(super) phase: Phase,
     /// What was answered up to here was answered before the log was on: it is called so only when all this is in it.
     on_from: LogOffset,
@@ -102,11 +105,15 @@ pub(crate) struct Persistence {
     preamble: PreambleSettings,
     no_fsync_on_rewrite: bool,
     snapshots: Snapshots,
+    /// A signal asked for the end of the server, which has to wait.
+    ends_server: bool,
     forks: u64,
     /// How long the last fork took, in microseconds.
     latest_fork_us: u64,
     /// Memory that the program used when the last child was forked, or was to be, in bytes.
     forked_bytes: u64,
+    /// The same when the dataset was last written, by whomever.
+    used_mem_bytes: u64,
     /// Rewrites tried since CONFIG RESETSTAT, and how many had succeeded before it.
     rewrites: u64,
     succeeded_before: u64,
@@ -145,6 +152,7 @@ impl Persistence {
             spawner,
             keeper: None,
             state_job: None,
+            copy_job: None,
             phase: Phase::Off,
             on_from: LogOffset(0),
             failed_upto: LogOffset(0),
@@ -161,9 +169,11 @@ impl Persistence {
             preamble: PreambleSettings::of(config),
             no_fsync_on_rewrite: config.no_appendfsync_on_rewrite,
             snapshots: Snapshots::new(config, now),
+            ends_server: false,
             forks: 0,
             latest_fork_us: 0,
             forked_bytes: 0,
+            used_mem_bytes: 0,
             rewrites: 0,
             succeeded_before: 0,
             child_keys: 0,

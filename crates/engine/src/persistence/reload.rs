@@ -1,20 +1,23 @@
 //! DEBUG LOADAOF and DEBUG RELOAD: the dataset is written out, dropped, and read back: from the log, or from a snapshot.
 //!
-//! Blocks the loop until it is done, as in Redis. Nothing is dropped before the file is durable and was read through once: one
-//! that is gone or damaged is refused, while the dataset can still be written to another. What is read back from a log is proven
-//! as at a start. If reading fails all the same the server ends, as the data then stands in the file alone.
+//! Blocks the loop until it is done, as in Redis. A snapshot is read beside the dataset, which is dropped when it was read whole: one
+//! that is gone, damaged, or can't be taken changes nothing. It takes the memory of both for that time. A log is durable and was read
+//! through once before anything is dropped, and is proven as at a start; if reading it fails all the same the server ends, as the data
+//! then stands in the file alone.
+
+use std::collections::HashSet;
 
 use aof_load::check::{RdbPreamble, commands_start};
 use aof_load::{Import, Reader, Refusal, Sink, Unit};
 use aof_rewrite::Abort;
 use aof_state::Identity;
 use commands::Garbage;
-use keyspace::{CustomTypes, Keyspace, Thresholds, UnixMs, Value};
+use keyspace::{CustomTypes, Db, Keyspace, Thresholds, UnixMs, Value};
 use resp_codec::Args;
 use vfs::{Open, error_chain, strerror};
 
 use super::Phase;
-use super::loading::{DumpLoad, Loading, OUT_OF_RANGE, Replay};
+use super::loading::{DumpLoad, Loading, OUT_OF_RANGE, Replay, TWICE};
 use crate::engine::Engine;
 use crate::env::Exit;
 use crate::log::Level;
@@ -37,7 +40,7 @@ impl Engine {
     /// Reads the dataset back from the snapshot.
     ///
     /// # Errors
-    /// The error's text; nothing has changed then, unless the server ends.
+    /// The error's text; nothing has changed then. Only what was read with `NOFLUSH` stays, if a disk read it whole once and not again.
     pub(crate) fn reload_dump(&mut self, how: ReloadHow) -> Result<(), String> {
         if self.unit.is_some() {
             return Err("ERR not inside a transaction".to_owned());
@@ -54,19 +57,20 @@ impl Engine {
         if !how.nosave && !self.save_in_loop() {
             return Err("ERR".to_owned());
         }
-        self.check_dump(how).map_err(|reason| self.reload_refused(&reason))?;
-        if !how.noflush {
-            self.drop_dataset();
+        if how.noflush {
+            self.check_dump(how).map_err(|reason| self.reload_refused(&reason))?;
         }
+        let dump = self.open_dump().map_err(|reason| self.reload_refused(&reason))?;
+        let before = if how.noflush { Vec::new() } else { self.take_dataset() };
         let takes = DumpLoad { replaces: how.merge, keeps_expired: self.persistence.is_fed() };
-        match self.open_dump() {
-            Ok(dump) => self.load_now(Loading::dump(dump, takes, self.now)),
-            Err(reason) => {
-                self.log_line(Level::Warning, format_args!("{reason}"));
-                self.exit = Some(Exit { status: 1 });
-            }
+        self.load_now(Loading::dump(dump, takes, self.now));
+        // A load that fails ends a server that starts, and has said why.
+        if self.exit.take().is_some() {
+            self.put_back(before);
+            return Err(CANNOT_LOAD.to_owned());
         }
-        if self.exit.is_some() { Err(CANNOT_LOAD.to_owned()) } else { Ok(()) }
+        self.dropped(before);
+        Ok(())
     }
 
     fn reload_refused(&mut self, reason: &str) -> String {
@@ -82,10 +86,10 @@ impl Engine {
 
     /// Reads the snapshot through once, to see that it can be taken.
     fn check_dump(&self, how: ReloadHow) -> Result<(), String> {
-        let beside = Some(&self.keyspace).filter(|_| how.noflush && !how.merge);
         let mut check = Check {
             databases: self.keyspace.databases(),
-            beside,
+            beside: Some(&self.keyspace).filter(|_| !how.merge),
+            seen: HashSet::new(),
             thresholds: self.limits.thresholds,
             types: self.keyspace.custom_types().clone(),
         };
@@ -161,9 +165,26 @@ impl Engine {
     }
 
     fn drop_dataset(&mut self) {
-        for db in 0..self.keyspace.databases() {
-            self.trash.push(Garbage::Database(self.keyspace.db_mut(db).clear()));
+        let dataset = self.take_dataset();
+        self.dropped(dataset);
+    }
+
+    /// Empties the databases; what was in them.
+    fn take_dataset(&mut self) -> Vec<Db> {
+        (0..self.keyspace.databases()).map(|db| self.keyspace.db_mut(db).clear()).collect()
+    }
+
+    /// Gives the databases back what was in them.
+    fn put_back(&mut self, dataset: Vec<Db>) {
+        for (db, before) in (0..).zip(dataset) {
+            let part = std::mem::replace(self.keyspace.db_mut(db), before);
+            self.trash.push(Garbage::Database(part));
         }
+    }
+
+    /// What was in the databases is not there any more.
+    fn dropped(&mut self, dataset: Vec<Db>) {
+        self.trash.extend(dataset.into_iter().map(Garbage::Database));
         // Every watched key was away for a moment.
         self.clients
             .iter_mut()
@@ -177,6 +198,8 @@ struct Check<'a> {
     databases: u32,
     /// What must not have the keys already.
     beside: Option<&'a Keyspace>,
+    /// The keys of the snapshot so far, if none may stand there twice.
+    seen: HashSet<(u32, Box<[u8]>)>,
     thresholds: Thresholds,
     types: CustomTypes,
 }
@@ -196,8 +219,11 @@ impl Sink for Check<'_> {
         if db >= self.databases {
             return Err(OUT_OF_RANGE);
         }
-        let is_there = self.beside.is_some_and(|keyspace| keyspace.db(db).contains(keyspace.key(key)));
-        if is_there { Err(Refusal::CannotApply("a key of this name is there: see MERGE")) } else { Ok(()) }
+        let Some(keyspace) = self.beside else { return Ok(()) };
+        if keyspace.db(db).contains(keyspace.key(key)) {
+            return Err(Refusal::CannotApply("a key of this name is there: see MERGE"));
+        }
+        if self.seen.insert((db, key.into())) { Ok(()) } else { Err(TWICE) }
     }
 
     fn thresholds(&self) -> Thresholds {

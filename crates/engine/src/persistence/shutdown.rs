@@ -45,8 +45,33 @@ impl Engine {
         self.log_line(Level::Warning, format_args!("Received {name} scheduling shutdown..."));
         self.shut_down_for(name);
         // Nobody asks twice.
-        let snapshots = &mut self.persistence.snapshots;
-        snapshots.ends_server = self.exit.is_none() && snapshots.saver.is_running();
+        self.persistence.ends_server = self.exit.is_none() && self.must_wait_to_end();
+        if self.persistence.ends_server && self.is_only_copy() {
+            self.log_line(
+                Level::Warning,
+                format_args!("The server ends as soon as the append only file holds the data."),
+            );
+            // The first rewrite waits for it.
+            self.persistence.snapshots.saver.stop();
+        }
+    }
+
+    /// Whether the data is in memory alone, though a log is to hold it.
+    fn is_only_copy(&self) -> bool {
+        matches!(self.persistence.phase, Phase::WaitRewrite)
+            || self.persistence.rewriter.shutdown_rule() == ShutdownRule::Refuse
+    }
+
+    /// Whether the server cannot end now, and can later without anybody doing anything about it.
+    fn must_wait_to_end(&self) -> bool {
+        self.is_only_copy() || self.persistence.snapshots.saver.is_running()
+    }
+
+    /// Ends the server for a signal that had to wait.
+    pub(super) fn end_if_asked(&mut self) {
+        if !self.must_wait_to_end() && std::mem::take(&mut self.persistence.ends_server) {
+            self.shut_down_for("The signal that had to wait");
+        }
     }
 
     /// Ends the server if nothing hinders it. `name` is what asked for it.
@@ -66,9 +91,7 @@ impl Engine {
     pub(crate) fn shutdown(&mut self, how: ShutdownHow) -> Result<(), String> {
         let insists = how.nosave || how.force;
         self.log_line(Level::Warning, format_args!("User requested shutdown..."));
-        let only_copy = matches!(self.persistence.phase, Phase::WaitRewrite)
-            || self.persistence.rewriter.shutdown_rule() == ShutdownRule::Refuse;
-        if only_copy && !insists {
+        if self.is_only_copy() && !insists {
             return Err("the first append only file is still being written, and nothing else holds the data".to_owned());
         }
         if !self.persistence.is_loading() {

@@ -38,8 +38,6 @@ pub(super) struct Snapshots {
     changes_before: u64,
     /// FLUSHALL: the snapshot is to be empty as well.
     flushed: bool,
-    /// A signal asked for the end of the server, and a child that does not end is waited for.
-    pub(super) ends_server: bool,
     saves: u64,
     pub(super) last_load: LastLoad,
 }
@@ -65,7 +63,6 @@ impl Snapshots {
             scheduled: false,
             changes_before: 0,
             flushed: false,
-            ends_server: false,
             saves: 0,
             last_load: LastLoad::default(),
         }
@@ -75,6 +72,11 @@ impl Snapshots {
         self.points = config.save.clone();
         self.stop_writes = config.stop_writes_on_bgsave_error;
         self.incremental_fsync = config.rdb_save_incremental_fsync;
+    }
+
+    /// One is to be made when it may.
+    pub(super) fn schedule(&mut self) {
+        self.scheduled = true;
     }
 
     pub(super) fn has_points(&self) -> bool {
@@ -129,11 +131,16 @@ impl Persistence {
         self.snapshots.flushed = true;
     }
 
+    /// Whether one in the background may start, but for a rewrite: none runs, what a failed one left is removed, and a copy has its time.
+    fn snapshot_may_start(&self) -> bool {
+        self.snapshots.saver.may_start() && self.copy_job.is_none()
+    }
+
     /// How snapshots are written at present, alone or in front of a log.
     pub(super) fn snapshot_settings(&self) -> SnapshotSettings<'static> {
         SnapshotSettings {
             redis_ver: REDIS_VERSION,
-            used_mem_bytes: self.forked_bytes,
+            used_mem_bytes: self.used_mem_bytes,
             compress: self.preamble.compress,
             checksum: self.preamble.checksum,
         }
@@ -171,15 +178,16 @@ impl Engine {
         if self.persistence.snapshots.saver.is_running() {
             return Err("ERR Background save already in progress");
         }
-        if in_unit || schedule && self.persistence.rewriter.is_running() {
-            self.persistence.snapshots.scheduled = true;
-            return Ok(SCHEDULED);
-        }
-        if self.persistence.rewriter.is_running() {
+        let rewriting = self.persistence.rewriter.is_running();
+        if rewriting && !schedule && !in_unit {
             return Err(
                 "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to \
                         schedule a BGSAVE whenever possible.",
             );
+        }
+        if in_unit || rewriting || !self.persistence.snapshot_may_start() {
+            self.persistence.snapshots.schedule();
+            return Ok(SCHEDULED);
         }
         if self.fork_snapshot() { Ok("Background saving started") } else { Err("ERR") }
     }
@@ -200,24 +208,29 @@ impl Engine {
     /// Makes a snapshot in the loop; whether it went well. What failed is in the log.
     pub(super) fn save_in_loop(&mut self) -> bool {
         self.clear_way_for_snapshot();
-        self.persistence.forked_bytes = self.process.memory.map_or(0, |read| read().allocated);
+        self.note_used_memory();
+        let clock = self.persistence.clock;
+        let started_ns = clock.map_or(0, |clock| clock());
         let keyspace: &Keyspace = &self.keyspace;
         let saved = self.persistence.with_save(self.now, |saver, env, _| saver.save_now(env, keyspace));
         if saved.is_ok() {
             self.stats.dirty = 0;
-            self.persistence.snapshots.saved(self.now);
+            let took_ns = clock.map_or(0, |clock| clock()).saturating_sub(started_ns);
+            self.persistence.snapshots.saved(self.now.after_us(took_ns / 1_000));
+            self.remake_copy();
         }
         self.log_snapshot_notices();
         saved.is_ok()
     }
 
-    /// Waits until the file of a snapshot that failed is removed; and until a rewritten log has its name, since the directory's
-    /// fsync would take the error of that rename: Linux reports it once.
+    /// For a snapshot in the loop: waits until the file of one that failed is removed; and until what a rewrite has made has its name,
+    /// and a copy its time, which a snapshot that is newer must not precede.
     fn clear_way_for_snapshot(&mut self) {
-        while self.persistence.rewriter.is_switching() {
+        while self.persistence.rewriter.is_switching() || self.persistence.copy_job.is_some() {
             self.persistence.bio.drain(bio::Kind::Rename);
             self.persistence.bio.drain(bio::Kind::DirFsync);
             self.take_completions();
+            self.state_copy();
         }
         if !self.persistence.snapshots.saver.may_start() {
             self.persistence.bio.drain(bio::Kind::Close);
@@ -227,7 +240,6 @@ impl Engine {
 
     /// Forks a child that makes a snapshot; whether it could be forked.
     fn fork_snapshot(&mut self) -> bool {
-        self.clear_way_for_snapshot();
         self.prepare_fork();
         let keyspace: &Keyspace = &self.keyspace;
         let p = &mut self.persistence;
@@ -255,10 +267,6 @@ impl Engine {
         }
         self.settle_flush();
         self.log_snapshot_notices();
-        let snapshots = &mut self.persistence.snapshots;
-        if !snapshots.saver.is_running() && std::mem::take(&mut snapshots.ends_server) {
-            self.shut_down_for("the end of the snapshot's child");
-        }
     }
 
     fn snapshot_ended(&mut self, outcome: Outcome) {
@@ -279,6 +287,7 @@ impl Engine {
         if self.unit.is_some() || !std::mem::take(&mut self.persistence.snapshots.flushed) {
             return;
         }
+        self.remake_copy();
         let stopped = self.stop_snapshot();
         if self.persistence.snapshots.has_points() && !(stopped && self.save_in_loop()) {
             // What failed was logged. A child makes the snapshot as soon as one may be tried.
@@ -299,7 +308,8 @@ impl Engine {
     /// Starts the snapshot that is due, if one is and nothing else runs.
     pub(super) fn trigger_snapshot(&mut self) {
         let p = &mut self.persistence;
-        if p.rewriter.is_running() || p.is_loading() || !p.snapshots.saver.may_start() {
+        // A log that must heal comes first.
+        if p.rewriter.is_running() || p.is_loading() || p.must_heal() || !p.snapshot_may_start() {
             return;
         }
         let recent = p.snapshots.recent(self.stats.dirty, self.now);

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use aof_load::{AmbiguousTail, Import, LoadError, LoadOptions, Proven, Recovery, SourceKind};
+use aof_load::{AmbiguousTail, LoadError, LoadOptions, Proven, Recovery, SourceKind};
 use aof_state::{
     BootId, CleanError, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files, is_temp_name,
 };
@@ -13,7 +13,7 @@ use mutants::{Mutant, planted};
 use vfs::{DirLock, File, FileKind, LockOutcome, Open};
 
 use super::Phase;
-use super::loading::{DumpLoad, Loading};
+use super::loading::Loading;
 use crate::engine::Engine;
 use crate::log::Level;
 
@@ -53,7 +53,7 @@ pub enum StartError {
         /// The file or directory.
         found: String,
         /// What to do.
-        advice: &'static str,
+        advice: String,
     },
     /// The log lacks bytes that were once on stable storage.
     #[error(
@@ -95,6 +95,14 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The log has a name of what is removed or overwritten.
+    #[error(
+        "'appendfilename' can't be {name}: the server gives that name to a file of its own, and removes what has it"
+    )]
+    LogName {
+        /// The name.
+        name: String,
+    },
     /// The snapshot has a name that is taken.
     #[error("'dbfilename' can't be {name}: a file of the append only log, or of the server itself, has that name")]
     DumpName {
@@ -117,7 +125,7 @@ impl Engine {
     /// Whatever keeps the server from starting; it must exit then.
     pub fn start(&mut self) -> Result<(), StartError> {
         self.sample_memory();
-        self.check_dump_name()?;
+        self.check_names()?;
         let lock = self.lock_directory()?;
         self.persistence.lock = Some(lock);
         self.clean_leftovers()?;
@@ -126,9 +134,12 @@ impl Engine {
         if self.config.appendonly { self.start_with_log() } else { self.start_without_log() }
     }
 
-    /// A snapshot takes the place of what has its name.
-    fn check_dump_name(&self) -> Result<(), StartError> {
+    /// A snapshot takes the place of what has its name, and a temporary file of whatever has that.
+    fn check_names(&self) -> Result<(), StartError> {
         let (dump, log) = (&self.config.dbfilename, &self.config.appendfilename);
+        if log == LOCK_NAME || TempFile::parse(log, log).is_some() {
+            return Err(StartError::LogName { name: log.clone() });
+        }
         let beside_log = dump.strip_prefix(log.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         if beside_log || dump == LOCK_NAME || is_temp_name(dump, log) {
             return Err(StartError::DumpName { name: dump.clone() });
@@ -173,27 +184,27 @@ impl Engine {
         StartError::File { action, dir: self.persistence.dir_name(), name: name.to_owned(), source }
     }
 
-    pub(super) fn refuse_beside(&self, names: &[&str], advice: &'static str) -> Result<(), StartError> {
+    pub(super) fn refuse_beside(&self, names: &[&str], advice: &str) -> Result<(), StartError> {
         for name in names {
             let found = self.stat(name)?.is_some_and(|m| m.kind != FileKind::File || m.len > 0);
             if found {
                 let dir = self.persistence.dir_name();
-                return Err(StartError::BesideData { dir, found: (*name).to_owned(), advice });
+                return Err(StartError::BesideData { dir, found: (*name).to_owned(), advice: advice.to_owned() });
             }
         }
         Ok(())
     }
 
     /// A log that was moved aside when `appendonly` was turned on, whose successor a crash prevented.
-    fn refuse_beside_old(&self, log: &str) -> Result<(), StartError> {
+    pub(super) fn refuse_beside_old(&self, log: &str, to_load: &str) -> Result<(), StartError> {
         let prefix = format!("{log}.old-");
         let names = self.persistence.dir.list().map_err(|source| self.file_error("list", ".", source))?;
         let old: Vec<&str> = names.iter().filter(|n| n.starts_with(&prefix)).map(String::as_str).collect();
-        self.refuse_beside(
-            &old,
-            "it was moved aside when 'appendonly' was turned on, and its successor is missing. Rename it to the log's name to \
-             load it, or move it away to start empty",
-        )
+        let advice = format!(
+            "it was moved aside when 'appendonly' was turned on, and its successor is missing. {to_load} to load it, or move it away to \
+             start empty"
+        );
+        self.refuse_beside(&old, &advice)
     }
 
     /// A state file that speaks of bytes is evidence of a log that is gone.
@@ -208,34 +219,11 @@ impl Engine {
         }
     }
 
-    fn start_without_log(&mut self) -> Result<(), StartError> {
-        let log = self.config.appendfilename.clone();
-        self.refuse_beside(&[&log], "set 'appendonly yes' to load it, or move it away to start without it")?;
-        self.refuse_foreign_log("set 'appendonly yes' to import it, or move it away to start without it")?;
-        self.persistence.phase = Phase::Off;
-        if self.config.save.is_empty() {
-            self.log_line(
-                Level::Warning,
-                format_args!(
-                    "WARNING: appendonly is no, and there are no save points: what is not saved by SAVE or BGSAVE is lost when the \
-                     server ends. CONFIG SET appendonly yes keeps it from now on"
-                ),
-            );
-        }
-        match Import::of_dump(&self.persistence.dir, &self.config.dbfilename, self.load_options())? {
-            Some(dump) => {
-                self.persistence.phase = Phase::Loading(Box::new(Loading::dump(dump, DumpLoad::default(), self.now)));
-            }
-            None => self.announce_ready(),
-        }
-        Ok(())
-    }
-
     /// Loads the log; without one, imports what another server left, or begins an empty one.
     fn start_with_log(&mut self) -> Result<(), StartError> {
         let name = self.config.appendfilename.clone();
         if self.stat(&name)?.is_none() {
-            self.refuse_beside_old(&name)?;
+            self.refuse_beside_old(&name, "Rename it to the log's name")?;
             self.refuse_missing(&name)?;
             return match self.foreign_data()? {
                 Some(found) => self.begin_import(found),

@@ -25,6 +25,7 @@ impl Engine {
         self.heal();
         self.drive_rewrite();
         self.drive_snapshot();
+        self.end_if_asked();
         self.hold_growth();
         self.settle_failures();
         self.settle_errors();
@@ -48,7 +49,10 @@ impl Engine {
                 self.persistence.state_written(&completion, self.now.mono_ms());
                 continue;
             }
-            if self.disk_probed(&completion) || self.persistence.snapshots.saver.complete(&completion) {
+            if self.disk_probed(&completion)
+                || self.persistence.snapshots.saver.complete(&completion)
+                || self.persistence.copy_stated(&completion)
+            {
                 continue;
             }
             let ours = self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.complete(env, &completion));
@@ -90,6 +94,7 @@ impl Engine {
         }
         self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.turn(env));
         self.adopt_promoted();
+        self.state_copy();
     }
 
     /// Holds back the growth of tables as long as a child lives: what they move would be copied.
@@ -105,7 +110,13 @@ impl Engine {
     pub(super) fn prepare_fork(&mut self) {
         self.keyspace.freeze_growth(true);
         self.growth_frozen = true;
-        self.persistence.forked_bytes = self.process.memory.map_or(0, |read| read().allocated);
+        self.note_used_memory();
+        self.persistence.forked_bytes = self.persistence.used_mem_bytes;
+    }
+
+    /// To be called before the dataset is written: a snapshot states it.
+    pub(super) fn note_used_memory(&mut self) {
+        self.persistence.used_mem_bytes = self.process.memory.map_or(0, |read| read().allocated);
     }
 
     /// A child was forked, which took so long.

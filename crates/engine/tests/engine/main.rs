@@ -1,6 +1,7 @@
 //! The engine as its owner drives it: bytes in, turns, bytes out, over a simulated disk whose every job runs when told to.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod beside;
 mod custom;
 mod debug;
 mod durations;

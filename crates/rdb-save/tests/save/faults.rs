@@ -19,7 +19,7 @@ fn a_call_that_fails_before_the_rename_costs_the_new_snapshot_and_nothing_else()
         (Call::Fdatasync, "Write error while saving DB to the disk(fsync): "),
         (
             Call::Rename,
-            "Error moving temp DB file temp-42.rdb on the final destination dump.rdb (in server root dir /data): ",
+            "Error moving temp DB file temp-ledgerstone-42.rdb on the final destination dump.rdb (in server root dir /data): ",
         ),
     ] {
         for (fault, reason) in [(Fault::EIO, "Input/output error"), (Fault::ENOSPC, "No space left on device")] {
@@ -70,8 +70,7 @@ fn a_temp_file_that_cannot_be_made_is_told_of() {
     let mut world = changed();
     world.disk.inject(Rule::nth(Call::Open, 1, Fault::ENOSPC));
     assert!(world.start().is_err());
-    let text =
-        "Failed opening the temp RDB file temp-42.rdb (in server root dir /data) for saving: No space left on device";
+    let text = "Failed opening the temp RDB file temp-ledgerstone-42.rdb (in server root dir /data) for saving: No space left on device";
     assert!(world.logged(text));
     world.snapshot(Outcome::Saved);
 }
@@ -79,7 +78,7 @@ fn a_temp_file_that_cannot_be_made_is_told_of() {
 #[test]
 fn a_left_over_of_a_server_with_this_process_id_is_in_nobodys_way() {
     let mut world = World::with_keys(3);
-    world.disk.put(DIR, "temp-42.rdb", b"a part");
+    world.disk.put(DIR, "temp-ledgerstone-42.rdb", b"a part");
     world.snapshot(Outcome::Saved);
     assert_eq!(world.dump(), Some(world.keys()));
 }
@@ -91,7 +90,7 @@ fn a_file_that_cannot_be_removed_is_told_of() {
     world.children.signal(pid, libc::SIGKILL);
     world.disk.inject(Rule::nth(Call::Unlink, 1, Fault::EIO));
     assert_eq!(world.settle(), Outcome::Failed);
-    assert!(world.logged("Can't remove temp-42.rdb: Input/output error"));
+    assert!(world.logged("Can't remove temp-ledgerstone-42.rdb: Input/output error"));
     world.snapshot(Outcome::Saved);
     assert_eq!(world.disk.names(DIR), [DUMP]);
 }

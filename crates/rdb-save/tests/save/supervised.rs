@@ -112,7 +112,7 @@ fn no_step_of_a_snapshot_calls_the_allocator() {
     use rdb_save::{SaveFiles, SaveTask};
 
     let world = World::with_keys(300);
-    let temp_name = "temp-42.rdb".to_owned();
+    let temp_name = "temp-ledgerstone-42.rdb".to_owned();
     let file = child_file::create_temp(&*world.dir, &temp_name).unwrap();
     let files = SaveFiles { dir: world.dir.clone(), file, temp_name, name: DUMP.to_owned() };
     let mut task = SaveTask::reserve(files, &world.keyspace, crate::world::CONFIG, crate::world::NOW);

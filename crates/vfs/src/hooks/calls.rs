@@ -326,7 +326,7 @@ mod tests {
         for (name, object) in [
             ("temp-rewriteaof-7.aof", Object::New),
             ("temp-rewriteaof-bg-8.aof", Object::New),
-            ("temp-7.rdb", Object::Dump),
+            ("temp-ledgerstone-7.rdb", Object::Dump),
             ("dump.rdb", Object::Dump),
             ("temp-appendonly.aof.state", Object::State),
             ("appendonly.aof", Object::Log),

@@ -37,7 +37,8 @@ fn statx(fd: BorrowedFd<'_>, name: &CStr, flags: libc::c_int) -> Result<Metadata
         libc::S_IFLNK => FileKind::Symlink,
         _ => FileKind::Other,
     };
-    Ok(Metadata { kind, len: out.stx_size, inode: out.stx_ino, birth_ns: birth_ns(&out) })
+    let modified_ns = since_epoch_ns(out.stx_mtime).unwrap_or(0);
+    Ok(Metadata { kind, len: out.stx_size, inode: out.stx_ino, birth_ns: birth_ns(&out), modified_ns })
 }
 
 /// The birth time, if the file system said that it knows one. Before 1970 or after 2554: none.
@@ -45,8 +46,12 @@ fn birth_ns(out: &libc::statx) -> Option<u64> {
     if out.stx_mask & libc::STATX_BTIME == 0 {
         return None;
     }
-    let seconds = u64::try_from(out.stx_btime.tv_sec).ok()?;
-    seconds.checked_mul(1_000_000_000)?.checked_add(u64::from(out.stx_btime.tv_nsec))
+    since_epoch_ns(out.stx_btime)
+}
+
+fn since_epoch_ns(time: libc::statx_timestamp) -> Option<u64> {
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(u64::from(time.tv_nsec))
 }
 
 /// The mark, if there is one of the right length.

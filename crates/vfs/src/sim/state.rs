@@ -15,7 +15,7 @@ pub(super) type InodeId = u64;
 const START_NS: u64 = 1_700_000_000_000_000_000;
 /// What one call takes on the simulated clock.
 const CALL_NS: u64 = 1_000;
-/// Granularity of birth times: the tick of Linux's coarse clock at 250 Hz. Two files made within one share it.
+/// Granularity of the times of files: the tick of Linux's coarse clock at 250 Hz. Two files made within one share it.
 const TICK_NS: u64 = 4_000_000;
 
 #[derive(Clone, Debug)]
@@ -23,6 +23,7 @@ pub(super) struct Inode {
     pub(super) number: u64,
     pub(super) kind: FileKind,
     pub(super) birth_ns: u64,
+    pub(super) modified_ns: u64,
     pub(super) content: Content,
     pub(super) mark: Option<[u8; 16]>,
     pub(super) durable_mark: Option<[u8; 16]>,
@@ -136,6 +137,7 @@ impl State {
             number: lowest_free(&taken),
             kind,
             birth_ns: self.now_ns - self.now_ns % TICK_NS,
+            modified_ns: self.now_ns - self.now_ns % TICK_NS,
             content: Content::default(),
             mark: None,
             durable_mark: None,
@@ -197,6 +199,7 @@ impl State {
             len: inode.content.cache.len() as u64,
             inode: inode.number,
             birth_ns: keeps_birth_times.then_some(inode.birth_ns),
+            modified_ns: inode.modified_ns,
         }
     }
 
@@ -223,6 +226,7 @@ impl State {
         }
         if take > 0 {
             content.write(to_usize(offset), &bytes[..take]);
+            self.touch(id);
         }
         Ok(take)
     }
@@ -237,7 +241,12 @@ impl State {
             return Err(errno(libc::ENOSPC));
         }
         content.set_len(to_usize(len));
+        self.touch(id);
         Ok(())
+    }
+
+    fn touch(&mut self, id: InodeId) {
+        self.inode(id).modified_ns = self.now_ns - self.now_ns % TICK_NS;
     }
 
     /// An fsync of a file, which `fault` may make fail, by a handle that has reported `reported` of its errors.

@@ -1,0 +1,369 @@
+//! A snapshot beside a log, a log beside a snapshot, and what others left beside both: what a start takes, what it refuses, and what
+//! may be overwritten when.
+
+use bio::Kind;
+use engine::config::SavePoints;
+use engine::{Config, StartError};
+use vfs::FileKind;
+use vfs::sim::{CrashMode, NameMode, SimDisk};
+
+use crate::snapshots::{DUMP, end_snapshot, next, next_says, started, without_log, without_points};
+use crate::support::{BOOT, DIR, LOG, Rig, config};
+
+const COMMAND: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$3\r\nlog\r\n";
+
+/// With a log and without save points.
+fn with_log() -> Config {
+    Config { save: SavePoints::none(), ..config("everysec") }
+}
+
+fn refused(disk: &SimDisk, config: Config) -> StartError {
+    Rig::on(disk, config, BOOT).err().expect("the server must not start")
+}
+
+fn says(disk: &SimDisk, config: Config, request: &str) -> String {
+    let mut rig = Rig::on(disk, config, BOOT).unwrap();
+    let client = rig.client();
+    rig.ask(client, request)
+}
+
+/// A disk with a snapshot in which `a` is `dump`.
+fn disk_with_dump() -> SimDisk {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a dump");
+    assert_eq!(rig.ask(client, "SAVE"), "+OK|");
+    rig.killed()
+}
+
+/// A rewrite of nothing as commands gave an empty file. Beside a dump that was taken for a log that is missing, and refused.
+#[test]
+fn a_rewrite_of_nothing_is_a_log_beside_a_dump_all_the_same() {
+    for appendonly in [true, false] {
+        let config = Config { aof_use_rdb_preamble: false, appendonly, ..with_log() };
+        let mut rig = started(config);
+        let client = rig.client();
+        rig.ask(client, "SET a 1");
+        rig.ask(client, "SAVE");
+        rig.ask(client, "FLUSHALL");
+        rig.ask(client, "BGREWRITEAOF");
+        rig.settle();
+        let disk = rig.killed();
+        // As if it was killed before that was written.
+        disk.take_away(DIR, "appendonly.aof.state");
+        assert_eq!(says(&disk, with_log(), "DBSIZE"), ":0|", "appendonly {appendonly}");
+    }
+}
+
+/// A start with `appendonly no` was refused because of what BGREWRITEAOF had made, which in Redis is in nobody's way.
+#[test]
+fn a_copy_that_bgrewriteaof_made_without_a_log_is_loaded_while_it_is_newer_than_the_snapshot() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    let mut rig = next(&rig);
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "GET a"), "$1|1|", "nothing else holds it");
+    rig.disk.advance_ns(10_000_000);
+    rig.ask(client, "SET a 2");
+    rig.ask(client, "SAVE");
+    let mut rig = next(&rig);
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "GET a"), "$1|2|", "the snapshot is newer");
+    rig.disk.advance_ns(10_000_000);
+    rig.ask(client, "SET a 3");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    let mut rig = next(&rig);
+    assert!(rig.logged("appendonly.aof, a copy that BGREWRITEAOF made"), "{:#?}", rig.lines());
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "GET a"), "$1|3|", "and now the copy");
+    assert_eq!((rig.info("aof_enabled").as_str(), rig.info("aof_state").as_str()), ("0", "off"));
+    let copy = rig.disk.content(DIR, LOG);
+    rig.ask(client, "SET a 4");
+    rig.run_all();
+    rig.turn();
+    assert_eq!(rig.disk.content(DIR, LOG), copy, "nothing is appended to it");
+    let disk = rig.killed();
+    assert_eq!(says(&disk, with_log(), "GET a"), "$1|3|", "with a log it is the log");
+    assert!(says(&disk, with_log(), "SET a 5").starts_with("+OK"));
+}
+
+#[test]
+fn a_copy_that_a_server_went_on_with_is_a_log_again() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    let mut rig = Rig::on(&rig.killed(), with_log(), BOOT).unwrap();
+    let client = rig.client();
+    rig.send(client, "SET a 2");
+    rig.turn();
+    let error = refused(&rig.killed(), without_points());
+    assert!(matches!(&error, StartError::BesideData { found, .. } if found == LOG), "{error}");
+    rig.pass_ms(2_000);
+    rig.run_all();
+    rig.turn();
+    let error = refused(&rig.killed(), without_points());
+    assert!(matches!(&error, StartError::BesideData { found, .. } if found == LOG), "{error}");
+}
+
+/// What SAVE or FLUSHALL saved while the child of the copy ran was older by its date, and came second.
+#[test]
+fn a_copy_that_a_snapshot_has_overtaken_is_made_anew() {
+    let mut rig = started(without_log());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    assert_eq!(rig.info("aof_rewrite_in_progress"), "1");
+    rig.ask(client, "FLUSHALL");
+    rig.disk.advance_ns(10_000_000);
+    rig.settle();
+    rig.settle();
+    assert_eq!(rig.info("aof_rewrites_succeeded"), "1");
+    assert_eq!(next_says(&rig, "DBSIZE"), ":0|");
+}
+
+#[test]
+fn a_refusal_names_log_and_dump_by_their_dates_the_newer_one_first() {
+    let newer_dump = disk_with_dump();
+    newer_dump.put(DIR, LOG, COMMAND);
+    newer_dump.advance_ns(3_600_000_000_000);
+    let bytes = newer_dump.content(DIR, DUMP).unwrap();
+    newer_dump.put(DIR, DUMP, &bytes);
+    let newer_log = disk_with_dump();
+    newer_log.advance_ns(3_600_000_000_000);
+    newer_log.put(DIR, LOG, COMMAND);
+    let text = |disk: &SimDisk| refused(disk, without_points()).to_string();
+    let (dump, log) = (text(&newer_dump), text(&newer_log));
+    let in_order = |text: &str, parts: &[&str]| {
+        let mut rest = text;
+        for part in parts {
+            rest = &rest[rest.find(part).unwrap_or_else(|| panic!("no {part} behind those before it: {text}"))..];
+        }
+    };
+    in_order(
+        &dump,
+        &["dump.rdb (2023-11-1", "appendonly.aof (2023-11-1", "move appendonly.aof away", "'appendonly yes'"],
+    );
+    in_order(
+        &log,
+        &["appendonly.aof (2023-11-1", "dump.rdb (2023-11-1", "'appendonly yes'", "move appendonly.aof away"],
+    );
+}
+
+/// A start without a log came up empty beside a log that had been set aside, whose successor a crash had prevented.
+#[test]
+fn without_a_log_a_server_does_not_start_empty_beside_one_that_was_set_aside() {
+    let disk = SimDisk::new();
+    disk.put(DIR, "appendonly.aof.old-1700000000000", COMMAND);
+    let error = refused(&disk, without_points());
+    assert!(matches!(&error, StartError::BesideData { found, .. } if found.contains(".old-")), "{error}");
+    assert!(error.to_string().contains("'appendonly yes'"), "{error}");
+    let disk = disk_with_dump();
+    disk.put(DIR, "appendonly.aof.old-1700000000000", COMMAND);
+    assert_eq!(says(&disk, without_points(), "GET a"), "$4|dump|");
+}
+
+/// A start removed `temp-<pid>.rdb` of a Redis that was making a snapshot there.
+#[test]
+fn what_another_server_is_writing_its_snapshot_to_is_not_removed() {
+    for config in [without_points(), with_log()] {
+        let disk = SimDisk::new();
+        disk.put(DIR, "temp-7.rdb", b"a part of another server's");
+        let mut rig = Rig::on(&disk, config, BOOT).unwrap();
+        let client = rig.client();
+        assert_eq!(rig.ask(client, "SAVE"), "+OK|");
+        rig.ask(client, "BGSAVE");
+        end_snapshot(&mut rig);
+        assert!(disk.content(DIR, "temp-7.rdb").is_some());
+    }
+}
+
+#[test]
+fn a_log_has_no_name_that_is_removed_or_overwritten() {
+    for name in [engine::LOCK_NAME, "temp-ledgerstone-1.rdb", "temp-rewriteaof-1.aof", "temp-rewriteaof-bg-7.aof"] {
+        let taken = Config { appendfilename: name.to_owned(), ..config("no") };
+        let error = Rig::on(&SimDisk::new(), taken, BOOT).err().expect("it is refused");
+        assert!(error.to_string().contains("'appendfilename' can't be"), "{error}");
+    }
+}
+
+/// The dump that was imported is replaced by our first snapshot, as in Redis: not before our log holds what was in it.
+#[test]
+fn an_imported_dump_is_replaced_by_a_snapshot_only_when_the_log_holds_its_data_durably() {
+    let disk = disk_with_dump();
+    let before = disk.content(DIR, DUMP);
+    let saves = {
+        let mut config = with_log();
+        engine::config::Directive::find("save").unwrap().set(&mut config, "1 0").unwrap();
+        config
+    };
+    let mut rig = Rig::loading(&disk, saves, BOOT).unwrap();
+    let client = rig.client();
+    for turns in 0.. {
+        assert_eq!(disk.content(DIR, DUMP), before, "in turn {turns}");
+        if rig.logged("Ready to accept connections") {
+            break;
+        }
+        assert!(turns < 10_000);
+        for request in ["SAVE", "BGSAVE", "BGSAVE SCHEDULE", "FLUSHALL"] {
+            let reply = rig.ask(client, request);
+            assert!(reply.starts_with("-LOADING") || rig.logged("Ready to accept connections"), "{request}: {reply}");
+        }
+        rig.pass_ms(600);
+        rig.work();
+    }
+    let mut rng = fastrand::Rng::with_seed(7);
+    let crashed = disk.crash(&mut rng, CrashMode::Strict, NameMode::OnlyDirFsync);
+    crashed.take_away(DIR, DUMP);
+    assert_eq!(says(&crashed, with_log(), "GET a"), "$4|dump|");
+    assert!(rig.logged("the first snapshot takes its place"), "{:#?}", rig.lines());
+    rig.ask(client, "SET b 1");
+    assert_eq!(rig.ask(client, "SAVE"), "+OK|");
+    assert_ne!(disk.content(DIR, DUMP), before);
+}
+
+#[test]
+fn a_link_in_place_of_the_snapshot_is_not_followed_and_a_snapshot_takes_its_place() {
+    for config in [without_points(), with_log()] {
+        let disk = SimDisk::new();
+        disk.put_special(DIR, DUMP, FileKind::Symlink);
+        let error = refused(&disk, config.clone());
+        assert!(error.to_string().contains("dump.rdb: it is a symbolic link"), "{error}");
+        let mut rig = started(config);
+        rig.disk.put_special(DIR, DUMP, FileKind::Symlink);
+        let client = rig.client();
+        rig.ask(client, "SET a 1");
+        assert_eq!(rig.ask(client, "SAVE"), "+OK|");
+        assert!(rig.disk.content(DIR, DUMP).unwrap().starts_with(b"REDIS"));
+    }
+}
+
+/// SIGTERM was forgotten while the first log waited for a snapshot, and while it was written.
+#[test]
+fn a_signal_before_the_first_log_is_there_ends_the_server_when_it_is() {
+    for (beside_snapshot, config) in [(true, without_points()), (false, without_points()), (true, without_log())] {
+        let mut rig = started(config);
+        let client = rig.client();
+        rig.ask(client, "SET a 1");
+        if beside_snapshot {
+            rig.ask(client, "BGSAVE");
+        }
+        assert_eq!(rig.ask(client, "CONFIG SET appendonly yes"), "+OK|");
+        rig.engine.stop_signal("SIGTERM", 1);
+        rig.turn();
+        assert_eq!(rig.status(), None, "nothing holds the data yet");
+        for _ in 0..2_000 {
+            if rig.status().is_none() {
+                rig.work();
+            }
+        }
+        assert_eq!(rig.status(), Some(0), "{:#?}", rig.lines());
+        let disk = rig.killed();
+        disk.take_away(DIR, DUMP);
+        assert_eq!(says(&disk, with_log(), "GET a"), "$1|1|");
+    }
+}
+
+/// BGSAVE waited in the loop until the file of the one before was removed, and whatever else was to be closed before it.
+#[test]
+fn a_snapshot_asked_for_while_the_last_ones_file_is_removed_is_scheduled() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGSAVE");
+    let child = rig.children.running()[0];
+    rig.children.signal(child, child::Kill::Polite.signal());
+    rig.turn();
+    assert_eq!((rig.info("rdb_bgsave_in_progress").as_str(), rig.queued(Kind::Close)), ("0", 1));
+    rig.send(client, "BGSAVE");
+    rig.turn();
+    assert_eq!(rig.take(client), "+Background saving scheduled|");
+    assert_eq!(rig.queued(Kind::Close), 1, "nobody waits for it");
+    rig.run_all();
+    rig.pass_ms(200);
+    assert_eq!(rig.info("rdb_bgsave_in_progress"), "1");
+    end_snapshot(&mut rig);
+    assert_eq!(next_says(&rig, "GET a"), "$1|1|");
+}
+
+/// The server ended: what it read the second time was refused, and the dataset was dropped by then.
+#[test]
+fn debug_reload_of_what_cannot_be_taken_is_refused_and_changes_nothing() {
+    let mut rig = started(Config { rdbchecksum: false, ..without_points() });
+    let client = rig.client();
+    rig.ask(client, "MSET aa saved ab saved");
+    rig.ask(client, "SAVE");
+    rig.ask(client, "MSET aa later ac later");
+    let twice = |bytes: &mut Vec<u8>| {
+        let at = bytes.windows(3).position(|found| found == b"\x02ab").unwrap();
+        bytes[at + 2] = b'a';
+    };
+    assert!(rig.disk.tamper(DIR, DUMP, twice));
+    for options in ["NOSAVE", "NOSAVE NOFLUSH"] {
+        let reply = rig.ask(client, &format!("DEBUG RELOAD {options}"));
+        assert_eq!(reply, "-ERR Error trying to load the RDB dump, check server logs.|");
+        assert_eq!(rig.status(), None, "{:#?}", rig.lines());
+        assert_eq!(rig.ask(client, "MGET aa ab ac"), "*3|$5|later|$5|saved|$5|later|");
+    }
+    assert_eq!(rig.ask(client, "DEBUG RELOAD NOSAVE MERGE"), "+OK|");
+    assert_eq!(rig.ask(client, "MGET aa ab ac"), "*3|$5|saved|$-1|$-1|");
+}
+
+#[test]
+fn debug_reload_of_what_can_be_read_in_part_keeps_the_dataset() {
+    use vfs::sim::{Call, Fault, Rule};
+    for config in [without_points(), with_log()] {
+        for n in 1.. {
+            let mut rig = started(config.clone());
+            let client = rig.client();
+            rig.ask(client, "MSET a 1 b 2");
+            let mut seen = 0;
+            rig.disk.inject(Rule::when(Fault::EIO, move |attempt| {
+                seen += u64::from(attempt.call == Call::ReadAt && attempt.name == DUMP);
+                attempt.call == Call::ReadAt && attempt.name == DUMP && seen >= n
+            }));
+            let reply = rig.ask(client, "DEBUG RELOAD");
+            assert_eq!(rig.status(), None, "read {n}: {:#?}", rig.lines());
+            assert_eq!(rig.ask(client, "MGET a b"), "*2|$1|1|$1|2|", "read {n}");
+            assert_eq!(rig.ask(client, "SET c 3"), "+OK|", "read {n}");
+            if reply == "+OK|" {
+                assert!(n > 1, "it is read");
+                break;
+            }
+        }
+    }
+}
+
+/// A SHUTDOWN that was refused took back the rewrite that was to follow a snapshot.
+#[test]
+fn a_refused_shutdown_leaves_a_scheduled_rewrite_scheduled() {
+    use vfs::sim::{Call, Fault, Rule};
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGSAVE");
+    assert_eq!(rig.ask(client, "BGREWRITEAOF"), "+Background append only file rewriting scheduled|");
+    rig.disk.inject(Rule::when(Fault::ENOSPC, |attempt| attempt.call == Call::Rename && attempt.to == DUMP));
+    assert_eq!(rig.ask(client, "SHUTDOWN"), "-ERR Errors trying to SHUTDOWN. Check logs.|");
+    rig.disk.heal();
+    rig.settle();
+    assert_eq!(rig.info("aof_rewrites_succeeded"), "1");
+}
+
+/// LASTSAVE gave the time at which the turn of the SAVE had begun.
+#[test]
+fn lastsave_is_the_time_at_which_a_save_ended() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    let seconds = |reply: String| -> u64 { reply[1..11].parse().unwrap() };
+    let before = seconds(rig.ask(client, "LASTSAVE"));
+    crate::support::commands_take_ms(7_000);
+    rig.ask(client, "SAVE");
+    crate::support::commands_take_ms(0);
+    assert!(seconds(rig.ask(client, "LASTSAVE")) >= before + 7);
+}
