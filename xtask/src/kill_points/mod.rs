@@ -86,8 +86,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.only.starts_with("import") {
         return Ok(());
     }
-    let of_snapshots = snapshots::run(&binary, &options.only)?;
+    let alone = options.only == "snapshots";
+    let of_snapshots = snapshots::run(&binary, if alone { "" } else { &options.only })?;
     println!("test-kill-points: {of_snapshots} kills in snapshots, {:.1} s", started.elapsed().as_secs_f64());
+    if alone {
+        return Ok(());
+    }
     let data = make_data(&binary)?;
     let mut kills = Vec::new();
     for policy in policies(options.policy) {

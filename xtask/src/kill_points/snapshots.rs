@@ -1,7 +1,7 @@
 //! SIGKILL at every call of a snapshot that touches its file or the directory, in the server (SAVE) and in its child (BGSAVE).
 //!
 //! A server has a snapshot of one generation of its keys, and writes another. When it is started again, all keys must be of one
-//! generation: of either without a log, of the later one with it.
+//! generation: of either without a log, of the later one with it. Beside a log the snapshot is looked at by a server that has nothing else.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,11 +80,28 @@ impl Scene<'_> {
             let status = server.wait_exit(BOUND)?;
             ensure!(status.signal() == Some(9), "the server ended by itself: {status}\n{}", server.log()?);
         }
+        if self.appendonly == "yes" {
+            self.check_dump_alone().context("the snapshot beside the log")?;
+        }
         let again = self.builder().start()?;
         let generation = generation(&mut again.client()?)?;
         let expected = if self.appendonly == "yes" { 2..=2 } else { 1..=2 };
         ensure!(expected.contains(&generation), "generation {generation} is there");
         no_temp_file(again.data_dir())
+    }
+}
+
+impl Scene<'_> {
+    /// What was killed left a whole snapshot of either generation, whatever the log holds.
+    fn check_dump_alone(&self) -> Result<()> {
+        let place = tempfile::tempdir()?;
+        let alone = Scene { binary: self.binary, home: place.path().to_owned(), appendonly: "no" };
+        let data = alone.home.join("data");
+        fs::create_dir_all(&data)?;
+        fs::copy(self.home.join("data/dump.rdb"), data.join("dump.rdb"))?;
+        let generation = generation(&mut alone.builder().start()?.client()?)?;
+        ensure!((1..=2).contains(&generation), "generation {generation} is in it");
+        Ok(())
     }
 }
 
