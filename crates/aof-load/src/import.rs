@@ -219,7 +219,10 @@ impl Import {
 
     /// The file that is read, and where in it; none when all were.
     pub(crate) fn place(&self) -> (&Path, u64) {
-        let in_file = self.progress().done_bytes - self.before_bytes;
+        let in_file = match &self.stage {
+            Stage::Snapshot(snapshot) => snapshot.key_at(),
+            _ => self.progress().done_bytes - self.before_bytes,
+        };
         self.files.get(self.at).map_or((Path::new(""), 0), |input| (&input.log.path, in_file))
     }
 

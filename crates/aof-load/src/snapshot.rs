@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use rdb::{Checksum, Content, Entry, KeyEntry, Options, RdbError, Reader};
+use rdb::{Checksum, Content, Entry, KeyEntry, Options, RdbError, Reader, Step};
 use rio::{Input, Source, SourceError};
 use vfs::File;
 
@@ -29,6 +29,12 @@ type FileBytes = UpTo<Arc<dyn File>>;
 /// How much more a byte of a snapshot takes to apply than one of commands: values are compressed, and a small key is hardly more than
 /// its name and two lengths.
 const WORK_OF_A_BYTE: u64 = 16;
+
+/// As how many bytes of commands an element of a collection counts, beside its own: it may be one of many in a few compressed bytes.
+const WORK_OF_AN_ELEMENT: u64 = 256;
+
+/// So many elements are read in a step in any case.
+const LEAST_ELEMENTS: u64 = 64;
 
 /// A snapshot that is being read.
 pub(crate) struct Snapshot {
@@ -67,12 +73,17 @@ impl Snapshot {
         Ok(Some(Self { kind, input, reader: None, verify_checksum: options.verify_checksum, keys: 0, empty_keys: 0 }))
     }
 
-    /// The first byte that was not applied yet.
+    /// The first byte that was not read yet.
     pub(crate) fn at(&self) -> u64 {
         self.reader.as_ref().map_or(0, Reader::offset)
     }
 
-    /// Applies of it to `sink` what takes about as long as `budget_bytes` of commands, at least one key. The offset of the first byte behind the snapshot, once it
+    /// Where the key begins that comes next; a part of it may have been read.
+    pub(crate) fn key_at(&self) -> u64 {
+        self.reader.as_ref().map_or(0, Reader::event_offset)
+    }
+
+    /// Applies of it to `sink` what takes about as long as `budget_bytes` of commands, at least one element of a value. The offset of the first byte behind the snapshot, once it
     /// was read whole and its checksum is right; what is to be told of it goes to `notices` then.
     ///
     /// # Errors
@@ -109,8 +120,10 @@ impl Snapshot {
             None => open(self.input.clone(), sink, self.verify_checksum).map_err(failed)?,
         };
         let stop = reader.offset().saturating_add((budget_bytes / WORK_OF_A_BYTE).max(1));
-        while reader.offset() < stop {
-            let Some(event) = reader.next_event().map_err(failed)? else { break };
+        let last_element = reader.elements() + (budget_bytes / WORK_OF_AN_ELEMENT).max(LEAST_ELEMENTS);
+        while reader.offset() < stop && reader.elements() < last_element {
+            let step = reader.step(stop, last_element - reader.elements()).map_err(failed)?;
+            let Step::Event(event) = step else { continue };
             match event.entry {
                 Entry::Key(entry) => self.key(entry, event.offset, sink, log)?,
                 Entry::Function(text) => return Err(function(log, event.offset, &text)),

@@ -12,7 +12,7 @@ pub use error::{Excerpt, Foreign, Found, RdbError};
 pub use format::{MAX_STRING_BYTES, NEWEST_VERSION, OLDEST_VERSION, ValueType};
 pub use module::{ModuleId, ModuleValue, Part};
 pub use payload::{Payload, read_payload};
-pub use read::{Checksum, Content, Entry, Event, KeyEntry, Options, Reader, Unsupported};
+pub use read::{Checksum, Content, Entry, Event, KeyEntry, Options, Reader, Step, Unsupported};
 pub use write::{
     Encoder, ModuleWriter, Preface, Progress, SnapshotSettings, SnapshotWriter, StringTooLong, Target, WriteOptions,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aof_load::check::{RdbPreamble, check};
 use aof_load::{Evidence, Import, Imported, LoadError, LoadOptions, Operation, Phase, Proof, Proven, Recovery};
-use keyspace::{Deadline, Hash, HashSeed, Keyspace, List, Str, Thresholds, UnixMs, Value, ZSet};
+use keyspace::{Deadline, Hash, HashSeed, Keyspace, List, Set, Str, Thresholds, UnixMs, Value, ZSet};
 use rdb::{Foreign, RdbError};
 use vfs::sim::{Fault, Rule, SimDisk};
 use vfs::{Dir, Open};
@@ -418,4 +418,50 @@ fn a_log_can_be_read_with_its_preamble_and_without_being_touched() {
         (vec![AOF.to_owned()], bytes[..bytes.len() - 1].to_vec())
     );
     assert!(Import::of_log(&dir, "other", INLINE).unwrap().is_none());
+}
+
+/// A collection of so many elements of each type, in one snapshot.
+fn large_collections(elements: u32) -> Vec<u8> {
+    let limits = Thresholds::default();
+    let (mut list, mut set, mut hash, mut zset) = (List::new(), Set::new(), Hash::new(), ZSet::new());
+    for i in 0..elements {
+        let text = format!("element {i}");
+        list.push_back(text.as_bytes(), &limits);
+        set.insert(text.as_bytes(), &limits);
+        hash.set(text.as_bytes(), b"v", &limits);
+        zset.insert(text.as_bytes(), i.into(), &limits);
+    }
+    let mut keyspace = Keyspace::new(1, HashSeed([7; 16]));
+    let values = [Value::List(list), Value::Set(set), Value::Hash(hash), Value::ZSet(zset)];
+    for (key, value) in ["list", "set", "hash", "zset"].into_iter().zip(values) {
+        let key = keyspace.key(key.as_bytes());
+        keyspace.db_mut(0).insert(key, value, Deadline::Clear);
+    }
+    let (mut bytes, encoder) = (Vec::new(), rdb::Encoder::reserve(rdb::WriteOptions::default()));
+    rdb::SnapshotWriter::new(&keyspace, None, encoder, rdb::Preface::default()).run(&mut bytes).unwrap();
+    bytes
+}
+
+/// A value was read in one step: a hash of a million fields kept the server from answering anybody for more than half a second.
+#[test]
+fn a_large_value_of_a_snapshot_is_loaded_in_many_steps() {
+    const ELEMENTS: u32 = 100_000;
+    /// What a server asks for in a turn, and what may be read for that of one value.
+    const BUDGET_BYTES: u64 = 4 << 20;
+    const MOST_ELEMENTS: u64 = 20_000;
+    let disk = SimDisk::new();
+    disk.put(DIR, DUMP, &large_collections(ELEMENTS));
+    let dir: Arc<dyn Dir> = disk.dir(DIR);
+    let mut import = Import::of_dump(&dir, DUMP, INLINE).unwrap().unwrap();
+    let (mut memory, mut steps, mut between) = (Memory::default(), 0, 0);
+    let mut before = import.progress();
+    while before.phase != Phase::Done {
+        let now = import.step(&mut memory, BUDGET_BYTES).unwrap();
+        assert!(steps == 0 || now.phase == Phase::Done || now.done_bytes > before.done_bytes, "each step comes on");
+        steps += 1;
+        between += u64::from(memory.keys.len() < 4);
+        before = now;
+    }
+    assert_eq!(memory.keys.len(), 4);
+    assert!(between >= 4 * u64::from(ELEMENTS) / MOST_ELEMENTS - 4, "{between} of {steps} steps");
 }

@@ -46,6 +46,17 @@ pub enum Unsupported {
     Skip,
 }
 
+/// What one step of a reader came to.
+#[derive(Debug)]
+pub enum Step {
+    /// An event.
+    Event(Event),
+    /// A piece of one; the next step goes on with it.
+    More,
+    /// Nothing: the file has ended, or was refused.
+    Over,
+}
+
 /// One thing in a file, and where it begins: for a key, at the first of its attributes.
 #[derive(Debug)]
 pub struct Event {

@@ -3,13 +3,15 @@
 mod blob;
 mod event;
 mod foreign;
+mod growing;
 mod value;
 pub(crate) mod wire;
 
-pub use event::{Checksum, Content, Entry, Event, KeyEntry, Options, Unsupported};
+pub use event::{Checksum, Content, Entry, Event, KeyEntry, Options, Step, Unsupported};
 use rio::{Input, Source};
 use wire::Wire;
 
+use self::growing::{Budget, Growing};
 use self::value::Values;
 use crate::error::{Foreign, RdbError};
 use crate::format::{
@@ -17,7 +19,7 @@ use crate::format::{
     OP_FUNCTION, OP_FUNCTION_PRE_GA, OP_IDLE, OP_MODULE_AUX, OP_RESIZE_DB, OP_SELECT_DB, OP_SLOT_INFO, PART_UNSIGNED,
     ValueType,
 };
-use keyspace::UnixMs;
+use keyspace::{UnixMs, Value};
 
 /// Reads a file, event by event.
 ///
@@ -30,6 +32,21 @@ pub struct Reader<I> {
     version: u32,
     db: u32,
     is_over: bool,
+    /// How many elements were read of collections that come one by one.
+    elements: u64,
+    /// The key of which a piece was read.
+    begun: Option<Box<Begun>>,
+}
+
+/// A key whose value is being read.
+#[derive(Debug)]
+struct Begun {
+    /// Where it begins.
+    offset: u64,
+    kind: ValueType,
+    key: Vec<u8>,
+    attributes: Attributes,
+    value: Growing,
 }
 
 /// What stands in front of a key and belongs to it.
@@ -64,7 +81,7 @@ impl<I: Input> Reader<I> {
         if !(OLDEST_VERSION..=NEWEST_VERSION).contains(&version) {
             return Err(RdbError::Version { offset: offset + MAGIC.len() as u64, found: version });
         }
-        Ok(Self { wire, options, version, db: 0, is_over: false })
+        Ok(Self { wire, options, version, db: 0, is_over: false, elements: 0, begun: None })
     }
 
     /// The version that the file states.
@@ -72,9 +89,19 @@ impl<I: Input> Reader<I> {
         self.version
     }
 
-    /// Where the next event begins.
+    /// What was read: where the next event begins, or, after [`Step::More`], how far into it.
     pub fn offset(&self) -> u64 {
         self.wire.offset()
+    }
+
+    /// Where the next event begins, of which a part may have been read.
+    pub fn event_offset(&self) -> u64 {
+        self.begun.as_ref().map_or(self.wire.offset(), |begun| begun.offset)
+    }
+
+    /// How many elements were read so far of collections that are written element by element.
+    pub fn elements(&self) -> u64 {
+        self.elements
     }
 
     /// The source, which stands behind what was read: behind the checksum after [`Entry::End`].
@@ -87,17 +114,37 @@ impl<I: Input> Reader<I> {
     /// # Errors
     /// If the file ends too early, holds what no server writes, or what is not supported. Nothing more is read then.
     pub fn next_event(&mut self) -> Result<Option<Event>, RdbError> {
-        if self.is_over {
-            return Ok(None);
+        loop {
+            match self.step(u64::MAX, u64::MAX)? {
+                Step::Event(event) => return Ok(Some(event)),
+                Step::More => {}
+                Step::Over => return Ok(None),
+            }
         }
-        let offset = self.wire.offset();
-        let result = self.entry();
-        self.is_over = !matches!(&result, Ok(entry) if !matches!(entry, Entry::End { .. }));
-        result.map(|entry| Some(Event { offset, entry }))
     }
 
-    fn entry(&mut self) -> Result<Entry, RdbError> {
+    /// Reads the next event, or a piece of it: of a collection that is written element by element no more than as far as the offset
+    /// `stop` and `elements` of its elements. One element, or one string, is read whole in any case.
+    ///
+    /// # Errors
+    /// As [`next_event`](Self::next_event).
+    pub fn step(&mut self, stop: u64, elements: u64) -> Result<Step, RdbError> {
+        if self.is_over {
+            return Ok(Step::Over);
+        }
+        let offset = self.event_offset();
+        let budget = Budget { stop, elements };
+        let result = match self.begun.take() {
+            Some(begun) => self.go_on(begun, budget),
+            None => self.entry(budget),
+        };
+        self.is_over = !matches!(&result, Ok(entry) if !matches!(entry, Some(Entry::End { .. })));
+        Ok(result?.map_or(Step::More, |entry| Step::Event(Event { offset, entry })))
+    }
+
+    fn entry(&mut self, budget: Budget) -> Result<Option<Entry>, RdbError> {
         let mut attributes = Attributes::default();
+        let begins = self.wire.offset();
         loop {
             let offset = self.wire.offset();
             match self.wire.byte()? {
@@ -113,9 +160,10 @@ impl<I: Input> Reader<I> {
                     if attributes.are_some() {
                         return Err(RdbError::corrupt(offset, "the key that a deadline or a use belongs to", opcode));
                     }
-                    return if opcode == OP_EOF { self.end() } else { self.beside_keys(offset, opcode) };
+                    let entry = if opcode == OP_EOF { self.end() } else { self.beside_keys(offset, opcode) };
+                    return entry.map(Some);
                 }
-                kind => return self.key(offset, kind, attributes),
+                kind => return self.key(begins, offset, kind, attributes, budget),
             }
         }
     }
@@ -173,15 +221,44 @@ impl<I: Input> Reader<I> {
         Ok(Entry::ModuleAux { id, when, value })
     }
 
-    fn key(&mut self, offset: u64, kind: u8, attributes: Attributes) -> Result<Entry, RdbError> {
+    fn key(
+        &mut self,
+        begins: u64,
+        offset: u64,
+        kind: u8,
+        attributes: Attributes,
+        budget: Budget,
+    ) -> Result<Option<Entry>, RdbError> {
         let Some(kind) = ValueType::of(kind) else {
             let key = self.wire.excerpt();
             return Err(RdbError::Unsupported { offset, key, what: Foreign::UnknownType(kind) });
         };
         let key = self.text()?;
-        let content = read_content(&mut self.wire, &self.options, offset, kind).map_err(|e| e.with_key(&key))?;
+        match Growing::begin(&mut self.wire, kind).map_err(|e| e.with_key(&key))? {
+            Some(value) => self.go_on(Box::new(Begun { offset: begins, kind, key, attributes, value }), budget),
+            None => {
+                let read = read_content(&mut self.wire, &self.options, offset, kind);
+                let content = read.map_err(|e| e.with_key(&key))?;
+                Ok(Some(self.entry_of(key, attributes, content)))
+            }
+        }
+    }
+
+    /// Reads a piece of a key that was begun; the entry, if it was the last.
+    fn go_on(&mut self, mut begun: Box<Begun>, budget: Budget) -> Result<Option<Entry>, RdbError> {
+        let stepped = begun.value.step(&mut self.wire, &self.options.limits, budget);
+        self.elements += stepped.map_err(|e| e.with_key(&begun.key))?;
+        if !begun.value.is_whole() {
+            self.begun = Some(begun);
+            return Ok(None);
+        }
+        let Begun { kind, key, attributes, value, .. } = *begun;
+        Ok(Some(self.entry_of(key, attributes, content_of(kind, value.finish()))))
+    }
+
+    fn entry_of(&self, key: Vec<u8>, attributes: Attributes, content: Content) -> Entry {
         let Attributes { expire_at, idle_s, freq } = attributes;
-        Ok(Entry::Key(KeyEntry { db: self.db, key, expire_at, idle_s, freq, content }))
+        Entry::Key(KeyEntry { db: self.db, key, expire_at, idle_s, freq, content })
     }
 
     fn end(&mut self) -> Result<Entry, RdbError> {
@@ -214,7 +291,7 @@ pub(crate) fn read_content<I: Input>(
             let id = wire.module_id()?;
             if let Some(ty) = options.types.find(&id.name()) {
                 let value = wire.custom_value(offset, id, ty)?;
-                return Ok(if value::is_empty(&value) { Content::Empty(kind) } else { Content::Value(value) });
+                return Ok(content_of(kind, value));
             } else if options.parse_modules {
                 return Ok(Content::Module(wire.module_value(id)?));
             } else if !skip {
@@ -230,9 +307,20 @@ pub(crate) fn read_content<I: Input>(
         | ValueType::StreamListpacks2
         | ValueType::StreamListpacks3 => return Err(refusal(Foreign::Type(kind))),
         _ => {
-            let value = Values::new(wire, &options.limits).read(kind)?;
-            return Ok(value.map_or(Content::Empty(kind), Content::Value));
+            let value = match Growing::begin(wire, kind)? {
+                None => Values::new(wire, &options.limits).read(kind)?,
+                Some(mut growing) => {
+                    growing.step(wire, &options.limits, Budget { stop: u64::MAX, elements: u64::MAX })?;
+                    growing.finish()
+                }
+            };
+            return Ok(content_of(kind, value));
         }
     }
     Ok(Content::Skipped(kind))
+}
+
+/// A collection without elements is no value: the caller decides.
+fn content_of(kind: ValueType, value: Value) -> Content {
+    if value::is_empty(&value) { Content::Empty(kind) } else { Content::Value(value) }
 }

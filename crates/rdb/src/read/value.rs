@@ -1,4 +1,5 @@
-//! Values: one function for each layout, all of which build the keyspace's own collections.
+//! Values that are one string, a compact form among them: one function for each layout, all of which build the keyspace's own
+//! collections. [`Growing`](super::growing::Growing) are those that are not.
 //!
 //! What Redis never writes is refused: a member or field twice, half a pair, a score that is not a number. A collection without
 //! elements is no value: the caller decides.
@@ -9,17 +10,17 @@ use rio::Input;
 use super::blob::{Each, intset, listpack, ziplist, zipmap};
 use super::wire::Wire;
 use crate::error::{Flaw, Found, RdbError};
-use crate::format::{NODE_PACKED, NODE_PLAIN, ValueType};
+use crate::format::ValueType;
 
 /// Walks one compact form.
-type Walk = fn(&[u8], Each<'_>) -> Result<(), Flaw>;
+pub(super) type Walk = fn(&[u8], Each<'_>) -> Result<(), Flaw>;
 
 /// Takes where a pair stands, its first element and its second.
 type EachPair<'f> = &'f mut dyn FnMut(usize, &[u8], Elem<'_>) -> Result<(), Flaw>;
 
-const COUNT: &str = "the number of elements";
-const NEW_MEMBER: &str = "a member that is not there yet";
-const NEW_FIELD: &str = "a field that is not there yet";
+pub(super) const COUNT: &str = "the number of elements";
+pub(super) const NEW_MEMBER: &str = "a member that is not there yet";
+pub(super) const NEW_FIELD: &str = "a field that is not there yet";
 
 /// Reads values of the types that the keyspace has.
 pub(super) struct Values<'a, I> {
@@ -35,84 +36,36 @@ impl<'a, I: Input> Values<'a, I> {
         Self { wire, limits, text: Vec::new(), other: Vec::new() }
     }
 
-    /// Reads a value; `None` if it is an empty collection. `kind` is a type that the keyspace has.
-    pub(super) fn read(mut self, kind: ValueType) -> Result<Option<Value>, RdbError> {
-        let value = match kind {
-            ValueType::String => return Ok(Some(Value::Str(self.string()?))),
-            ValueType::List => Value::List(self.list()?),
-            ValueType::Set => Value::Set(self.set()?),
-            ValueType::ZSet => Value::ZSet(self.zset(Wire::text_score)?),
-            ValueType::ZSet2 => Value::ZSet(self.zset(Wire::binary_score)?),
-            ValueType::Hash => Value::Hash(self.hash()?),
+    /// Reads a value. `kind` is a type that the keyspace has, and is not read element by element.
+    pub(super) fn read(mut self, kind: ValueType) -> Result<Value, RdbError> {
+        Ok(match kind {
+            ValueType::String => Value::Str(self.string()?),
             ValueType::HashZipmap => Value::Hash(self.packed_hash(zipmap::walk)?),
             ValueType::HashZiplist => Value::Hash(self.packed_hash(ziplist::walk)?),
             ValueType::HashListpack => Value::Hash(self.packed_hash(listpack::walk)?),
             ValueType::ListZiplist => Value::List(self.packed_list()?),
-            ValueType::ListQuicklist => Value::List(self.quicklist(|_| Ok(Some(ziplist::walk)))?),
-            ValueType::ListQuicklist2 => Value::List(self.quicklist(node_kind)?),
             ValueType::SetIntset => Value::Set(self.packed_set(Set::new(), intset::walk)?),
             ValueType::SetListpack => Value::Set(self.packed_set(Set::new_sequence(), listpack::walk)?),
             ValueType::ZSetZiplist => Value::ZSet(self.packed_zset(ziplist::walk)?),
             ValueType::ZSetListpack => Value::ZSet(self.packed_zset(listpack::walk)?),
+            ValueType::List
+            | ValueType::ListQuicklist
+            | ValueType::ListQuicklist2
+            | ValueType::Set
+            | ValueType::Hash
+            | ValueType::ZSet
+            | ValueType::ZSet2 => unreachable!("these are read element by element"),
             ValueType::ModulePreGa
             | ValueType::Module2
             | ValueType::StreamListpacks
             | ValueType::StreamListpacks2
             | ValueType::StreamListpacks3 => unreachable!("the caller knows these"),
-        };
-        Ok(Some(value).filter(|value| !is_empty(value)))
+        })
     }
 
     fn string(&mut self) -> Result<Str, RdbError> {
         self.wire.string(&mut self.text)?;
         Ok(Str::from(std::mem::take(&mut self.text)))
-    }
-
-    fn list(&mut self) -> Result<List, RdbError> {
-        let mut list = List::new();
-        for _ in 0..self.wire.number(COUNT)? {
-            self.wire.string(&mut self.text)?;
-            list.push_back(&self.text, self.limits);
-        }
-        Ok(list)
-    }
-
-    fn set(&mut self) -> Result<Set, RdbError> {
-        let mut set = Set::new();
-        for _ in 0..self.wire.number(COUNT)? {
-            let offset = self.wire.offset();
-            self.wire.string(&mut self.text)?;
-            if !set.insert(&self.text, self.limits) {
-                return Err(RdbError::corrupt(offset, NEW_MEMBER, &self.text[..]));
-            }
-        }
-        Ok(set)
-    }
-
-    fn zset(&mut self, score: fn(&mut Wire<I>) -> Result<f64, RdbError>) -> Result<ZSet, RdbError> {
-        let mut zset = ZSet::new();
-        for _ in 0..self.wire.number(COUNT)? {
-            let offset = self.wire.offset();
-            self.wire.string(&mut self.text)?;
-            let score = score(self.wire)?;
-            if zset.insert(&self.text, score, self.limits) != Insert::Added {
-                return Err(RdbError::corrupt(offset, NEW_MEMBER, &self.text[..]));
-            }
-        }
-        Ok(zset)
-    }
-
-    fn hash(&mut self) -> Result<Hash, RdbError> {
-        let mut hash = Hash::new();
-        for _ in 0..self.wire.number(COUNT)? {
-            let offset = self.wire.offset();
-            self.wire.string(&mut self.other)?;
-            self.wire.string(&mut self.text)?;
-            if !hash.set(&self.other, &self.text, self.limits) {
-                return Err(RdbError::corrupt(offset, NEW_FIELD, &self.other[..]));
-            }
-        }
-        Ok(hash)
     }
 
     /// Reads a string and walks the compact form in it.
@@ -151,24 +104,6 @@ impl<'a, I: Input> Values<'a, I> {
         Ok(list)
     }
 
-    /// Reads nodes, each of which `kind` says how to walk: `None` is one element.
-    fn quicklist(&mut self, kind: fn(&mut Wire<I>) -> Result<Option<Walk>, RdbError>) -> Result<List, RdbError> {
-        let (mut list, limits) = (List::new(), self.limits);
-        for _ in 0..self.wire.number("the number of nodes")? {
-            match kind(self.wire)? {
-                Some(walk) => self.packed(walk, &mut |_, elem| {
-                    list.push_back(elem.bytes(&mut IntBuf::new()), limits);
-                    Ok(())
-                })?,
-                None => {
-                    self.wire.string(&mut self.text)?;
-                    list.push_back(&self.text, limits);
-                }
-            }
-        }
-        Ok(list)
-    }
-
     fn packed_set(&mut self, mut set: Set, walk: Walk) -> Result<Set, RdbError> {
         let limits = self.limits;
         self.packed(walk, &mut |at, elem| match set.insert_elem(elem, limits) {
@@ -199,16 +134,6 @@ impl<'a, I: Input> Values<'a, I> {
             }
         })?;
         Ok(zset)
-    }
-}
-
-/// How to walk the next node of a quicklist of version 2.
-fn node_kind<I: Input>(wire: &mut Wire<I>) -> Result<Option<Walk>, RdbError> {
-    let offset = wire.offset();
-    match wire.number("the kind of a node")? {
-        NODE_PLAIN => Ok(None),
-        NODE_PACKED => Ok(Some(listpack::walk)),
-        other => Err(RdbError::corrupt(offset, "a node of kind 1 or 2", other)),
     }
 }
 

@@ -54,7 +54,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Takes all the memory that writing will need, about 120 kB.
+    /// Takes all the memory that writing will need, about 200 kB.
     ///
     /// # Panics
     /// If the version is none of 9, 10 and 11.

@@ -20,11 +20,11 @@ const MAX_UNCOMPRESSED: usize = 20;
 const MIN_SAVED: usize = 4;
 
 /// Size of the buffer of compressed bytes. A longer string is compressed twice: to be measured and to be written.
-const BUFFER_BYTES: usize = 64 * 1024;
+const BUFFER_BYTES: usize = BLOB_BYTES;
 
-/// Largest compact form that is made in memory and compressed as a whole: 128 fields with values of up to 64 bytes, the most that is
-/// compact by default, take 17 kB.
-pub(super) const BLOB_BYTES: usize = 20 * 1024;
+/// Largest compact form that is made in memory and compressed as a whole: 512 fields with values of 64 bytes, the most that is
+/// compact by default, take 68 kB where the fields are as long.
+pub(super) const BLOB_BYTES: usize = 80 * 1024;
 const _: () = assert!(NODE_BYTES <= BLOB_BYTES);
 
 /// How many bytes are measured between two pauses.

@@ -128,7 +128,7 @@ fn small_collections_are_written_in_the_compact_form_of_the_version() {
 #[test]
 fn a_compact_collection_that_is_larger_than_what_was_reserved_is_written_element_by_element() {
     let limits = Thresholds { hash_max_listpack_value: 1 << 20, ..Thresholds::default() };
-    for (len, kinds) in [(20_000, [13, 16, 16]), (21_000, [4, 4, 4])] {
+    for (len, kinds) in [(81_000, [13, 16, 16]), (82_000, [4, 4, 4])] {
         let mut hash = Hash::new();
         hash.set(b"field", &vec![b'x'; len], &limits);
         assert!(!hash.is_large());
