@@ -16,7 +16,7 @@ pub enum Mode {
     /// The log is open: the new file takes its place.
     Switch,
     /// `CONFIG SET appendonly yes` (state WAIT_REWRITE): nothing is open yet, commands are fed for the diff, and the new file
-    /// becomes the log. A file that already has the name is first renamed to `<name>.old-<unix ms>`.
+    /// becomes the log. A file that has the name keeps it until then, and is renamed to `<name>.old-<unix ms>` directly before.
     First,
     /// BGREWRITEAOF with `appendonly no`: a snapshot under the log's name, without diff, and nothing stays open.
     Once,
@@ -78,9 +78,6 @@ pub enum StartError {
     /// The temp file could not be made.
     #[error("opening the temp file for the rewrite failed")]
     TempFile(#[source] std::io::Error),
-    /// The file that has the log's name could not be moved aside.
-    #[error("moving aside the file with the log's name failed")]
-    MoveAside(#[source] std::io::Error),
     /// The child's buffers could not be reserved.
     #[error("reserving memory for the child failed")]
     Memory(#[source] std::io::Error),

@@ -52,6 +52,8 @@ pub(crate) struct Run {
     pub(crate) mode: Mode,
     pub(crate) dir: Arc<dyn Dir>,
     pub(crate) log_name: String,
+    /// What a file that has the log's name is called after the first rewrite.
+    pub(crate) aside_name: String,
     pub(crate) temp_name: String,
     pub(crate) complete_name: String,
     pub(crate) file: Arc<dyn File>,

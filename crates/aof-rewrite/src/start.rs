@@ -3,11 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use aof_state::TempFile;
+use aof_state::{TempFile, aside_name};
 use child::{Info, Spec, Task, Watchdog};
 use child_file::{Stillborn, create_temp};
 use keyspace::{Keyspace, UnixMs};
-use mutants::{Mutant, planted};
 
 use crate::child_side::{AnySnapshot, ChildFiles, ChildTask};
 use crate::env::{Call, ForkSource, Mode, RewriteConfig, RewriteEnv, StartError};
@@ -41,7 +40,7 @@ impl Rewriter {
             }
             Err(error) => {
                 let (step, errno) = error.what_failed();
-                if let StartError::TempFile(_) | StartError::MoveAside(_) = error {
+                if let StartError::TempFile(_) = error {
                     self.note_error(Call::Other, step, errno);
                 }
                 self.notices.push(Notice::CannotStart { step, errno });
@@ -61,9 +60,6 @@ impl Rewriter {
         from: &mut ForkSource<'_>,
         mode: Mode,
     ) -> Result<Run, StartError> {
-        if mode == Mode::First {
-            self.move_aside(env)?;
-        }
         let temp_name = TempFile::Rewrite { pid: env.config.server_pid }.name(env.config.log_name);
         let file = create_temp(&**env.dir, &temp_name).map_err(StartError::TempFile)?;
         if mode != Mode::Once {
@@ -85,6 +81,7 @@ impl Rewriter {
             mode,
             dir: Arc::clone(env.dir),
             log_name: env.config.log_name.to_owned(),
+            aside_name: aside_name(env.config.log_name, env.now.0),
             temp_name,
             complete_name: CompleteName::of(child.pid()).as_str().to_owned(),
             file,
@@ -105,25 +102,6 @@ impl Rewriter {
             fsync_rounds: 0,
             beside_upto: None,
         })
-    }
-
-    /// Gives a file that has the log's name another one: it is not ours to overwrite, for nothing says what it is. The first rewrite
-    /// does so by itself; for one that must wait. The new name is not fsynced.
-    ///
-    /// # Errors
-    /// If it cannot be renamed.
-    pub fn move_aside(&mut self, env: &RewriteEnv<'_>) -> Result<(), StartError> {
-        let name = env.config.log_name;
-        if planted(Mutant::MovedAsideKept) {
-            return Ok(());
-        }
-        if env.dir.stat(name).map_err(StartError::MoveAside)?.is_none() {
-            return Ok(());
-        }
-        let to = format!("{name}.old-{}", env.now.0);
-        env.dir.rename(name, &to).map_err(StartError::MoveAside)?;
-        self.notices.push(Notice::MovedAside { to });
-        Ok(())
     }
 }
 
@@ -162,7 +140,6 @@ impl StartError {
         let (step, source) = match self {
             Self::AlreadyRunning => ("one is in progress", None),
             Self::TempFile(source) => ("opening the temp file", Some(source)),
-            Self::MoveAside(source) => ("moving the old file aside", Some(source)),
             Self::Memory(source) => ("reserving memory", Some(source)),
             Self::Fork(source) => ("fork", Some(source)),
         };

@@ -160,8 +160,15 @@ impl Rewriter {
         let Some(run) = &self.run else { return };
         let (dir, file) = (Arc::clone(&run.dir), Arc::clone(&run.file));
         let (from, to, meter) = (run.complete_name.clone(), run.log_name.clone(), self.timings.meter().clone());
+        let aside = (run.mode == Mode::First && !planted(Mutant::MovedAsideKept)).then(|| run.aside_name.clone());
         self.submit(env, Kind::Rename, LogOffset::default(), move || {
-            meter.time("aof-rename", || rename_or_look(&*dir, &*file, &from, &to)).map(|()| 0)
+            let moved = aside.as_ref().map_or(Ok(false), |aside| move_aside(&*dir, &to, aside))?;
+            let renamed = meter.time("aof-rename", || rename_or_look(&*dir, &*file, &from, &to));
+            if let (Err(_), true, Some(aside)) = (&renamed, moved, &aside) {
+                // Where that fails as well, the next start gives it its name back.
+                let _given_back = dir.rename(aside, &to);
+            }
+            renamed.map(|()| u64::from(moved))
         });
     }
 
@@ -237,6 +244,11 @@ impl Rewriter {
         match outcome {
             Ok(_) if self.phase == Phase::FsyncNew => self.new_file_fsynced(env, job.covers),
             Ok(_) if self.phase == Phase::Announcing => self.announced(env),
+            Ok(1) if self.phase == Phase::Renaming => {
+                let to = self.run.as_ref().map(|run| run.aside_name.clone()).unwrap_or_default();
+                self.notices.push(Notice::MovedAside { to });
+                self.happen(env, Event::Done);
+            }
             Ok(_) => self.happen(env, Event::Done),
             Err(e) => {
                 let errno = e.raw_os_error().unwrap_or(0);
@@ -317,6 +329,20 @@ fn written_to_mirror(log: &dyn LiveLog, attached_at: LogOffset) -> LogOffset {
         Mirror::Sound(marks) => marks.written.max(attached_at),
         Mirror::Failed { .. } => attached_at,
     }
+}
+
+/// Gives a file that has the log's name another one, durably: it is not ours to overwrite, for nothing says what it is. Whether there is
+/// one. From here to the rename of the new file nothing has the name; a start then gives it back, as the state file announces a file
+/// that did not get it.
+fn move_aside(dir: &dyn Dir, name: &str, aside: &str) -> io::Result<bool> {
+    if dir.stat(name)?.is_none() {
+        return Ok(false);
+    }
+    dir.rename(name, aside)?;
+    dir.fsync().inspect_err(|_| {
+        let _given_back = dir.rename(aside, name);
+    })?;
+    Ok(true)
 }
 
 /// Renames; where that fails, looks whether it happened after all. To take a rename that happened for one that did not would

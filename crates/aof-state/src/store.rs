@@ -12,6 +12,19 @@ pub fn state_name(aof_name: &str) -> String {
     format!("{aof_name}.state")
 }
 
+/// What a file that has the name of the log `aof_name` is called once the first rewrite at `now_unix_ms` has made a log.
+#[must_use]
+pub fn aside_name(aof_name: &str, now_unix_ms: i64) -> String {
+    format!("{aof_name}.old-{now_unix_ms}")
+}
+
+/// When a file of this name was set aside from beside the log `aof_name`, Unix milliseconds; `None` for any other name.
+#[must_use]
+pub fn set_aside_at(name: &str, aof_name: &str) -> Option<i64> {
+    let at_ms = name.strip_prefix(aof_name)?.strip_prefix(".old-")?.parse().ok()?;
+    (aside_name(aof_name, at_ms) == name).then_some(at_ms)
+}
+
 /// Why there is no state file for a log. None of these is an error of the log: recovery proves it the long way.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -121,6 +134,12 @@ impl StateFile {
     /// Why there is none.
     pub fn read_alone(dir: &dyn Dir, aof_name: &str) -> Result<Self, NoState> {
         read_all(dir, aof_name)?.into_iter().find(|state| !state.announced).ok_or(NoState::Missing)
+    }
+
+    /// Whether the state file of the log `aof_name` announces a file: one that was about to take the name.
+    #[must_use]
+    pub fn announces(dir: &dyn Dir, aof_name: &str) -> bool {
+        read_all(dir, aof_name).is_ok_and(|states| states.iter().any(|state| state.announced))
     }
 
     /// The same decision without a disk.

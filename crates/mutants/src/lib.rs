@@ -118,7 +118,7 @@ mutants! {
     TempFilesStay [LeftOver]: "temporary files of a crash stay",
     CreatedNotDurable [Loss, Unstable, Refusal]: "a new log does without the fsync of the directory",
     TurnedOffUnsynced [Loss]: "CONFIG SET appendonly no closes the log without an fsync",
-    MovedAsideKept [SetAsideGone]: "CONFIG SET appendonly yes goes on in the old log's file",
+    MovedAsideKept [SetAsideGone]: "the first rewrite overwrites the file that has the log's name",
 }
 
 /// Whether the code that asks is to make this mistake.

@@ -1,6 +1,6 @@
 //! Recovery of what a crash left, and its judgement.
 
-use engine::{StartError, TestHooks};
+use engine::TestHooks;
 use resp_codec::Value;
 use vfs::sim::{CrashMode, NameMode, SimDisk};
 
@@ -162,7 +162,6 @@ pub fn judge_started(
 ) -> Result<Survivor, Violation> {
     let (mut server, repaired) = match started {
         Ok(server) => (server, false),
-        Err(refusal) if is_for_want_of_a_log(&refusal) && set_aside(image).is_some() => (restore(image, spawn)?, false),
         Err(refusal) => (repair(image, before, spawn, &crashed.written, refusal)?, true),
     };
     let torn = judge_tail(image, before, &server)?;
@@ -192,25 +191,6 @@ fn judge_again(image: &SimDisk, spawn: &Spawn, server: &Server, dataset: &Datase
         }
     }
     Ok(())
-}
-
-/// Whether a start was refused because there is no log beside what speaks of one.
-fn is_for_want_of_a_log(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::Start(StartError::BesideData { .. } | StartError::Missing { .. }))
-}
-
-/// The log that was set aside when `appendonly` was turned on.
-fn set_aside(image: &SimDisk) -> Option<String> {
-    image.names(DIR).into_iter().find(|name| name.starts_with(SET_ASIDE))
-}
-
-/// Does what the refusal tells an operator to do whose server crashed after `appendonly` was turned on and before the first
-/// rewrite was done: the log that was set aside gets its name back. It may have been empty, made by a rewrite while the log was off.
-fn restore(image: &SimDisk, spawn: &Spawn) -> Result<Server, Violation> {
-    if let Some(found) = set_aside(image) {
-        image.give_name(DIR, &found, LOG);
-    }
-    Server::start(image, spawn).map_err(Violation::DoesNotStart)
 }
 
 /// What a recovery cut off must stand in a side file. Whether it cut anything.

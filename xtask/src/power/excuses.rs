@@ -1,53 +1,15 @@
 //! What docs/durability.md excuses beside lost acks, each told from its neighbour by the operations and the bytes themselves. Pure.
 
-use powerfs::{Disk, Operation, ROOT, Record};
+use powerfs::{Disk, ROOT};
 use serde_json::Value as Json;
 use testkit::dataset::{DEADLINE_TOLERANCE_MS, What, bytes_of_latin1};
 use testkit::{Dataset, compare};
-
-use super::allowed::Moment;
-
-/// The log's name, and what names begin with that it is moved aside to.
-const LOG: &str = "appendonly.aof";
-const ASIDE: &str = "appendonly.aof.old-";
-
-/// What a start says when a crash came between turning the log on and its first rewrite (docs/durability.md, row turning-on).
-const SET_ASIDE: &str = "it was moved aside when 'appendonly' was turned on";
 
 /// The disk before a crash, and what the crash left of it.
 #[derive(Debug)]
 pub(super) struct Images {
     pub(super) written: Disk,
     pub(super) left: Disk,
-}
-
-/// The operations before a crash.
-fn until(records: &[Record], moment: Moment) -> &[Record] {
-    &records[..records.len().min(usize::try_from(moment.position).unwrap_or(usize::MAX))]
-}
-
-/// The last rename before a crash from one of these names to another, by its number.
-fn renamed(records: &[Record], wanted: impl Fn(&str, &str) -> bool) -> Option<usize> {
-    records.iter().rposition(|record| match &record.operation {
-        Operation::Rename { from, to } => wanted(&from.1, &to.1),
-        _ => false,
-    })
-}
-
-/// Whether the name that operation `number` gave is durable: an fsync of the directory that was asked for after it has succeeded.
-fn name_is_durable(records: &[Record], number: usize) -> bool {
-    records[number..].iter().any(|record| match record.operation {
-        Operation::Sync { inode: ROOT, succeeded: true, since, .. } => since > number as u64,
-        _ => false,
-    })
-}
-
-/// Whether a start may refuse, naming a log that was set aside: one was, and no log has come in its place durably.
-pub(super) fn set_aside(refusal: &str, records: &[Record], moment: Moment) -> bool {
-    let before = until(records, moment);
-    let Some(aside) = renamed(before, |from, to| from == LOG && to.starts_with(ASIDE)) else { return false };
-    let successor = renamed(before, |_, to| to == LOG).filter(|successor| *successor > aside);
-    refusal.contains(SET_ASIDE) && !successor.is_some_and(|successor| name_is_durable(before, successor))
 }
 
 /// The values that differ between two datasets that are the same but for zeros inside of values: as they were written, by key. None
@@ -120,33 +82,10 @@ pub(super) fn holds(value: &Json, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use powerfs::Inode;
+    use powerfs::{Inode, Operation};
 
-    use super::super::allowed::tests::{create, ms, recording, sync};
+    use super::super::allowed::tests::create;
     use super::*;
-
-    fn rename(from: &str, to: &str) -> Operation {
-        Operation::Rename { from: (ROOT, from.to_owned()), to: (ROOT, to.to_owned()) }
-    }
-
-    #[test]
-    fn a_log_set_aside_excuses_a_refusal_until_its_successor_has_the_name_durably() {
-        let operations = vec![
-            (create(LOG, 2), 0, 0),
-            (rename(LOG, "appendonly.aof.old-17"), 0, 0),
-            (create("temp-rewriteaof-bg-1.aof", 3), 0, 0),
-            (rename("temp-rewriteaof-bg-1.aof", LOG), 0, 0),
-            // Asked for before the rename: it says nothing of it.
-            (sync(ROOT, 3, true), 0, 0),
-            (sync(ROOT, 5, false), 0, 0),
-            (sync(ROOT, 6, true), 0, 0),
-        ];
-        let records = recording(operations).records;
-        let excused = |text: &str, position| set_aside(text, &records, Moment { position, at: ms(0) });
-        let told: Vec<bool> = (0..=7).map(|position| excused(SET_ASIDE, position)).collect();
-        assert_eq!(told, [false, false, true, true, true, true, true, false]);
-        assert!(!excused("another refusal", 4));
-    }
 
     fn dataset(value: &str) -> Dataset {
         let value = serde_json::to_string(value).unwrap();
@@ -158,7 +97,7 @@ mod tests {
     fn disk(bytes: &[u8]) -> Disk {
         let inode: Inode = 2;
         let mut disk = Disk::default();
-        disk.apply(&create(LOG, inode));
+        disk.apply(&create("appendonly.aof", inode));
         disk.apply(&Operation::Write { inode, offset: 0, bytes: bytes.into() });
         disk
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use powerfs::{Mode, Record};
+use powerfs::Mode;
 use testkit::dataset::DEADLINE_TOLERANCE_MS;
 use testkit::{Dataset, compare};
 
@@ -27,7 +27,6 @@ pub(super) struct Crash<'a> {
     pub(super) policy: Policy,
     pub(super) mode: Mode,
     pub(super) moment: Moment,
-    pub(super) records: &'a [Record],
     pub(super) syncs: &'a LogSyncs,
     /// The disk before it, and what it left.
     pub(super) images: &'a Images,
@@ -45,8 +44,6 @@ pub(super) enum Outcome {
     },
     /// Less is there than was promised.
     Lost { promised: usize, found: usize },
-    /// Nothing was promised: the log was just turned on again, and the start names the old one, which was set aside.
-    SetAside,
     /// The server refuses to start.
     Refused(String),
     /// What is there is no state that ever was.
@@ -58,7 +55,7 @@ impl Crash<'_> {
     pub(super) fn judge(&self, states: &[State], found: &Result<Dataset, String>) -> Outcome {
         let found = match found {
             Ok(dataset) => dataset,
-            Err(text) => return self.judge_refusal(text),
+            Err(text) => return Outcome::Refused(text.clone()),
         };
         let moment = self.syncs.while_they_work(self.moment, states.iter().filter_map(|state| state.acked));
         let possible = states.iter().take_while(|state| state.asked <= moment.position).count().max(1);
@@ -77,13 +74,6 @@ impl Crash<'_> {
         let oldest = states[at + 1..].iter().find_map(acked);
         let oldest_lost = oldest.map(|ack| moment.at.saturating_duration_since(ack.at));
         Outcome::Kept { oldest_lost, altered: !altered.is_empty() }
-    }
-
-    fn judge_refusal(&self, text: &str) -> Outcome {
-        if excuses::set_aside(text, self.records, self.moment) {
-            return Outcome::SetAside;
-        }
-        Outcome::Refused(text.to_owned())
     }
 
     /// The last state that is the same, or else one that is but for zeros that the crash may have left; and which texts have them.
@@ -158,7 +148,7 @@ mod tests {
         let (policy, mode, moment) = crash;
         let syncs = LogSyncs::of(&recording(vec![]));
         let images = Images { written: log(log_before), left: log(found) };
-        let crash = Crash { policy, mode, moment, records: &[], syncs: &syncs, images: &images };
+        let crash = Crash { policy, mode, moment, syncs: &syncs, images: &images };
         crash.judge(states, &Ok(dataset(found)))
     }
 
@@ -208,22 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_nothing_excuses_is_one() {
+    fn no_refusal_is_excused() {
         let syncs = LogSyncs::of(&recording(vec![]));
         let images = Images { written: log("a"), left: log("a") };
-        let records = recording(vec![(create("appendonly.aof", 2), 0, 0)]).records;
-        let crash = Crash {
-            policy: Policy::No,
-            mode: Mode::Holes,
-            moment: at(1, 0),
-            records: &records,
-            syncs: &syncs,
-            images: &images,
-        };
-        let excuse = "it was moved aside when 'appendonly' was turned on";
-        let hole = "valid up to byte 3; a whole command follows at byte 9, so this is no torn tail";
-        for text in [excuse, hole] {
-            assert_eq!(crash.judge(&states(&[]), &Err(text.to_owned())), Outcome::Refused(text.to_owned()));
-        }
+        let crash = Crash { policy: Policy::No, mode: Mode::Holes, moment: at(1, 0), syncs: &syncs, images: &images };
+        let text = "valid up to byte 3; a whole command follows at byte 9, so this is no torn tail".to_owned();
+        assert_eq!(crash.judge(&states(&[]), &Err(text.clone())), Outcome::Refused(text));
     }
 }

@@ -191,7 +191,7 @@ fn report(runs: &[Recorded], points: &[Point], outcomes: &[Result<Outcome>], for
     let mut broken = 0;
     for (point, outcome) in points.iter().zip(outcomes) {
         let what = match outcome {
-            Ok(Outcome::Kept { .. } | Outcome::SetAside) => continue,
+            Ok(Outcome::Kept { .. }) => continue,
             Ok(outcome) => format!("{outcome:?}"),
             Err(error) => format!("{error:#}"),
         };
@@ -248,10 +248,9 @@ fn print_tables(ours: &Table, reference: Option<&Table>) {
         print_line([mode.name(), rule, policy.name()], left, right);
     }
     print_line(["all", "", ""], Some(&total.0), reference.map(|_| &total.1));
-    let Cell { altered, set_aside, .. } = total.0;
+    let Cell { altered, .. } = total.0;
     println!("ours, counted apart (docs/durability.md):");
     println!("  {altered} left a value with zeros in it, where bytes never fsynced had landed out of order");
-    println!("  {set_aside} came before the first rewrite of a log just turned on: the start names the old one");
 }
 
 fn sum(mut total: Cell, cell: Option<&Cell>) -> Cell {
@@ -261,7 +260,6 @@ fn sum(mut total: Cell, cell: Option<&Cell>) -> Cell {
         total.refused += cell.refused;
         total.wrong += cell.wrong;
         total.altered += cell.altered;
-        total.set_aside += cell.set_aside;
         total.oldest_lost = total.oldest_lost.max(cell.oldest_lost);
     }
     total

@@ -41,7 +41,6 @@ pub(super) struct Cell {
     pub(super) refused: usize,
     pub(super) wrong: usize,
     pub(super) altered: usize,
-    pub(super) set_aside: usize,
     pub(super) oldest_lost: Duration,
 }
 
@@ -53,7 +52,6 @@ impl Cell {
                 self.altered += usize::from(*altered);
                 self.oldest_lost = self.oldest_lost.max(oldest_lost.unwrap_or_default());
             }
-            Outcome::SetAside => self.set_aside += 1,
             Outcome::Lost { .. } => self.lost += 1,
             Outcome::Refused(_) => self.refused += 1,
             Outcome::Wrong(_) => self.wrong += 1,
@@ -104,7 +102,7 @@ pub(super) fn crash(runs: &[Recorded], points: &[Point], recoveries: &Recoveries
         let moment = Moment::before(records, point.position, recorded.end);
         let images = Images { written, left };
         let (policy, mode, syncs) = (recorded.policy, point.mode, &recorded.syncs);
-        let crash = Crash { policy, mode, moment, records, syncs, images: &images };
+        let crash = Crash { policy, mode, moment, syncs, images: &images };
         Ok(crash.judge(&recorded.states, &shown))
     })
 }

@@ -7,7 +7,7 @@ use std::io;
 
 use aof_load::{AmbiguousTail, LoadError, LoadOptions, Proven, Recovery, SourceKind};
 use aof_state::{
-    BootId, CleanError, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files, is_temp_name,
+    BootId, CleanError, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files, is_temp_name, set_aside_at,
 };
 use mutants::{Mutant, planted};
 use vfs::{DirLock, File, FileKind, LockOutcome, Open};
@@ -195,6 +195,28 @@ impl Engine {
         Ok(())
     }
 
+    /// Gives the log its name back that was moved aside when `appendonly` was turned on, if a crash came before its successor had the
+    /// name: the state file still announces one. Whether it did.
+    fn give_name_back(&mut self, log: &str) -> Result<bool, StartError> {
+        let dir = std::sync::Arc::clone(&self.persistence.dir);
+        if !StateFile::announces(&*dir, log) {
+            return Ok(false);
+        }
+        let names = dir.list().map_err(|source| self.file_error("list", ".", source))?;
+        let Some((_, old)) = names.iter().filter_map(|name| Some((set_aside_at(name, log)?, name))).max() else {
+            return Ok(false);
+        };
+        dir.rename_new(old, log).and_then(|()| dir.fsync()).map_err(|source| self.file_error("rename", old, source))?;
+        self.log_line(
+            Level::Warning,
+            format_args!(
+                "{old} is {log} again: the server ended before the first rewrite after 'appendonly yes' was done. What was written \
+                 while the log was off is not in it"
+            ),
+        );
+        Ok(true)
+    }
+
     /// A log that was moved aside when `appendonly` was turned on, whose successor a crash prevented.
     pub(super) fn refuse_beside_old(&self, log: &str, to_load: &str) -> Result<(), StartError> {
         let prefix = format!("{log}.old-");
@@ -222,7 +244,7 @@ impl Engine {
     /// Loads the log; without one, imports what another server left, or begins an empty one.
     fn start_with_log(&mut self) -> Result<(), StartError> {
         let name = self.config.appendfilename.clone();
-        if self.stat(&name)?.is_none() {
+        if self.stat(&name)?.is_none() && !self.give_name_back(&name)? {
             self.refuse_beside_old(&name, "Rename it to the log's name")?;
             self.refuse_missing(&name)?;
             return match self.foreign_data()? {

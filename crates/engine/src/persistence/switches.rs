@@ -60,10 +60,6 @@ impl Engine {
                      when possible."
                 ),
             );
-            // A log of before must not be loaded as the present one if the server is killed meanwhile.
-            if let Err(error) = self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.move_aside(env)) {
-                return self.cannot_turn_on(&error);
-            }
             self.persistence.rewriter.schedule(Mode::First);
             return Ok(());
         }
