@@ -32,8 +32,13 @@ impl Unit {
     }
 }
 
-/// Places for watched keys that a client keeps when it watches none.
+/// Places for watched keys that a client keeps when it watches none, and the table of all.
 const KEEP_WATCHED: usize = 16;
+
+/// What a key under WATCH takes beside its name, in bytes: its places in the client's list and in the table of all, each of which
+/// may have as many to spare as it uses, and the list of who watches it.
+const WATCHED_BYTES: usize =
+    2 * (size_of::<Watched>() + size_of::<((u32, KeyHash), Vec<Watcher>)>() + 1 + size_of::<Watcher>());
 
 /// Who watches which key.
 #[derive(Debug, Default)]
@@ -51,7 +56,8 @@ struct Watcher {
 impl WatchTable {
     fn add(&mut self, client: ClientId, watched: &Watched) {
         let watcher = Watcher { client, present: watched.present };
-        self.watchers.entry((watched.db, watched.hash)).or_default().push(watcher);
+        // Most keys have one: a list that grows by itself would begin with places for four.
+        self.watchers.entry((watched.db, watched.hash)).or_insert_with(|| Vec::with_capacity(1)).push(watcher);
     }
 
     /// Whether a client watches a key of that hash.
@@ -68,6 +74,10 @@ impl WatchTable {
                     self.watchers.remove(&(w.db, w.hash));
                 }
             }
+        }
+        // Shrunk where most of it is spare, so that it is not copied for every client that goes.
+        if self.watchers.capacity() / 8 > self.watchers.len().max(KEEP_WATCHED) {
+            self.watchers.shrink_to(2 * self.watchers.len());
         }
     }
 
@@ -158,7 +168,7 @@ impl Engine {
         let present = is_present(&self.keyspace, client.db, name, self.now.unix());
         let watched = Watched { db: client.db, key: name.into(), hash: key.hash, present };
         self.watch.add(client.id, &watched);
-        client.watched_bytes += name.len() + size_of::<Watched>();
+        client.watched_bytes += name.len() + WATCHED_BYTES;
         client.watched.push(watched);
     }
 

@@ -189,7 +189,7 @@ pub struct Client {
     pub transaction: Option<Transaction>,
     /// Keys under WATCH.
     pub watched: Vec<Watched>,
-    /// Memory of `watched`, in bytes.
+    /// Memory of `watched` and of what the table of all watched keys has for it, in bytes.
     pub(crate) watched_bytes: usize,
     /// A watched key changed.
     pub watch_broken: bool,
@@ -256,7 +256,7 @@ impl Client {
         !self.paused && self.blocked == Blocked::No && self.closing == Closing::No
     }
 
-    /// What its MULTI queue and the names of the keys that it watches hold, in bytes.
+    /// What its MULTI queue and the keys that it watches hold, in bytes.
     pub(crate) fn queued_bytes(&self) -> usize {
         self.transaction.as_ref().map_or(0, |t| t.bytes) + self.watched_bytes
     }

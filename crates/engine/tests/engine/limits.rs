@@ -319,6 +319,32 @@ fn a_queue_and_watched_keys_count_as_an_unfinished_request_does() {
     assert!(rig.logged("(qbuf initial bytes: \"*2\\r\\n$4\\r\\nECHO\\r\\n$2000000\\r\\nxxx"));
 }
 
+/// A sixth of it was counted: not what the server keeps beside a client's own list.
+#[test]
+fn watched_keys_count_for_the_memory_that_they_take_and_give_it_back() {
+    let mut rig = Rig::new("no");
+    let (client, asks) = (rig.client(), rig.client());
+    // What the first requests cost once and for all, and what a list that grows has to spare.
+    let rest = 64 * 1024;
+    for keys in [1, 1_000, 9_000, 60_000] {
+        let names: Vec<String> = (0..keys).map(|n| format!("k{n}")).collect();
+        let words: Vec<&str> = std::iter::once("WATCH").chain(names.iter().map(String::as_str)).collect();
+        let request = resp_codec::encode_request(&words);
+        let fresh = memory(&mut rig, asks, client);
+        let (reply, taken) = alloc_watch::taken_by(|| {
+            offer(&mut rig, client, &request);
+            rig.take(client).len()
+        });
+        assert_eq!(reply, "+OK|".len());
+        let (counted, held) = (memory(&mut rig, asks, client) - fresh, usize::try_from(taken.held_bytes).unwrap());
+        assert!(counted + rest >= held, "{keys} keys take {held} bytes, {counted} are counted");
+        assert!(counted <= 2 * held + rest, "{keys} keys take {held} bytes, {counted} are counted");
+        let (_, given) = alloc_watch::taken_by(|| rig.ask(client, "UNWATCH").len());
+        let kept = held.saturating_add_signed(isize::try_from(given.held_bytes).unwrap());
+        assert!(kept <= rest, "{kept} of {held} bytes are kept for nothing");
+    }
+}
+
 #[test]
 fn a_key_watched_twice_is_watched_once() {
     let mut rig = Rig::new("no");
