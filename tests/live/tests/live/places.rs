@@ -1,5 +1,6 @@
 //! Directories and names that are not as a server would like them: links in the way, files of others, no right to write.
 
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -101,17 +102,78 @@ fn files_made_by_a_rewrite_are_readable_by_their_owner_only() -> Result<()> {
     Ok(())
 }
 
+/// Lets a server find its directory mounted for reading only, which nobody else sees.
+const READ_ONLY: &str = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"";
+
 #[test]
 fn a_directory_that_cannot_be_written_is_refused_and_left_as_it_is() -> Result<()> {
     let home = with_a_key()?;
     let before = home.names()?;
     fs::set_permissions(home.data(), Permissions::from_mode(0o555))?;
-    // Root may write even so: then there is nothing to see here, and `cargo xtask test-crash --power` mounts one read-only.
-    let writable = fs::write(home.data().join("try"), b"").is_ok();
-    let outcome = if writable { Ok(()) } else { refused(&home.server()?.start_refused()?, &["ledgerstone.lock"]) };
+    // Root may write even so, but not where nobody may, and may mount.
+    let writable =
+        fs::write(home.data().join("try"), b"").and_then(|()| fs::remove_file(home.data().join("try"))).is_ok();
+    let mut server = home.server()?;
+    if writable {
+        let data = home.data().into_os_string();
+        let words = ["unshare", "--mount", "sh", "-c", READ_ONLY].map(OsString::from);
+        server = server.wrapper(words.into_iter().chain([data]));
+    }
+    let outcome = server.start_refused();
     fs::set_permissions(home.data(), Permissions::from_mode(0o755))?;
-    outcome?;
-    ensure!(writable || home.names()? == before, "{:?}", home.names()?);
+    let why = if writable { "Read-only file system" } else { "Permission denied" };
+    refused(&outcome?, &["ledgerstone.lock", why])?;
+    ensure!(home.names()? == before, "{:?}", home.names()?);
+    Ok(())
+}
+
+#[test]
+fn a_link_in_place_of_the_snapshot_is_not_followed() -> Result<()> {
+    let home = Home::new()?;
+    let precious = link_away(&home, "dump.rdb")?;
+    let without_log = home.server()?.directive("appendonly", "no");
+    refused(&without_log.start_refused()?, &["dump.rdb"])?;
+    check_untouched(&home, &precious)?;
+    fs::remove_file(home.data().join("dump.rdb"))?;
+    // One that appears while the server runs is replaced by the snapshot, and what it names stays.
+    let server = without_log.start()?;
+    let mut client = server.client()?;
+    symlink(home.path().join("elsewhere"), home.data().join("dump.rdb"))?;
+    dialogue(&mut client, &[("SET k v", "OK"), ("SAVE", "OK")])?;
+    ensure!(fs::symlink_metadata(home.data().join("dump.rdb"))?.is_file(), "the link is still there");
+    check_untouched(&home, &precious)
+}
+
+#[test]
+fn a_directory_that_is_a_link_is_the_one_that_it_names_and_has_one_server() -> Result<()> {
+    let home = with_a_key()?;
+    let link = home.path().join("link");
+    symlink(home.data(), &link)?;
+    let by_link = home.server()?.directive("dir", &link.display().to_string());
+    let mut server = by_link.start()?;
+    dialogue(&mut server.client()?, &[("GET k", "\"kept\""), ("SET k again", "OK")])?;
+    refused(&home.server()?.start_refused()?, &["is in use by another server"])?;
+    server.kill_9()?;
+    let server = home.server()?.start()?;
+    dialogue(&mut server.client()?, &[("GET k", "\"again\"")])
+}
+
+#[test]
+fn no_umask_makes_a_file_readable_to_others() -> Result<()> {
+    for umask in ["0", "0777"] {
+        let home = Home::new()?;
+        let script = format!("umask {umask}; exec \"$@\"");
+        let server = home.server()?.wrapper(["sh", "-c", &script, "sh"]).start()?;
+        let mut client = server.client()?;
+        dialogue(&mut client, &[("SET k v", "OK"), ("BGREWRITEAOF", "Background append only file rewriting started")])?;
+        wait_rewritten(&mut client)?;
+        dialogue(&mut client, &[("SAVE", "OK")])?;
+        for name in home.names()? {
+            let mode = fs::metadata(home.data().join(&name))?.permissions().mode() & 0o7777;
+            ensure!(mode & 0o177 == 0, "umask {umask}: {name} has mode {mode:o}");
+        }
+        ensure!(home.names()?.contains(&"dump.rdb".to_owned()), "{:?}", home.names()?);
+    }
     Ok(())
 }
 
