@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::plan::Policy;
+use super::plan::{Policy, RUNS_PER_SESSION};
 use super::report::{Failure, Summary};
 use super::{Options, PolicyChoice, Subject, print_failures, run_sessions};
 
@@ -28,7 +28,8 @@ pub(super) fn run(options: &Options, subject: &Subject, seed: u64) -> Result<()>
     let mut rows = Vec::new();
     for (fsync_delay_ms, sessions_per_job) in FSYNC_DELAYS_MS.into_iter().zip(SESSIONS_PER_JOB) {
         let part = Options {
-            runs: Some(options.wanted_runs().div_ceil(FSYNC_DELAYS_MS.len())),
+            // A session has one policy: each delay needs one of every policy.
+            runs: Some(options.wanted_runs().div_ceil(FSYNC_DELAYS_MS.len()).max(Policy::ALL.len() * RUNS_PER_SESSION)),
             policy: PolicyChoice::All,
             fsync_delay_ms,
             jobs: options.jobs.max(1) * sessions_per_job,
