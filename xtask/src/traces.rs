@@ -164,22 +164,35 @@ fn check_loop_never_fsyncs(trace: &Trace) -> Result<()> {
     Ok(())
 }
 
-/// A file that was created is found again after a power loss: its directory is fsynced before anything is acked.
+/// A file that was created is found again after a power loss: its directory is fsynced before anything is acked, and so is the one that
+/// has that directory's name, which may be as new.
 fn check_file_is_durable_by_name(trace: &Trace) -> Result<()> {
     let created = trace.calls.iter().find(|c| c.name == "openat" && c.says("O_CREAT") && c.says(".aof\""));
     let created = created.context("no AOF was created")?;
     let reply = trace.calls.iter().find(|c| c.is(SENDS) && c.says("\"+OK\\r\\n")).context("no reply")?;
     let synced = |c: &Call| c.name == "fsync" && c.on("/data") && c.began > created.ended && c.ended < reply.began;
     ensure!(trace.calls.iter().any(synced), "the directory of the new AOF was not fsynced before the first reply");
+    let parent =
+        created.path().and_then(|dir| Path::new(dir).parent()).context("the AOF was created in no directory")?;
+    let named = |c: &Call| c.name == "fsync" && c.path().is_some_and(|path| Path::new(path) == parent);
+    let named = trace.calls.iter().any(|c| named(c) && c.ended < reply.began);
+    ensure!(named, "the directory that the data directory is in was not fsynced before the first reply");
     Ok(())
 }
 
-/// The new file is fsynced before it takes the name, and the directory after.
+/// The new file is fsynced before it takes the name, and announced durably by the state file; the directory is fsynced after.
 fn check_switch(trace: &Trace) -> Result<()> {
     let rename = trace.calls.iter().find(|c| c.is(RENAMES) && c.says("appendonly.aof\""));
     let rename = rename.context("nothing was renamed to appendonly.aof")?;
     let before = |c: &Call| c.is_fsync() && c.on(".aof") && c.says("temp-rewriteaof") && c.ended < rename.began;
-    ensure!(trace.calls.iter().any(before), "the new file was not fsynced before its rename");
+    let fsynced = trace.calls.iter().find(|c| before(c)).context("the new file was not fsynced before its rename")?;
+    let stated = |c: &Call| c.is(RENAMES) && c.says("appendonly.aof.state\"") && c.began > fsynced.ended;
+    let durably = |state: &Call| {
+        let synced = |c: &Call| c.name == "fsync" && c.on("/data") && c.began > state.ended && c.ended < rename.began;
+        trace.calls.iter().any(synced)
+    };
+    let announced = trace.calls.iter().filter(|c| stated(c)).any(durably);
+    ensure!(announced, "no durable state file announced the new file before its rename");
     let after = |c: &Call| c.name == "fsync" && c.on("/data") && c.began > rename.ended;
     ensure!(trace.calls.iter().any(after), "the directory was not fsynced after the rename");
     Ok(())
@@ -229,10 +242,29 @@ mod tests {
     fn a_rename_without_its_fsyncs_is_found() {
         let rename = "1 rename(\"temp-rewriteaof-bg-5.aof\", \"appendonly.aof\") = 0\n";
         let file = "2 fdatasync(8</d/data/temp-rewriteaof-bg-5.aof>) = 0\n";
+        let state = "3 rename(\"temp-appendonly.aof.state\", \"appendonly.aof.state\") = 0\n";
         let directory = "2 fsync(5</d/data>) = 0\n";
-        check_switch(&trace(&[file, rename, directory].concat())).unwrap();
-        for bad in [[rename, file, directory].concat(), [file, rename].concat(), [file, directory, rename].concat()] {
+        check_switch(&trace(&[file, state, directory, rename, directory].concat())).unwrap();
+        for bad in [
+            [rename, file, state, directory].concat(),
+            [file, state, directory, rename].concat(),
+            [state, directory, rename, directory].concat(),
+            [file, rename, directory].concat(),
+            [file, state, rename, directory].concat(),
+            [state, directory, file, rename, directory].concat(),
+        ] {
             assert!(check_switch(&trace(&bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_directory_whose_own_name_may_be_lost_is_found() {
+        let created = "1 openat(5</d/data>, \"appendonly.aof\", O_RDWR|O_CREAT) = 7</d/data/appendonly.aof>\n";
+        let (inner, outer) = ("1 fsync(5</d/data>) = 0\n", "1 fsync(6</d>) = 0\n");
+        let reply = "1 write(9<socket:[1]>, \"+OK\\r\\n\", 5) = 5\n";
+        check_file_is_durable_by_name(&trace(&[outer, created, inner, reply].concat())).unwrap();
+        for bad in [[created, inner, reply].concat(), [created, inner, reply, outer].concat()] {
+            assert!(check_file_is_durable_by_name(&trace(&bad)).is_err(), "{bad}");
         }
     }
 }

@@ -33,6 +33,21 @@ fn check_untouched(home: &Home, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// A data directory made just before the server started was lost with all that was acknowledged, if the power went.
+#[test]
+fn the_directory_that_the_data_directory_is_in_is_fsynced_before_anything_is_acknowledged() -> Result<()> {
+    let home = Home::new()?;
+    let trace = home.path().join("trace");
+    let strace = ["strace", "-f", "-qq", "-y", "-e", "trace=fsync", "-o"].map(std::ffi::OsString::from);
+    let line = strace.into_iter().chain([trace.clone().into_os_string()]);
+    let server = home.server()?.wrapper(line).start()?;
+    let outer = format!("<{}>)", home.path().canonicalize()?.display());
+    let calls = fs::read_to_string(&trace)?;
+    ensure!(calls.lines().any(|call| call.contains("fsync(") && call.contains(&outer)), "{calls}");
+    drop(server);
+    Ok(())
+}
+
 #[test]
 fn a_link_in_place_of_a_temporary_file_is_not_followed() -> Result<()> {
     for name in ["temp-appendonly.aof.state", "temp-appendonly.aof.probe"] {
