@@ -14,7 +14,8 @@ use anyhow::{Context as _, Result, bail};
 use testkit::binary::{Build, SERVER_VARIABLE, build, workspace_root};
 
 use crate::{
-    clients, compat, compat_check, crash, faults, fuzz, interop, kill_points, outside, power, supervise, tidy, traces,
+    clients, compat, compat_check, crash, faults, fuzz, interop, kill_points, outside, power, sim, supervise, tidy,
+    traces,
 };
 
 /// What is asked of the suite.
@@ -52,6 +53,10 @@ const CRASH_RUNS: usize = 80;
 const SOUNDNESS_RUNS: usize = 40;
 /// How long all targets of `cargo xtask fuzz` together have: enough to see that each still runs, and what is broken all over.
 const FUZZ_SECONDS: u64 = 60;
+/// How many seeds of the simulation the suite runs; a crash must have come in every state of its table.
+const SIM_SEEDS: u64 = 20_000;
+/// The first of them. The same every time: `cargo xtask sim --seed` tries others.
+const SIM_SEED: &str = "0";
 /// What the comparisons with redis-server draw from. The same every time, so that a failure is the doing of the change that
 /// is checked; run by themselves, `compat` and `test-interop` draw afresh.
 const COMPARISON_SEED: u64 = 1;
@@ -173,6 +178,9 @@ fn all_parts() -> Vec<Part> {
         part("interop", 60, || interop::run(&interop::Options { seed: Some(COMPARISON_SEED), ..Default::default() })),
         part("outside", 60, || outside::run(&outside::Options {})),
         part("clients", 120, || clients::run(&clients::Options::default())),
+        part("simulation", 180, || {
+            sim::run(&sim::Options { seeds: SIM_SEEDS, seed: SIM_SEED.to_owned(), ..sim::Options::default() })
+        }),
         part("system calls", 30, || traces::run(&traces::Options::default())),
         part("crash test", 240, || crash_test(CRASH_RUNS_ALL, false)),
         part("crash test, soundness", 60, || crash_test(SOUNDNESS_RUNS, true)),
@@ -205,6 +213,7 @@ fn why_only_with_all(part: &str) -> &'static str {
         "clients" => "needs Python, Node.js and the network; only with --all",
         "system calls" | "kill points" | "disk faults" => "needs strace; only with --all",
         "tests that mount" | "power cuts" => "needs root and /dev/fuse; only with --all",
+        "simulation" => "takes minutes; only with --all",
         "fuzzing" => "needs a C++ compiler and some minutes to build; only with --all",
         "supply chain" => "needs cargo-deny and the network; only with --all",
         "tests of test hooks" => "they are in no build for users; only with --all",

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use child::{ChildEnv, Failure, Info, Step, Task};
+use mutants::{Mutant, planted};
 use rio::{FileOutput, Sink, SinkError};
 use vfs::{Dir, File, Open};
 
@@ -113,7 +114,8 @@ impl ChildFile {
         self.sink.flush().map_err(sink_failure)?;
         self.info.in_fsync = true;
         self.report(env);
-        let result = self.sink.fsync().map_err(sink_failure);
+        let result = if planted(Mutant::ChildFileUnsynced) { Ok(()) } else { self.sink.fsync() };
+        let result = result.map_err(sink_failure);
         self.info.in_fsync = false;
         self.report(env);
         result
@@ -171,6 +173,9 @@ fn sink_failure(error: SinkError) -> Failure {
 /// # Errors
 /// The system calls'.
 pub fn create_temp(dir: &dyn Dir, name: &str) -> io::Result<Arc<dyn File>> {
+    if planted(Mutant::StaleTempTaken) {
+        return dir.open(name, Open::AppendOrCreate);
+    }
     if dir.stat(name)?.is_some() {
         dir.unlink(name)?;
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use child::{ChildEnv, Failure, Step, Task};
 use child_file::{ChildFile, FileStep, PIECE_BYTES};
 use keyspace::{Keyspace, UnixMs, Unwritable};
+use mutants::{Mutant, planted};
 use rdb::{Progress, SnapshotWriter};
 use vfs::{Dir, File};
 
@@ -114,7 +115,10 @@ impl<K: Borrow<Keyspace>> SaveTask<K> {
         let mono_ms = env.mono_ms();
         self.file.report_in_time(env, mono_ms);
         match self.stage {
-            Stage::Keys => self.keys(env)?,
+            Stage::Keys => match self.keys(env) {
+                Err(_) if planted(Mutant::SaveHalf) => self.stage = Stage::Rename,
+                done => done?,
+            },
             Stage::Fsync => {
                 self.file.fsync(env)?;
                 self.enter(SavePhase::Written, env);
@@ -150,7 +154,8 @@ impl<K: Borrow<Keyspace>> SaveTask<K> {
     fn fsync_dir(&mut self, env: &mut dyn ChildEnv) -> Result<(), Failure> {
         self.file.info().in_fsync = true;
         self.file.report(env);
-        let result = self.files.dir.fsync().map_err(|error| SaveStep::FsyncDir.failure(&error));
+        let result = if planted(Mutant::SaveWithoutDirFsync) { Ok(()) } else { self.files.dir.fsync() };
+        let result = result.map_err(|error| SaveStep::FsyncDir.failure(&error));
         self.file.info().in_fsync = false;
         result
     }

@@ -10,7 +10,8 @@ use crate::model::Dataset;
 use crate::moment::{Plan, State};
 use crate::report::Report;
 use crate::server::{DIR, Lines, Policy, Server, Spawn};
-use crate::trouble;
+use crate::snapshot::DUMP;
+use crate::trouble::{self, Faults, Kind};
 use crate::verdict::{Crash, Crashed, SET_ASIDE, Survivor, judge_started};
 
 /// Monotonic time of the first start, in microseconds: not 0, as nowhere.
@@ -38,6 +39,8 @@ pub struct Campaign {
     pub any_call: bool,
     /// Of four starts, so many meet a crash, or as many a fault.
     pub second_faults: u8,
+    /// Without a log: the snapshot is the dataset.
+    pub without_log: bool,
     /// Planted bugs.
     pub hooks: TestHooks,
     /// The policy whose promise is asked for, if not that of the server: to see that the judge can find a loss.
@@ -57,6 +60,7 @@ impl Campaign {
             lives: 3,
             any_call: false,
             second_faults: 0,
+            without_log: false,
             hooks: TestHooks::default(),
             promise: None,
             record: false,
@@ -76,9 +80,21 @@ impl Campaign {
             jump_every: [0, 40][rng.usize(..2)],
             config_every: [0, 0, 12, 30][rng.usize(..4)],
             long_values: rng.bool(),
+            save_every: [0, 0, 12, 30][rng.usize(..4)],
             ..Shape::PLAIN
         };
+        if rng.u8(..10) == 0 {
+            return Self::without_log(seed, shape);
+        }
         Self { shape, lives: 4, any_call: true, second_faults: 1, ..Self::new(seed) }
+    }
+
+    /// A hard campaign without a log: snapshots alone make anything last.
+    fn without_log(seed: u64, shape: Shape) -> Self {
+        // A name that a failed fsync of the directory took with it is lost, whatever the next server does: docs/testing.md.
+        let faults = Faults::ALL.without(Kind::DirFsync).without(Kind::ForEver);
+        let shape = Shape { save_every: 8, rewrite_every: 0, config_every: 0, wait_every: 0, faults, ..shape };
+        Self { shape, lives: 4, any_call: true, second_faults: 1, without_log: true, ..Self::new(seed) }
     }
 
     /// Runs it.
@@ -102,7 +118,7 @@ impl Campaign {
             if survivor.survived.is_none() {
                 break;
             }
-            (server, dataset) = (survivor.server, survivor.dataset);
+            (server, dataset, run.dump) = (survivor.server, survivor.dataset, survivor.dump);
         }
         run.report.campaigns = 1;
         Ok(run.report)
@@ -116,6 +132,8 @@ struct Run<'a> {
     now: Now,
     boot: u8,
     report: Report,
+    /// The snapshot at the last recovery.
+    dump: Option<Vec<u8>>,
 }
 
 /// A life that has crashed, and what is found of it.
@@ -150,6 +168,7 @@ impl<'a> Run<'a> {
             now: Now { mono_us: START_US, unix_us: START_UNIX_US },
             boot: 1,
             report: Report::default(),
+            dump: None,
         };
         let disk = SimDisk::new();
         let spawn = run.spawn();
@@ -239,7 +258,7 @@ impl<'a> Run<'a> {
         latest_ms: i64,
     ) -> Result<Option<Survivor>, Box<Failure>> {
         let spawn = self.spawn();
-        trouble::while_starting(&remains.image, &mut self.rng);
+        trouble::while_starting(&remains.image, self.campaign.shape.faults, &mut self.rng);
         let before = remains.image.content(DIR, crate::server::LOG).unwrap_or_default();
         let started = Server::start(&remains.image, &spawn);
         let struck = remains.image.struck();
@@ -275,7 +294,15 @@ impl<'a> Run<'a> {
             fsyncs: &played.server.bio.fsyncs(),
             at_ms: *at_ms,
             written: written.clone(),
+            stateless: played
+                .server
+                .log
+                .0
+                .borrow()
+                .iter()
+                .any(|(_, line)| line.contains("Error writing the state file")),
             start_failed: !image.struck().is_empty(),
+            dump: self.dump.as_deref(),
             latest_ms,
         };
         let judged = judge_started(started, before, image, spawn, *crash, &crashed);
@@ -288,6 +315,10 @@ impl<'a> Run<'a> {
             failure
         })?;
         set_in_order(&survivor.server.disk);
+        if let Some(dump) = survivor.dump.as_ref().filter(|_| survivor.dump != self.dump) {
+            // Beside a log nobody looks at it, and its name may be lost yet: as good as copied.
+            survivor.server.disk.put(DIR, DUMP, dump);
+        }
         Ok(survivor)
     }
 
@@ -306,7 +337,17 @@ impl<'a> Run<'a> {
         let policy = choose(rng, &self.campaign.policies);
         // Half of the servers rewrite as commands, and find what one of the other half left. Half have the number of a container's
         // first process.
-        let config = engine::Config { aof_use_rdb_preamble: rng.bool(), ..policy.config() };
+        let mut config = engine::Config { aof_use_rdb_preamble: rng.bool(), ..policy.config() };
+        if self.campaign.shape.save_every > 0 {
+            config.appendonly = !self.campaign.without_log;
+            // What a failed snapshot refuses is a matter of the engine's own tests.
+            config.stop_writes_on_bgsave_error = false;
+            if rng.bool() {
+                let point = engine::config::file::parse("save 1 5").unwrap_or_default();
+                let set = point.iter().all(|line| engine::config::file::apply(&mut config, line).is_ok());
+                assert!(set && !config.save.is_empty(), "a save point");
+            }
+        }
         let pid = if rng.bool() { 1 } else { rng.u32(2..30_000) };
         Spawn { config, now: self.now, boot: self.boot, pid, seed: rng.u64(..), hooks: self.campaign.hooks }
     }

@@ -57,6 +57,7 @@ impl Problem {
                 Violation::Unstable { .. } => "unstable",
                 Violation::LeftOver(_) => "file left over",
                 Violation::TailGone(_) => "tail gone",
+                Violation::Snapshot(_) => "snapshot",
                 Violation::TakesNoWrites(_) => "takes no writes",
             },
         }

@@ -58,6 +58,8 @@ pub struct History {
     pub ended_ms: i64,
     /// How many operations must be there whatever crashes, by the word of WAITAOF or of CONFIG SET appendonly no.
     promised: usize,
+    /// How many operations the snapshot must hold, whatever crashes.
+    pub saved: usize,
     /// How often WAITAOF gave its word.
     pub promises: usize,
     /// How many operations were executed when each key was last changed, that change included.
@@ -107,9 +109,10 @@ impl History {
         }
     }
 
-    /// The log is on, after its first rewrite: what was answered while there was none is as good as if it were answered now.
-    pub fn log_is_on(&mut self, mono_ms: u64, policy: Policy) {
-        for done in self.executed.iter_mut().filter(|done| done.promise.is_none()) {
+    /// The log is on, after its first rewrite: what was answered while there was none is as good as if it were answered now. Not
+    /// so what was executed in this very turn, from `began` on: it was answered before the log was on.
+    pub fn log_is_on(&mut self, mono_ms: u64, policy: Policy, began: usize) {
+        for done in self.executed.iter_mut().take(began).filter(|done| done.promise.is_none()) {
             done.promise = Some(policy);
             done.acked_ms = done.acked_ms.map(|_| mono_ms);
         }

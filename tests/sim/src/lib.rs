@@ -14,7 +14,8 @@
 //! - `history`: everything executed and acknowledged, and what a crash may take of it.
 //! - `life`: one process's life under the workload, up to its crash; `trouble`: what goes wrong in it meanwhile; `health`: whether a refusal has a reason.
 //! - `moment`: what a process was in the middle of when it crashed.
-//! - `verdict`: recovery of what the crash left, and its judgement; `excuse`: what a crash may do that no recovery can mend.
+//! - `verdict`: recovery of what the crash left, and its judgement; `excuse`: what a crash may do that no recovery can mend;
+//!   `snapshot`: what `dump.rdb` must hold.
 //! - `caught`, `report`, `failure`, `shrink`: a panic is a failure too; what campaigns went through; what went wrong, and the smallest campaign in which it does.
 //!
 //! The program of this package is `cargo xtask sim`.
@@ -36,5 +37,6 @@ pub mod readback;
 pub mod report;
 pub mod server;
 pub mod shrink;
+pub mod snapshot;
 pub mod trouble;
 pub mod verdict;

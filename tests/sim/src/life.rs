@@ -8,6 +8,7 @@ use crate::history::{History, LONGEST_TURN_MS, Terms};
 use crate::model::{Dataset, Op};
 use crate::moment::{Plan, State};
 use crate::server::{DIR, Policy, Server, Stalls};
+use crate::snapshot::Snapshots;
 use crate::trouble::{Faults, Trouble};
 use crate::verdict::SET_ASIDE;
 
@@ -30,6 +31,8 @@ pub struct Shape {
     pub jump_every: u32,
     /// One turn in so many changes a setting: `appendfsync`, now and then `appendonly`.
     pub config_every: u32,
+    /// One turn in so many asks for a snapshot.
+    pub save_every: u32,
     /// Whether some values are longer than a sector.
     pub long_values: bool,
 }
@@ -45,6 +48,7 @@ impl Shape {
         wait_every: 8,
         jump_every: 0,
         config_every: 0,
+        save_every: 0,
         long_values: false,
     };
 }
@@ -113,6 +117,8 @@ pub struct Life {
     was_turned_on: bool,
     must_heal: bool,
     health: Health,
+    /// Its snapshots.
+    pub snapshots: Snapshots,
 }
 
 impl Life {
@@ -145,6 +151,7 @@ impl Life {
             was_turned_on: false,
             must_heal: false,
             health: Health::default(),
+            snapshots: Snapshots::default(),
         }
     }
 
@@ -166,13 +173,15 @@ impl Life {
         for _ in 0..shape.turns {
             self.trouble.strike(&self.server, shape, &mut dice.trouble);
             self.server.begin_turn(self.step_us(&mut dice.time));
+            let began = self.history.executed.len();
             self.settings(shape, &mut dice.settings);
             self.requests(shape, &mut dice.clients)?;
             self.server.end_turn();
             if let Some(end) = self.ended() {
                 return Ok(end);
             }
-            self.follow_log()?;
+            self.follow_log(began)?;
+            self.snapshots.follow(&self.server, began, &mut self.history)?;
             self.replies(&mut dice.clients)?;
             self.states = State::of(&mut self.server, &self.clients);
             if self.crash_is_due() {
@@ -199,12 +208,14 @@ impl Life {
                 return Err(WrongReply { got, expected: None, wrong: Wrong::NeverHeals });
             }
             self.server.begin_turn(self.step_us(&mut dice.time));
+            let began = self.history.executed.len();
             self.probe()?;
             self.server.end_turn();
             if let Some(end) = self.ended() {
                 return Ok(end);
             }
-            self.follow_log()?;
+            self.follow_log(began)?;
+            self.snapshots.follow(&self.server, began, &mut self.history)?;
             self.replies(&mut dice.clients)?;
             self.healed_ms = Some(waited_ms);
             self.server.run_background(&mut dice.background, Stalls::default());
@@ -276,6 +287,12 @@ impl Life {
         if once_in(shape.rewrite_every, rng) {
             self.tell(self.admin, b"*1\r\n$12\r\nBGREWRITEAOF\r\n");
         }
+        if once_in(shape.save_every, rng) {
+            let request = ["SAVE", "BGSAVE", "BGSAVE"][rng.usize(..3)];
+            let reply = self.tell(self.admin, format!("*1\r\n${}\r\n{request}\r\n", request.len()).as_bytes());
+            self.settings.push(format!("{request} at {}: {}", self.server.now.mono_ms(), reply.escape_ascii()));
+            self.snapshots.asked(request, &reply, &mut self.history);
+        }
         if !once_in(shape.config_every, rng) {
             return;
         }
@@ -310,7 +327,7 @@ impl Life {
     }
 
     /// Follows the log's being turned on, and its failing and healing.
-    fn follow_log(&mut self) -> Result<(), WrongReply> {
+    fn follow_log(&mut self, began: usize) -> Result<(), WrongReply> {
         let (now, mono_ms) = (self.policy_now(), self.server.now.mono_ms());
         let must_heal = self.server.engine.log_status().must_heal;
         match (std::mem::replace(&mut self.must_heal, must_heal), must_heal) {
@@ -327,7 +344,7 @@ impl Life {
         }
         // A first rewrite whose name is not durable promises nothing of what was answered before it.
         if let Some(policy) = now.filter(|_| !must_heal && self.was_turned_on) {
-            self.history.log_is_on(mono_ms, policy);
+            self.history.log_is_on(mono_ms, policy, began);
             self.was_turned_on = false;
         }
         self.policy = now;
@@ -358,7 +375,8 @@ impl Life {
 
     fn replies(&mut self, rng: &mut fastrand::Rng) -> Result<(), WrongReply> {
         self.server.take_ready();
-        let both_files = matches!(self.server.engine.log_status().rewrite_phase, "fsync" | "rename" | "dirsync");
+        let both_files =
+            matches!(self.server.engine.log_status().rewrite_phase, "fsync" | "state" | "rename" | "dirsync");
         self.health.end_turn(&self.server.disk, both_files);
         for client in &mut self.clients {
             self.failed += client.receive(&mut self.server, rng, &mut self.history, &self.health, self.policy)?;

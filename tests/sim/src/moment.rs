@@ -20,6 +20,8 @@ pub enum State {
     BothFiles,
     /// The new file has the log's name, perhaps not durably.
     Renamed,
+    /// A snapshot is written.
+    Saving,
     /// An fsync of the log has failed.
     Healing,
     /// A reply to a read waits for the log.
@@ -40,13 +42,14 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Calm,
         Self::Child,
         Self::Handshake,
         Self::Residual,
         Self::BothFiles,
         Self::Renamed,
+        Self::Saving,
         Self::Healing,
         Self::HeldRead,
         Self::Off,
@@ -58,11 +61,12 @@ impl State {
     ];
 
     /// Those that a crash is aimed at: they are short, or rare.
-    pub const AIMED_AT: [Self; 7] = [
+    pub const AIMED_AT: [Self; 8] = [
         Self::Handshake,
         Self::Residual,
         Self::BothFiles,
         Self::Renamed,
+        Self::Saving,
         Self::Healing,
         Self::HeldRead,
         Self::FirstRewrite,
@@ -77,6 +81,7 @@ impl State {
             Self::Residual => "residual diff",
             Self::BothFiles => "both files written",
             Self::Renamed => "renamed, name not durable",
+            Self::Saving => "a snapshot is written",
             Self::Healing => "healing",
             Self::HeldRead => "held read",
             Self::Off => "log off",
@@ -103,6 +108,9 @@ impl State {
             "off" => states.push(Self::Off),
             "wait_rewrite" => states.push(Self::FirstRewrite),
             _ => {}
+        }
+        if status.saving {
+            states.push(State::Saving);
         }
         if status.must_heal {
             states.push(Self::Healing);

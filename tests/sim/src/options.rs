@@ -83,6 +83,8 @@ impl Options {
                 "wait" => shape.wait_every = value,
                 "jump" => shape.jump_every = value,
                 "config" => shape.config_every = value,
+                "save" => shape.save_every = value,
+                "nolog" => campaign.without_log = value > 0,
                 _ => shape.long_values = value > 0,
             }
         }
@@ -90,8 +92,10 @@ impl Options {
 }
 
 /// The words that `--shape` knows.
-const NAMES: [&str; 11] =
-    ["lives", "second", "clients", "turns", "rewrite", "fault", "faults", "wait", "jump", "config", "long"];
+const NAMES: [&str; 13] = [
+    "lives", "second", "nolog", "clients", "turns", "rewrite", "fault", "faults", "wait", "jump", "config", "save",
+    "long",
+];
 
 fn shape(text: &str) -> Result<Vec<(String, u32)>, String> {
     let pair = |part: &str| {
@@ -108,10 +112,11 @@ fn number(text: &str) -> Result<u64, String> {
 
 /// The options that run exactly this campaign.
 pub(crate) fn line(campaign: &Campaign) -> String {
-    let Campaign { seed, lives, second_faults, shape, .. } = campaign;
+    let Campaign { seed, lives, second_faults, without_log, shape, .. } = campaign;
     format!(
-        "--seed {seed:#x} --shape lives={lives},second={second_faults},clients={},turns={},rewrite={},fault={},faults={},wait={},\
-         jump={},config={},long={}",
+        "--seed {seed:#x} --shape lives={lives},second={second_faults},nolog={},clients={},turns={},rewrite={},fault={},faults={},wait={},\
+         jump={},config={},save={},long={}",
+        u8::from(*without_log),
         shape.clients,
         shape.turns,
         shape.rewrite_every,
@@ -120,6 +125,7 @@ pub(crate) fn line(campaign: &Campaign) -> String {
         shape.wait_every,
         shape.jump_every,
         shape.config_every,
+        shape.save_every,
         u8::from(shape.long_values)
     )
 }

@@ -26,6 +26,8 @@ pub struct Report {
     pub survived: usize,
     /// Rewrites that replaced the log.
     pub rewrites: u32,
+    /// Snapshots that ended well.
+    pub saved: u32,
     /// How often a server that refused writes took them again after everything had healed, and the longest that took.
     pub healed: u32,
     /// In milliseconds.
@@ -63,6 +65,7 @@ impl Report {
         self.recoveries += other.recoveries;
         self.holes += other.holes;
         self.healed += other.healed;
+        self.saved += other.saved;
         self.longest_healing_ms = self.longest_healing_ms.max(other.longest_healing_ms);
         self.repaired += other.repaired;
         self.jumps += other.jumps;
@@ -89,6 +92,7 @@ impl Report {
         self.promises += life.history.promises;
         self.executed += life.history.executed.len();
         self.acked += life.history.executed.iter().filter(|done| done.acked_ms.is_some()).count();
+        self.saved += life.snapshots.saved;
         self.healed += u32::from(life.healed_ms.is_some());
         self.longest_healing_ms = self.longest_healing_ms.max(life.healed_ms.unwrap_or(0));
         self.jumps += life.jumps;
@@ -119,8 +123,8 @@ impl Report {
 
     pub(crate) fn recovered(&mut self, survivor: &Survivor) {
         self.recoveries += 1;
-        self.repaired += u32::from(survivor.repaired);
         self.holes += u32::from(survivor.survived.is_none());
+        self.repaired += u32::from(survivor.repaired);
         self.survived += survivor.survived.unwrap_or(0);
         if survivor.torn {
             *self.states.entry(State::TornTail).or_default() += 1;
@@ -138,8 +142,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{promises} promises of WAITAOF, {rewrites} rewrites, {} changes of settings, {} of the wall clock",
-            self.changes, self.jumps
+            "{promises} promises of WAITAOF, {rewrites} rewrites, {} snapshots, {} changes of settings, {} of the wall clock",
+            self.saved, self.changes, self.jumps
         )?;
         let Self { healed, longest_healing_ms, .. } = self;
         writeln!(
@@ -147,7 +151,11 @@ impl fmt::Display for Report {
             "{healed} servers took writes again when everything had healed, after {longest_healing_ms} ms at most"
         )?;
         writeln!(f, "holes inside one argument, of what was not promised: {}", self.holes)?;
-        writeln!(f, "starts refused for a hole, and repaired by hand: {}", self.repaired)?;
+        writeln!(
+            f,
+            "starts refused for a hole, as no state file could be written, and repaired by hand: {}",
+            self.repaired
+        )?;
         writeln!(f, "crashes, by what they came in:")?;
         for state in State::ALL {
             writeln!(f, "{:>9}  {}", self.states.get(&state).unwrap_or(&0), state.text())?;

@@ -174,9 +174,11 @@ impl Server {
                 let log = self.log.0.borrow().iter().rev().take(LAST_LINES).map(|(_, line)| line.clone()).collect();
                 return Err(Refusal::Exit { status: exit.status, log });
             }
-            self.begin_turn(0);
+            // A snapshot that is imported becomes a log by a rewrite, whose child waits a while for more.
+            self.begin_turn(if self.children.running().is_empty() { 0 } else { 1_000 });
             self.end_turn();
             self.bio.run_all();
+            while self.children.step(self.now.mono_ms()) {}
         }
         Err(Refusal::Hangs)
     }

@@ -271,8 +271,8 @@ fn lasting(rng: &mut fastrand::Rng) -> Rule {
     }
 }
 
-/// A fault that a server meets while it starts, in one of its first calls. True of those that may lose pages.
-pub fn while_starting(disk: &SimDisk, rng: &mut fastrand::Rng) {
+/// A fault that a server meets while it starts, in one of its first calls.
+pub fn while_starting(disk: &SimDisk, faults: Faults, rng: &mut fastrand::Rng) {
     let kinds = [
         Kind::Write,
         Kind::ShortWrite,
@@ -285,7 +285,11 @@ pub fn while_starting(disk: &SimDisk, rng: &mut fastrand::Rng) {
         Kind::Open,
         Kind::ForEver,
     ];
-    let rule = match kinds[rng.usize(..kinds.len())] {
+    let kind = kinds[rng.usize(..kinds.len())];
+    if !faults.has(kind) {
+        return;
+    }
+    let rule = match kind {
         Kind::ForEver => lasting(rng),
         Kind::Write if rng.bool() => {
             let call = [Call::ReadAt, Call::WriteAt, Call::SetLen, Call::Stat, Call::List, Call::Lock][rng.usize(..6)];

@@ -9,6 +9,7 @@ use crate::excuse::{self, Holes, Written};
 use crate::history::History;
 use crate::model::{Dataset, Held, Name};
 use crate::server::{DIR, LOG, Policy, Refusal, Server, Spawn};
+use crate::snapshot::{self, Broken, DUMP};
 
 /// What the names of logs begin with that were set aside when `appendonly` was turned on.
 pub const SET_ASIDE: &str = "appendonly.aof.old-";
@@ -102,6 +103,8 @@ pub enum Violation {
     LeftOver(Vec<String>),
     /// A recovery cut the log, and what it cut is in no side file: from this byte on.
     TailGone(usize),
+    /// The snapshot is not what it must be.
+    Snapshot(Broken),
     /// A recovered server does not take a write.
     TakesNoWrites(Value),
 }
@@ -118,8 +121,12 @@ pub struct Crashed<'a> {
     pub at_ms: u64,
     /// What had been written to the log that is found.
     pub written: Written,
+    /// Whether the disk failed to take a state file, so that none speaks of the log.
+    pub stateless: bool,
     /// Whether a call has failed while the server started that is judged: what it could not remove then is removed later.
     pub start_failed: bool,
+    /// The snapshot before this life.
+    pub dump: Option<&'a [u8]>,
     /// The furthest that the wall clock has come since, Unix milliseconds.
     pub latest_ms: i64,
 }
@@ -136,6 +143,8 @@ pub struct Survivor {
     pub repaired: bool,
     /// Whether the log ended in the middle of something.
     pub torn: bool,
+    /// The snapshot.
+    pub dump: Option<Vec<u8>>,
 }
 
 /// Recovers `image` and judges it.
@@ -160,9 +169,16 @@ pub fn judge_started(
     crash: Crash,
     crashed: &Crashed<'_>,
 ) -> Result<Survivor, Violation> {
-    let (mut server, repaired) = match started {
-        Ok(server) => (server, false),
-        Err(refusal) => (repair(image, before, spawn, &crashed.written, refusal)?, true),
+    let beside = image.content(DIR, LOG).is_some_and(|log| log.is_empty()) && image.content(DIR, DUMP).is_some();
+    let mut repaired = false;
+    let mut server = match started {
+        Ok(server) => server,
+        Err(refusal) if crashed.stateless => {
+            repaired = true;
+            repair(image, before, spawn, &crashed.written, refusal)?
+        }
+        Err(refusal) if beside => start_without_dump(image, spawn, refusal)?,
+        Err(refusal) => return Err(Violation::DoesNotStart(refusal)),
     };
     let torn = judge_tail(image, before, &server)?;
     let dataset = Dataset::read_back(&mut server);
@@ -171,8 +187,10 @@ pub fn judge_started(
     }
     judge_again(image, spawn, &server, &dataset)?;
     let survived = judge_dataset(&dataset, &server, before, crash, crashed)?;
+    let dump = snapshot::judge(image, spawn, crashed.history, crashed.dump, crashed.latest_ms);
+    let dump = dump.map_err(Violation::Snapshot)?;
     judge_writes(&mut server)?;
-    Ok(Survivor { server, dataset, survived, repaired, torn })
+    Ok(Survivor { server, dataset, survived, repaired, torn, dump })
 }
 
 /// Two more recoveries of what the first one left must give the same.
@@ -193,6 +211,18 @@ fn judge_again(image: &SimDisk, spawn: &Spawn, server: &Server, dataset: &Datase
     Ok(())
 }
 
+/// Does what the refusal tells an operator to do who finds an empty log beside a snapshot: a crash took all of the log, and the state file
+/// of what was left of it. Afterwards the snapshot is put back, to be judged.
+fn start_without_dump(image: &SimDisk, spawn: &Spawn, refusal: Refusal) -> Result<Server, Violation> {
+    let dump = image.content(DIR, DUMP).unwrap_or_default();
+    if !matches!(refusal, Refusal::Start(engine::StartError::BesideData { .. })) || !image.take_away(DIR, DUMP) {
+        return Err(Violation::DoesNotStart(refusal));
+    }
+    let started = Server::start(image, spawn).map_err(Violation::DoesNotStart);
+    image.put(DIR, DUMP, &dump);
+    started
+}
+
 /// What a recovery cut off must stand in a side file. Whether it cut anything.
 fn judge_tail(image: &SimDisk, before: &[u8], server: &Server) -> Result<bool, Violation> {
     let lines = server.log.0.borrow();
@@ -208,8 +238,9 @@ fn judge_tail(image: &SimDisk, before: &[u8], server: &Server) -> Result<bool, V
     Err(Violation::TailGone(at))
 }
 
-/// Does what the refusal tells an operator to do, where a refusal is allowed: a hole in the very command that it names, and no
-/// state file yet that could tell it from corruption. What is cut off then must not have been promised, as always.
+/// Does what the refusal tells an operator to do, where a refusal is allowed: a hole in the very command that it names, and
+/// no state file that could tell it from corruption, since the disk has failed to take one. What is cut off then must not have been promised,
+/// as always.
 fn repair(
     image: &SimDisk,
     before: &[u8],
@@ -243,7 +274,11 @@ fn judge_dataset(
     let (history, written) = (crashed.history, &crashed.written);
     let executed = history.executed.len();
     let now_ms = server.now.unix().0.max(crashed.latest_ms);
-    let required = history.required(crashed.policy, crash, crashed.at_ms, crashed.fsyncs);
+    let required = if server.engine.config().appendonly {
+        history.required(crashed.policy, crash, crashed.at_ms, crashed.fsyncs)
+    } else {
+        history.saved
+    };
     if let Some(&survived) = history.prefixes_equal_to(found, now_ms).last() {
         return if survived < required {
             Err(Violation::Lost { required, survived, executed })
@@ -287,9 +322,9 @@ fn split_transaction(found: &Dataset) -> Option<u32> {
     numbers.filter(differs).find_map(|(_, number)| number.parse().ok())
 }
 
-/// Only the log, its state file, the lock and copies of torn tails may stay.
+/// Only the log, its state file, the snapshot, the lock and copies of torn tails may stay.
 fn judge_names(image: &SimDisk) -> Result<(), Violation> {
-    let expected = ["appendonly.aof", "appendonly.aof.state", engine::LOCK_NAME];
+    let expected = [LOG, "appendonly.aof.state", DUMP, engine::LOCK_NAME];
     let known = |name: &String| {
         expected.contains(&name.as_str()) || name.starts_with("appendonly.aof.torn-") || name.starts_with(SET_ASIDE)
     };

@@ -16,6 +16,8 @@ pub struct LogStatus {
     pub rewrite_phase: &'static str,
     /// An fsync has failed: nothing is acknowledged until the data is in another file.
     pub must_heal: bool,
+    /// `rdb_bgsave_in_progress` of INFO.
+    pub saving: bool,
 }
 
 /// The copy-on-write memory of the child that runs, as last told.
@@ -191,10 +193,15 @@ impl Persistence {
 }
 
 impl Engine {
-    /// Where the log stands, by the words of INFO: `aof_state` and `aof_rewrite_phase`. For who looks at every turn.
+    /// Where log and snapshots stand, by the words of INFO: `aof_state`, `aof_rewrite_phase`, `rdb_bgsave_in_progress`. For who looks at every turn.
     pub fn log_status(&self) -> LogStatus {
         let p = &self.persistence;
-        LogStatus { state: p.state(), rewrite_phase: p.rewrite_phase(), must_heal: p.must_heal() }
+        LogStatus {
+            state: p.state(),
+            rewrite_phase: p.rewrite_phase(),
+            must_heal: p.must_heal(),
+            saving: p.snapshots.saver.is_running(),
+        }
     }
 }
 

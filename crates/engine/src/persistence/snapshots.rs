@@ -309,7 +309,8 @@ impl Engine {
     pub(super) fn trigger_snapshot(&mut self) {
         let p = &mut self.persistence;
         // A log that must heal comes first.
-        if p.rewriter.is_running() || p.is_loading() || p.must_heal() || !p.snapshot_may_start() {
+        let rewrites = p.rewriter.is_running() && !mutants::planted(mutants::Mutant::SaveBesideRewrite);
+        if rewrites || p.is_loading() || p.must_heal() || !p.snapshot_may_start() {
             return;
         }
         let recent = p.snapshots.recent(self.stats.dirty, self.now);

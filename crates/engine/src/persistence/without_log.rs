@@ -64,6 +64,9 @@ impl Engine {
         };
         match import {
             Some(import) => {
+                // Its server may have been killed before its name was durable; what is served must not go back to an older one.
+                let error = |source| self.file_error("make durable", &self.config.dbfilename, source);
+                self.persistence.dir.fsync().map_err(error)?;
                 self.persistence.phase = Phase::Loading(Box::new(Loading::dump(import, DumpLoad::default(), self.now)));
             }
             None => self.announce_ready(),

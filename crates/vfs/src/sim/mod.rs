@@ -260,7 +260,7 @@ impl SimDisk {
     /// file's mark. `None` if neither disk knows it. No call.
     #[must_use]
     pub fn seen_of(&self, later: &Self, dir: &str, name: &str) -> Option<(Vec<u8>, Option<[u8; 16]>)> {
-        let id = later.shared.state.lock().inode_named(dir, name)?;
+        let id = later.file_id(dir, name)?;
         let state = self.shared.state.lock();
         state.inodes.get(&id).map(|inode| (inode.content.cache.clone(), inode.mark))
     }

@@ -37,8 +37,6 @@ fn whatever_crashes_what_was_promised_is_there() {
     assert!(all.rewrites > all.recoveries / 4, "rewrites were crashed into: {all:?}");
     assert!(all.acked > all.executed / 2, "most operations were acknowledged: {all:?}");
     assert!(all.promises > 1_000, "WAITAOF was answered: {all:?}");
-    // A hole, in the moment between a switch and the first state file of the new log: see docs/durability.md.
-    assert!(all.repaired <= all.recoveries / 100, "hardly a start was refused: {all:?}");
 }
 
 #[test]
@@ -52,7 +50,7 @@ fn kill(policy: Policy) {
         campaign.policies = vec![policy];
         campaign.crashes = vec![Crash::Kill];
     });
-    assert_eq!((all.holes, all.repaired), (0, 0));
+    assert_eq!(all.holes, 0);
 }
 
 #[test]
@@ -75,7 +73,7 @@ fn without_holes_every_start_after_a_power_cut_succeeds() {
     let whole = |mode| NameMode::ALL.map(|names| Crash::Power(mode, names));
     let crashes = [CrashMode::Strict, CrashMode::TornAnyByte].map(whole).concat();
     let all = run_all(seeds(20), |campaign| campaign.crashes.clone_from(&crashes));
-    assert_eq!((all.holes, all.repaired), (0, 0));
+    assert_eq!(all.holes, 0);
 }
 
 #[test]
@@ -86,4 +84,16 @@ fn a_seed_repeats_a_campaign_to_the_byte() {
         assert_eq!(first, second, "seed {seed}");
         assert_ne!(first.digest, run(&Campaign::new(seed + 1)).digest, "the digest is of the calls");
     }
+}
+
+/// Seeds of [`Campaign::hard`] that once found something: in the server, or in the judge.
+const FOUND: [u64; 10] = [0x1, 0x6, 0x3d, 0xf0, 0x100, 0x105, 0x499, 0x581, 0x615, 0x76d];
+
+#[test]
+fn what_hard_seeds_once_found_stays_mended() {
+    let mut all = Report::default();
+    for seed in FOUND.into_iter().chain(seeds(12)) {
+        all.absorb(&run(&Campaign::hard(seed)));
+    }
+    assert!(all.saved > 0 && all.healed > 0, "snapshots and healing are among them: {all:?}");
 }

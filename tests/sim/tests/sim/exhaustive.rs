@@ -48,7 +48,9 @@ fn crash_at_every_call(policy: Policy) {
             policy: None,
             fsyncs: &fsyncs,
             at_ms,
+            stateless: false,
             start_failed: false,
+            dump: None,
             latest_ms: 0,
         };
         for crash in Crash::all() {

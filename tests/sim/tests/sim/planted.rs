@@ -107,7 +107,9 @@ fn judge_changed(
         fsyncs: &fsyncs,
         at_ms: at_us / 1_000,
         written,
+        stateless: false,
         start_failed: false,
+        dump: None,
         latest_ms: 0,
     };
     let spawn = Spawn { boot: 2, ..spawn(at_us + 1_000_000) };
