@@ -59,7 +59,7 @@ const MUTANT_SEEDS: u64 = 4_000;
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace_root());
-    command.args(["run", "--quiet", "--profile", "sim", "-p", "tests-sim", "--bin", "simulate"]);
+    command.args(["run", "--quiet", "--profile", "checked", "-p", "tests-sim", "--bin", "simulate"]);
     if options.mutants {
         command.args(["--features", "mutants"]);
     }

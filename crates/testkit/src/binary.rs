@@ -29,15 +29,27 @@ fn build_like_this_test() -> Result<PathBuf> {
     let profile = exe.ancestors().find(|d| d.ends_with("deps")).and_then(Path::parent);
     let profile = profile.context("the running test does not stand in a target directory")?;
     let target = profile.parent().context("a profile's directory has a parent")?;
-    let release = profile.ends_with("release");
-    build(&Build { release, test_hooks: false, target_dir: Some(target.to_owned()) })
+    let profile = if profile.ends_with("release") { Profile::Release } else { Profile::Dev };
+    build(&Build { profile, test_hooks: false, target_dir: Some(target.to_owned()) })
+}
+
+/// A profile of the workspace's Cargo.toml.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// As cargo builds what is not told otherwise.
+    #[default]
+    Dev,
+    /// As users have it.
+    Release,
+    /// Optimized, with every assertion.
+    Checked,
 }
 
 /// How `server-bin` is built.
 #[derive(Clone, Debug, Default)]
 pub struct Build {
-    /// With optimizations.
-    pub release: bool,
+    /// The profile of cargo.
+    pub profile: Profile,
     /// With the hooks of docs/testing.md.
     pub test_hooks: bool,
     /// Where to, if not the workspace's own target directory.
@@ -50,8 +62,10 @@ pub struct Build {
 /// If cargo fails; its messages have then been printed.
 pub fn build(how: &Build) -> Result<PathBuf> {
     let mut options: Vec<&OsStr> = Vec::new();
-    if how.release {
-        options.push("--release".as_ref());
+    match how.profile {
+        Profile::Dev => {}
+        Profile::Release => options.push("--release".as_ref()),
+        Profile::Checked => options.extend(["--profile", "checked"].map(OsStr::new)),
     }
     if how.test_hooks {
         options.extend(["--features", "test-hooks"].map(OsStr::new));

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value as Json;
 use testkit::ServerBuilder;
-use testkit::binary::{Build, build};
+use testkit::binary::{Build, Profile, build};
 
 use super::Options;
 use crate::suite::find_program;
@@ -58,7 +58,7 @@ impl FromStr for Peer {
 pub(crate) fn all(options: &Options) -> Result<Vec<Subject>> {
     let ours = match &options.ours {
         Some(path) => path.clone(),
-        None => build(&Build { release: true, ..Build::default() })?,
+        None => build(&Build { profile: Profile::Release, ..Build::default() })?,
     };
     let mut subjects = vec![subject("ledgerstone", &ours, Vec::new())?];
     for peer in &options.against {

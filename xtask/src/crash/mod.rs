@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use testkit::binary::{Build, build};
+use testkit::binary::{Build, Profile, build};
 
 use crate::power;
 
@@ -136,14 +136,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     conclude(options, &subject, &summary)
 }
 
-/// Builds the server with its test hooks, apart from the ordinary build, so that the two do not push each other out.
+/// Builds the server with its test hooks, in a profile that nothing else builds it in, so that no other build pushes it out.
 ///
 /// # Errors
 /// If the build fails.
 pub(crate) fn build_with_hooks(command: &str) -> Result<PathBuf> {
-    println!("{command}: the server is built with test hooks, in target/test-hooks; minutes at the first time");
-    let target_dir = testkit::binary::workspace_root().join("target").join("test-hooks");
-    build(&Build { release: true, test_hooks: true, target_dir: Some(target_dir) })
+    println!("{command}: the server is built with test hooks and every assertion; minutes at the first time");
+    build(&Build { profile: Profile::Checked, test_hooks: true, target_dir: None })
 }
 
 fn conclude(options: &Options, subject: &Subject, summary: &Summary) -> Result<()> {
