@@ -173,11 +173,11 @@ pub fn judge_started(
     let mut repaired = false;
     let mut server = match started {
         Ok(server) => server,
+        Err(refusal @ Refusal::Start(_)) if beside => start_without_dump(image, spawn, refusal)?,
         Err(refusal) if crashed.stateless => {
             repaired = true;
             repair(image, before, spawn, &crashed.written, refusal)?
         }
-        Err(refusal) if beside => start_without_dump(image, spawn, refusal)?,
         Err(refusal) => return Err(Violation::DoesNotStart(refusal)),
     };
     let torn = judge_tail(image, before, &server)?;
@@ -199,7 +199,7 @@ fn judge_again(image: &SimDisk, spawn: &Spawn, server: &Server, dataset: &Datase
         let again = after.image(image, &mut fastrand::Rng::with_seed(spawn.seed));
         let boot = if after == Crash::Kill { spawn.boot } else { !spawn.boot };
         let spawn = Spawn { boot, now: server.now, hooks: TestHooks::default(), ..spawn.clone() };
-        let second = Dataset::read_back(&mut Server::start(&again, &spawn).map_err(Violation::DoesNotStart)?);
+        let second = Dataset::read_back(&mut start_beside(&again, &spawn)?);
         judge_names(&again)?;
         // A key that expires meanwhile is removed whenever the server comes to it.
         let now_ms = server.now.unix().0 + 1_000;
@@ -209,6 +209,15 @@ fn judge_again(image: &SimDisk, spawn: &Spawn, server: &Server, dataset: &Datase
         }
     }
     Ok(())
+}
+
+/// Starts a server; beside a snapshot and an empty log as an operator would.
+fn start_beside(image: &SimDisk, spawn: &Spawn) -> Result<Server, Violation> {
+    let beside = image.content(DIR, LOG).is_some_and(|log| log.is_empty()) && image.content(DIR, DUMP).is_some();
+    match Server::start(image, spawn) {
+        Err(refusal) if beside => start_without_dump(image, spawn, refusal),
+        started => started.map_err(Violation::DoesNotStart),
+    }
 }
 
 /// Does what the refusal tells an operator to do who finds an empty log beside a snapshot: a crash took all of the log, and the state file
