@@ -9,13 +9,10 @@ use std::io;
 use std::sync::Arc;
 
 use mutants::{Mutant, planted};
-use vfs::File;
+use vfs::{File, uninterrupted};
 
 /// The most that goes into one write(2), in bytes: Linux itself stops short of 2 GiB, which would look like a full disk.
 const MAX_WRITE_BYTES: usize = 1 << 30;
-
-/// How often an interrupted call is repeated before it counts as failed: a signal a call is possible, a thousand are not.
-const MAX_INTERRUPTS: u32 = 1_000;
 
 /// What Redis takes a short write for.
 const ENOSPC: i32 = 28;
@@ -115,14 +112,4 @@ pub(crate) fn fsync_file(file: &dyn File) -> Result<(), Arc<io::Error>> {
         return Ok(());
     }
     uninterrupted(|| file.fdatasync()).map_err(Arc::new)
-}
-
-fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    for _ in 0..MAX_INTERRUPTS {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
-    call()
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aof_state::{Identity, LogOffset, StateFile};
 use bio::{Kind, Outcome};
 use mutants::{Mutant, planted};
-use vfs::{Dir, File};
+use vfs::{Dir, File, uninterrupted};
 
 use crate::env::{Call, Mode, RewriteEnv};
 use crate::log::{LiveLog, Mirror};
@@ -136,7 +136,7 @@ impl Rewriter {
         if planted(Mutant::RenameBeforeFsync) {
             return self.submit(env, Kind::BulkFsync, covers, || Ok(0));
         }
-        self.submit(env, Kind::BulkFsync, covers, move || file.fsync().map(|()| 0));
+        self.submit(env, Kind::BulkFsync, covers, move || uninterrupted(|| file.fsync()).map(|()| 0));
     }
 
     /// From here on a power cut may leave either file under the name, so the state file speaks of both before.
@@ -178,7 +178,7 @@ impl Rewriter {
         if planted(Mutant::SwitchWithoutDirFsync) {
             return self.submit(env, Kind::DirFsync, LogOffset::default(), || Ok(0));
         }
-        self.submit(env, Kind::DirFsync, LogOffset::default(), move || dir.fsync().map(|()| 0));
+        self.submit(env, Kind::DirFsync, LogOffset::default(), move || uninterrupted(|| dir.fsync()).map(|()| 0));
     }
 
     pub(crate) fn promote(&mut self, env: &mut RewriteEnv<'_>) {

@@ -175,6 +175,19 @@ fn a_failed_directory_fsync_is_a_failed_fsync_of_the_log() {
     world.check_log();
 }
 
+#[test]
+fn an_interrupted_fsync_is_made_again() {
+    for call in [Call::Fsync, Call::DirFsync] {
+        let (mut world, mut rng) = prepared(2);
+        world.disk.inject(Rule::nth(call, 2, Fault::EINTR));
+        world.start(Mode::Switch).unwrap();
+        world.run(&mut rng);
+        assert_eq!((world.log.promoted, world.errors.as_slice()), (1, [].as_slice()), "{call:?}");
+        assert!(world.log.not_durable.is_empty() && world.rewriter.status(0).last_ok, "{call:?}");
+        world.check_log();
+    }
+}
+
 /// A rewrite whose own fsync of the attached file has succeeded while one of the log's is under way.
 fn with_an_fsync_beside() -> (World, fastrand::Rng) {
     let (mut world, mut rng) = prepared(7);
