@@ -26,12 +26,12 @@ pub use keyspace::Keyspace;
 pub use numeric::IntBuf;
 pub use time::{Deadline, LruClock, UnixMs};
 pub use types::elem::Elem;
-pub use types::hash::Hash;
+pub use types::hash::{Hash, HashBuilder};
 pub use types::list::List;
-pub use types::set::Set;
+pub use types::set::{Set, SetBuilder};
 pub use types::string::{Str, StrRef};
 pub use types::thresholds::Thresholds;
-pub use types::zset::{Insert, LexBound, ScoreBound, ZSet};
+pub use types::zset::{Insert, LexBound, ScoreBound, ZSet, ZSetBuilder};
 pub use unwritable::Unwritable;
 pub use value::{LAZY_FREE_THRESHOLD, Value, ValueMut, ValueRef};
 

@@ -7,6 +7,7 @@ pub(crate) mod hash;
 mod index;
 mod item;
 pub(crate) mod list;
+mod names;
 mod pack;
 pub(crate) mod set;
 mod steps;

@@ -228,6 +228,12 @@ impl Pack {
         (index < self.len()).then(|| decode(&self.bytes()[self.offset(index)..]).0)
     }
 
+    /// The element that starts at byte `offset`, where one must start, and where the next would.
+    pub(crate) fn entry_at(&self, offset: usize) -> (Elem<'_>, usize) {
+        let (elem, size) = decode(&self.bytes()[offset..]);
+        (elem, offset + size + tail(size).len)
+    }
+
     /// Where the element at `index` (at most `len`) starts, found from the nearer end.
     fn offset(&self, index: usize) -> usize {
         let (bytes, count) = (self.bytes(), self.len());

@@ -1,7 +1,7 @@
 //! Collections that are written element by element, as they grow: a piece of one at a time, so that whoever loads a dataset can do
 //! something else in the middle of a large value.
 
-use keyspace::{Hash, Insert, IntBuf, List, Set, Thresholds, Value, ZSet};
+use keyspace::{Elem, HashBuilder, IntBuf, List, SetBuilder, Thresholds, Value, ZSetBuilder};
 use rio::Input;
 
 use super::blob::{listpack, ziplist};
@@ -35,9 +35,9 @@ enum Collection {
     List(List),
     /// A list as a sequence of ziplists, or of nodes that say what they are.
     Nodes(List, Nodes),
-    Set(Set),
-    Hash(Hash),
-    ZSet(ZSet, Scores),
+    Set(SetBuilder),
+    Hash(HashBuilder),
+    ZSet(ZSetBuilder, Scores),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,10 +59,10 @@ impl Growing {
             ValueType::List => Collection::List(List::new()),
             ValueType::ListQuicklist => Collection::Nodes(List::new(), Nodes::Ziplists),
             ValueType::ListQuicklist2 => Collection::Nodes(List::new(), Nodes::OfAnyKind),
-            ValueType::Set => Collection::Set(Set::new()),
-            ValueType::Hash => Collection::Hash(Hash::new()),
-            ValueType::ZSet => Collection::ZSet(ZSet::new(), Scores::Text),
-            ValueType::ZSet2 => Collection::ZSet(ZSet::new(), Scores::Binary),
+            ValueType::Set => Collection::Set(SetBuilder::new()),
+            ValueType::Hash => Collection::Hash(HashBuilder::new()),
+            ValueType::ZSet => Collection::ZSet(ZSetBuilder::new(), Scores::Text),
+            ValueType::ZSet2 => Collection::ZSet(ZSetBuilder::new(), Scores::Binary),
             _ => return Ok(None),
         };
         let what = if matches!(collection, Collection::Nodes(..)) { "the number of nodes" } else { COUNT };
@@ -97,9 +97,9 @@ impl Growing {
     pub(super) fn finish(self) -> Value {
         match self.collection {
             Collection::List(list) | Collection::Nodes(list, _) => Value::List(list),
-            Collection::Set(set) => Value::Set(set),
-            Collection::Hash(hash) => Value::Hash(hash),
-            Collection::ZSet(zset, _) => Value::ZSet(zset),
+            Collection::Set(set) => Value::Set(set.finish()),
+            Collection::Hash(hash) => Value::Hash(hash.finish()),
+            Collection::ZSet(zset, _) => Value::ZSet(zset.finish()),
         }
     }
 
@@ -115,14 +115,14 @@ impl Growing {
             Collection::Nodes(list, nodes) => return node(wire, list, *nodes, text, limits),
             Collection::Set(set) => {
                 wire.string(text)?;
-                if !set.insert(text, limits) {
+                if !set.add(Elem::new(text), limits) {
                     return Err(RdbError::corrupt(offset, NEW_MEMBER, &text[..]));
                 }
             }
             Collection::Hash(hash) => {
                 wire.string(other)?;
                 wire.string(text)?;
-                if !hash.set(other, text, limits) {
+                if !hash.add(other, text, limits) {
                     return Err(RdbError::corrupt(offset, NEW_FIELD, &other[..]));
                 }
             }
@@ -132,7 +132,7 @@ impl Growing {
                     Scores::Text => wire.text_score()?,
                     Scores::Binary => wire.binary_score()?,
                 };
-                if zset.insert(text, score, limits) != Insert::Added {
+                if !zset.add(text, score, limits) {
                     return Err(RdbError::corrupt(offset, NEW_MEMBER, &text[..]));
                 }
             }

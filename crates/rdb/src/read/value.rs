@@ -4,7 +4,7 @@
 //! What Redis never writes is refused: a member or field twice, half a pair, a score that is not a number. A collection without
 //! elements is no value: the caller decides.
 
-use keyspace::{Elem, Hash, Insert, IntBuf, List, Set, Str, Thresholds, Value, ZSet};
+use keyspace::{Elem, Hash, HashBuilder, IntBuf, List, Set, SetBuilder, Str, Thresholds, Value, ZSet, ZSetBuilder};
 use rio::Input;
 
 use super::blob::{Each, intset, listpack, ziplist, zipmap};
@@ -44,8 +44,8 @@ impl<'a, I: Input> Values<'a, I> {
             ValueType::HashZiplist => Value::Hash(self.packed_hash(ziplist::walk)?),
             ValueType::HashListpack => Value::Hash(self.packed_hash(listpack::walk)?),
             ValueType::ListZiplist => Value::List(self.packed_list()?),
-            ValueType::SetIntset => Value::Set(self.packed_set(Set::new(), intset::walk)?),
-            ValueType::SetListpack => Value::Set(self.packed_set(Set::new_sequence(), listpack::walk)?),
+            ValueType::SetIntset => Value::Set(self.packed_set(SetBuilder::new(), intset::walk)?),
+            ValueType::SetListpack => Value::Set(self.packed_set(SetBuilder::new_sequence(), listpack::walk)?),
             ValueType::ZSetZiplist => Value::ZSet(self.packed_zset(ziplist::walk)?),
             ValueType::ZSetListpack => Value::ZSet(self.packed_zset(listpack::walk)?),
             ValueType::List
@@ -104,36 +104,36 @@ impl<'a, I: Input> Values<'a, I> {
         Ok(list)
     }
 
-    fn packed_set(&mut self, mut set: Set, walk: Walk) -> Result<Set, RdbError> {
+    fn packed_set(&mut self, mut set: SetBuilder, walk: Walk) -> Result<Set, RdbError> {
         let limits = self.limits;
-        self.packed(walk, &mut |at, elem| match set.insert_elem(elem, limits) {
+        self.packed(walk, &mut |at, elem| match set.add(elem, limits) {
             true => Ok(()),
             false => Err(Flaw::new(at, NEW_MEMBER, &elem.to_vec()[..])),
         })?;
-        Ok(set)
+        Ok(set.finish())
     }
 
     fn packed_hash(&mut self, walk: Walk) -> Result<Hash, RdbError> {
-        let (mut hash, limits) = (Hash::new(), self.limits);
-        self.pairs(walk, &mut |at, field, value| match hash.set(field, value.bytes(&mut IntBuf::new()), limits) {
+        let (mut hash, limits) = (HashBuilder::new(), self.limits);
+        self.pairs(walk, &mut |at, field, value| match hash.add(field, value.bytes(&mut IntBuf::new()), limits) {
             true => Ok(()),
             false => Err(Flaw::new(at, NEW_FIELD, field)),
         })?;
-        Ok(hash)
+        Ok(hash.finish())
     }
 
     fn packed_zset(&mut self, walk: Walk) -> Result<ZSet, RdbError> {
-        let (mut zset, limits) = (ZSet::new(), self.limits);
+        let (mut zset, limits) = (ZSetBuilder::new(), self.limits);
         self.pairs(walk, &mut |at, member, score| {
             let mut buf = IntBuf::new();
             let text = score.bytes(&mut buf);
             let Some(score) = numeric::parse_f64_saturating(text) else { return Err(Flaw::new(at, "a score", text)) };
-            match zset.insert(member, score, limits) {
-                Insert::Added => Ok(()),
-                _ => Err(Flaw::new(at, NEW_MEMBER, member)),
+            match zset.add(member, score, limits) {
+                true => Ok(()),
+                false => Err(Flaw::new(at, NEW_MEMBER, member)),
             }
         })?;
-        Ok(zset)
+        Ok(zset.finish())
     }
 }
 

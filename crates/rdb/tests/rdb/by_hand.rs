@@ -259,6 +259,42 @@ fn what_comes_twice_or_in_halves_is_refused_under_its_key() {
     }
 }
 
+/// The fields of a long compact form are not compared one by one.
+#[test]
+fn what_comes_twice_far_apart_is_refused_as_well() {
+    let names: Vec<_> = (0..300).map(|at| format!("f{at:03}")).chain(["f007".to_owned()]).collect();
+    let one = |bytes: &str| {
+        [&[0x80 | u8::try_from(bytes.len()).unwrap()], bytes.as_bytes(), &[1 + bytes.len() as u8]].concat()
+    };
+    let listpack = |entries: Vec<Vec<u8>>| {
+        let (count, body) = (entries.len(), entries.concat());
+        let head =
+            [&u32::try_from(body.len() + 7).unwrap().to_le_bytes()[..], &u16::try_from(count).unwrap().to_le_bytes()];
+        [&head.concat()[..], &body, b"\xff"].concat()
+    };
+    let long = |bytes: &[u8]| [&[0x80][..], &u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+    let set = listpack(names.iter().map(|name| one(name)).collect());
+    let pairs = listpack(names.iter().flat_map(|name| [one(name), one("1")]).collect());
+    let plain = |kind: u8, each: &dyn Fn(&str) -> Vec<u8>| {
+        let count = u16::try_from(names.len()).unwrap();
+        let [high, low] = (0x4000 | count).to_be_bytes();
+        [&[kind, 1, b'k', high, low][..], &names.iter().flat_map(|name| each(name)).collect::<Vec<_>>()].concat()
+    };
+    let text = |name: &str| [&[4][..], name.as_bytes()].concat();
+    for (body, what) in [
+        ([&b"\x14\x01k"[..], &long(&set)].concat(), "member"),
+        ([&b"\x10\x01k"[..], &long(&pairs)].concat(), "field"),
+        ([&b"\x11\x01k"[..], &long(&pairs)].concat(), "member"),
+        (plain(2, &text), "member"),
+        (plain(4, &|name| [text(name), vec![1, b'v']].concat()), "field"),
+        (plain(5, &|name| [text(name), 1f64.to_le_bytes().to_vec()].concat()), "member"),
+    ] {
+        let error = error(&body).to_string();
+        let expected = format!("of key \"k\": expected a {what} that is not there yet, found \"f007\"");
+        assert!(error.ends_with(&expected), "{error}");
+    }
+}
+
 #[test]
 fn an_error_inside_of_a_compact_form_says_where_the_form_stands_and_where_in_it() {
     let body = [&b"\x10\x01k"[..], &string(b"\x0c\0\0\0\x03\0\x81a\x02\x01\x01\xff")].concat();

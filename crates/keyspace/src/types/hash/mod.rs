@@ -2,8 +2,11 @@
 //!
 //! Forms and thresholds are Redis's (listpack, hashtable); a hash grows and never goes back.
 
+mod build;
 #[cfg(test)]
 mod tests;
+
+pub use build::HashBuilder;
 
 use super::dense::{Dense, sampled};
 use super::elem::Elem;
@@ -63,6 +66,19 @@ impl Hash {
 
     /// Sets a field; true if the field is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &Thresholds) -> bool {
+        self.make_room_for(field, value, limits);
+        let (name, value) = (Elem::new(field), Elem::new(value));
+        let known = self.replace(name, value);
+        if !known {
+            self.add_new(name, value);
+        }
+        // Of a known field too: the threshold may have been lowered.
+        self.keep_to(limits);
+        !known
+    }
+
+    /// Changes the form, if it must, so that `field` may have `value`.
+    fn make_room_for(&mut self, field: &[u8], value: &[u8], limits: &Thresholds) {
         let fits = match &self.0 {
             Form::Pack(pack) => pack.takes(field.len() + value.len()),
             Form::Table(_) => true,
@@ -70,31 +86,37 @@ impl Hash {
         if field.len().max(value.len()) > limits.hash_max_listpack_value || !fits {
             self.become_table();
         }
-        let (name, value) = (Elem::new(field), Elem::new(value));
+    }
+
+    /// Gives a field another value; false if there is no such field.
+    fn replace(&mut self, name: Elem<'_>, value: Elem<'_>) -> bool {
         match &mut self.0 {
             Form::Pack(pack) => {
-                let known = position(pack, name);
-                match known {
-                    Some(at) => pack.replace(at + 1, value),
-                    None => {
-                        pack.push_back(name);
-                        pack.push_back(value);
-                    }
-                }
-                // Of a known field too: the threshold may have been lowered.
-                if pack.len() / 2 > limits.hash_max_listpack_entries {
-                    self.become_table();
-                }
-                known.is_none()
+                let at = position(pack, name);
+                at.inspect(|&at| pack.replace(at + 1, value)).is_some()
             }
             Form::Table(table) => {
-                if let Some(at) = table.find(name) {
-                    *table.value_mut(at) = value.into();
-                    return false;
-                }
-                table.insert_new(name, value.into());
-                true
+                let at = table.find(name);
+                at.inspect(|&at| *table.value_mut(at) = value.into()).is_some()
             }
+        }
+    }
+
+    /// Adds a field that is not there yet.
+    fn add_new(&mut self, name: Elem<'_>, value: Elem<'_>) {
+        match &mut self.0 {
+            Form::Pack(pack) => {
+                pack.push_back(name);
+                pack.push_back(value);
+            }
+            Form::Table(table) => table.insert_new(name, value.into()),
+        }
+    }
+
+    /// Changes the form if there are too many fields for it.
+    fn keep_to(&mut self, limits: &Thresholds) {
+        if self.len() > limits.hash_max_listpack_entries {
+            self.become_table();
         }
     }
 

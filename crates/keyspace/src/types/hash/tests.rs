@@ -45,6 +45,30 @@ proptest! {
     }
 }
 
+/// Building took a look at all fields before each.
+#[test]
+fn a_hash_that_is_built_is_as_one_that_is_set_field_by_field() {
+    let check = |fields: &[Vec<u8>], most: usize| {
+        let limits = Thresholds { hash_max_listpack_entries: most, hash_max_listpack_value: 10, ..Default::default() };
+        let (mut builder, mut hash) = (HashBuilder::new(), Hash::new());
+        for (at, field) in fields.iter().enumerate() {
+            let value = at.to_string();
+            let new = !hash.contains(field);
+            assert_eq!(builder.add(field, value.as_bytes(), &limits), new, "{field:?}");
+            if new {
+                hash.set(field, value.as_bytes(), &limits);
+            }
+        }
+        let built = builder.finish();
+        assert_eq!(built.encoding(), hash.encoding());
+        assert_eq!(built.iter().collect::<Vec<_>>(), hash.iter().collect::<Vec<_>>());
+    };
+    proptest!(|(fields in prop::collection::vec(text(), 0..120), more in 0u32..200, most in 0usize..200)| {
+        let more = (0..more).map(|at| format!("f{}", at % 150).into_bytes());
+        check(&fields.into_iter().chain(more).collect::<Vec<_>>(), most);
+    });
+}
+
 #[test]
 fn encodings_change_at_the_thresholds_of_redis() {
     let limits = Thresholds::default();

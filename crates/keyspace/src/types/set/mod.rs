@@ -3,10 +3,12 @@
 //! Forms and thresholds are Redis's (intset, listpack, hashtable); a set grows from one to the next and never back, except
 //! where a command makes its result anew.
 
+mod build;
 mod ints;
 #[cfg(test)]
 mod tests;
 
+pub use build::SetBuilder;
 use ints::IntSet;
 
 use super::dense::Dense;
@@ -106,9 +108,15 @@ impl Set {
 
     /// Adds a member taken from another collection; false if it was there.
     pub fn insert_elem(&mut self, member: Elem<'_>, limits: &Thresholds) -> bool {
-        if self.contains_elem(member) {
-            return false;
+        let known = self.contains_elem(member);
+        if !known {
+            self.add_new(member, limits);
         }
+        !known
+    }
+
+    /// Adds a member that is not there yet.
+    fn add_new(&mut self, member: Elem<'_>, limits: &Thresholds) {
         self.make_room_for(member, limits);
         match &mut self.0 {
             Form::Ints(ints) => {
@@ -118,7 +126,6 @@ impl Set {
             Form::Pack(pack) => pack.push_back(member),
             Form::Table(table) => table.insert_new(member, ()),
         }
-        true
     }
 
     /// Changes the form, if it must, so that `member` may be added.

@@ -54,6 +54,24 @@ proptest! {
     }
 
     #[test]
+    fn a_set_that_is_built_is_as_one_that_members_are_added_to(
+        members in prop::collection::vec(member(), 0..120), more in 0u32..200, most in 0usize..200, sequence: bool,
+    ) {
+        let limits = Thresholds { set_max_listpack_entries: most, ..small_limits() };
+        let (mut builder, mut set) = match sequence {
+            true => (SetBuilder::new_sequence(), Set::new_sequence()),
+            false => (SetBuilder::new(), Set::new()),
+        };
+        let more = (0..more).map(|at| format!("m{}", at % 150).into_bytes());
+        for member in members.into_iter().chain(more) {
+            prop_assert_eq!(builder.add(Elem::new(&member), &limits), set.insert(&member, &limits));
+        }
+        let built = builder.finish();
+        prop_assert_eq!(built.encoding(), set.encoding());
+        prop_assert_eq!(built.iter().collect::<Vec<_>>(), set.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_scan_sees_every_member_that_stays(
         stay in prop::collection::btree_set(0u16..2000, 20..60),
         changes in prop::collection::vec((any::<bool>(), 2000u16..2100), 0..200),

@@ -4,6 +4,7 @@
 //! by score, then by their bytes; `-0` and `0` are the same score. NaN never enters.
 
 mod bounds;
+mod build;
 mod large;
 mod small;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 pub use bounds::{LexBound, ScoreBound};
+pub use build::ZSetBuilder;
 use large::Large;
 
 use super::elem::Elem;
@@ -105,6 +107,16 @@ impl ZSet {
             }
             None => {}
         }
+        self.make_room_for(member, limits);
+        match &mut self.0 {
+            Form::Small(pack) => insert_small(pack, member, score),
+            Form::Large(large) => large.insert_new(member, score),
+        }
+        Insert::Added
+    }
+
+    /// Changes the form, if it must, so that `member` may be added.
+    fn make_room_for(&mut self, member: Elem<'_>, limits: &Thresholds) {
         let fits = match &self.0 {
             Form::Small(pack) => pack.takes(member.len()),
             Form::Large(_) => true,
@@ -112,11 +124,6 @@ impl ZSet {
         if self.len() >= limits.zset_max_listpack_entries || member.len() > limits.zset_max_listpack_value || !fits {
             self.become_large();
         }
-        match &mut self.0 {
-            Form::Small(pack) => insert_small(pack, member, score),
-            Form::Large(large) => large.insert_new(member, score),
-        }
-        Insert::Added
     }
 
     fn update(&mut self, member: Elem<'_>, score: f64) {
@@ -320,11 +327,17 @@ impl ZSet {
 
 /// Adds a member that is not there yet where the order wants it.
 fn insert_small(pack: &mut Pack, member: Elem<'_>, score: f64) {
-    let rank = small::partition_point(pack, |other, name| {
-        let by_score = other.partial_cmp(&score).unwrap_or(Ordering::Equal);
-        by_score.then_with(|| name.cmp_text(member)).is_lt()
-    });
+    if small::goes_last(pack, member, score) {
+        return small::push(pack, member, score);
+    }
+    let rank = small::partition_point(pack, |other, name| order((name, other), (member, score)).is_lt());
     small::insert(pack, rank, member, score);
+}
+
+/// The order of members with their scores.
+fn order((one, one_score): (Elem<'_>, f64), (other, other_score): (Elem<'_>, f64)) -> Ordering {
+    let by_score = one_score.partial_cmp(&other_score).unwrap_or(Ordering::Equal);
+    by_score.then_with(|| one.cmp_text(other))
 }
 
 /// Visits members of a [`ZSet`] with their scores, from both ends.

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::order;
 use crate::types::elem::Elem;
 use crate::types::pack::{Pack, Pairs};
 
@@ -13,12 +14,28 @@ const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 /// Adds a member with its score at a rank.
 pub(super) fn insert(pack: &mut Pack, rank: usize, member: Elem<'_>, score: f64) {
     pack.insert(rank * 2, member);
+    with_score(score, |score| pack.insert(rank * 2 + 1, score));
+}
+
+/// Adds a member with its score behind the others.
+pub(super) fn push(pack: &mut Pack, member: Elem<'_>, score: f64) {
+    pack.push_back(member);
+    with_score(score, |score| pack.push_back(score));
+}
+
+/// Whether the order wants a member that is not there behind all others.
+pub(super) fn goes_last(pack: &Pack, member: Elem<'_>, score: f64) -> bool {
+    let last = Pairs(pack.iter()).next_back();
+    last.is_none_or(|(name, other)| order((name, score_of(other)), (member, score)).is_lt())
+}
+
+fn with_score(score: f64, f: impl FnOnce(Elem<'_>)) {
     let integral = score.fract() == 0.0 && score.abs() <= EXACT_MAX && !(score == 0.0 && score.is_sign_negative());
     if integral {
         #[expect(clippy::cast_possible_truncation, reason = "an integer within 2^53")]
-        pack.insert(rank * 2 + 1, Elem::Int(score as i64));
+        f(Elem::Int(score as i64));
     } else {
-        pack.insert(rank * 2 + 1, Elem::Bytes(&score.to_bits().to_le_bytes()));
+        f(Elem::Bytes(&score.to_bits().to_le_bytes()));
     }
 }
 

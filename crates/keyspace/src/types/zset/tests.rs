@@ -113,6 +113,25 @@ proptest! {
     }
 
     #[test]
+    fn a_sorted_set_that_is_built_is_as_one_that_members_are_added_to(
+        members in prop::collection::vec((member(), score()), 0..120), more in 0u32..200, most in 0usize..200,
+    ) {
+        let limits = Thresholds { zset_max_listpack_entries: most, zset_max_listpack_value: 10, ..Default::default() };
+        let (mut builder, mut zset) = (ZSetBuilder::new(), ZSet::new());
+        let more = (0..more).map(|at| (format!("m{}", at % 150).into_bytes(), f64::from(more - at)));
+        for (member, score) in members.into_iter().chain(more) {
+            let new = zset.score(&member).is_none();
+            prop_assert_eq!(builder.add(&member, score, &limits), new);
+            if new {
+                zset.insert(&member, score, &limits);
+            }
+        }
+        let built = builder.finish();
+        prop_assert_eq!(built.encoding(), zset.encoding());
+        prop_assert_eq!(built.iter().collect::<Vec<_>>(), zset.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
     fn ranges_of_members_are_those_of_a_sorted_vec(
         members in prop::collection::btree_set(member(), 0..40), min in member(), max in member(), small: bool,
     ) {
