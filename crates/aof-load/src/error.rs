@@ -222,6 +222,14 @@ pub enum LoadError {
         /// The system call's error.
         source: io::Error,
     },
+    /// The sink refuses that the log ends there: see [`Sink::may_end`](crate::Sink::may_end). The file is not touched.
+    #[error("{}: {whole_bytes} bytes are whole, and that may not be all (the file was not touched)", path.display())]
+    MayNotEnd {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes of it are whole.
+        whole_bytes: u64,
+    },
     /// The reader's thread died: a bug, or no memory.
     #[error("{}: the thread that reads the append-only file died", path.display())]
     ReaderDied {

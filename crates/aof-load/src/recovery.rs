@@ -76,7 +76,7 @@ impl Recovery {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Failed) {
             Stage::Preamble(preamble) => self.preamble(preamble, sink, budget_bytes)?,
             Stage::Replay(replay) => self.replay(replay, sink, budget_bytes)?,
-            Stage::Inspect { damage, search } => self.inspect(damage, search, budget_bytes)?,
+            Stage::Inspect { damage, search } => self.inspect(damage, search, sink, budget_bytes)?,
             Stage::CopyTail { damage, side_file } => self.copy_tail(damage, side_file, budget_bytes)?,
             Stage::Prove { prover, cut, size_bytes } => self.prove(prover, cut, size_bytes, budget_bytes)?,
             done @ Stage::Done(_) => done,
@@ -141,15 +141,16 @@ impl Recovery {
     ) -> Result<Stage, LoadError> {
         match replay.step(sink, budget_bytes, &self.log.path, &mut self.commands)? {
             None => Ok(Stage::Replay(replay)),
-            Some(End::Whole) => self.whole(),
+            Some(End::Whole) => self.whole(sink),
             Some(End::Damaged { damage, open }) => self.judge(damage, &open, sink),
-            Some(End::Refused(refused)) if is_hole(&refused, self.proven) => self.torn(refused.damage()),
+            Some(End::Refused(refused)) if is_hole(&refused, self.proven) => self.torn(refused.damage(), sink),
             Some(End::Refused(refused)) => Err(self.log.refused(refused)),
         }
     }
 
-    fn whole(&mut self) -> Result<Stage, LoadError> {
+    fn whole<S: Sink + ?Sized>(&mut self, sink: &mut S) -> Result<Stage, LoadError> {
         let size_bytes = self.log.size_bytes;
+        self.may_end(size_bytes, sink)?;
         if let Some(proven) = self.proven
             && proven.fsynced_offset_bytes > size_bytes
         {
@@ -161,7 +162,7 @@ impl Recovery {
 
     fn judge<S: Sink + ?Sized>(&mut self, damage: Damage, open: &Batch, sink: &mut S) -> Result<Stage, LoadError> {
         match by_proof(&damage, self.proven) {
-            ByProof::Torn => self.torn(damage),
+            ByProof::Torn => self.torn(damage, sink),
             ByProof::Corrupt(evidence) => Err(self.log.bad_format(damage, evidence)),
             ByProof::Look => {
                 // An EXEC whose name is damaged leaves its MULTI open to the end of the file: what was expected last is
@@ -175,26 +176,41 @@ impl Recovery {
         }
     }
 
-    fn inspect(&mut self, damage: Damage, mut search: Box<Search>, budget_bytes: u64) -> Result<Stage, LoadError> {
+    fn inspect<S: Sink + ?Sized>(
+        &mut self,
+        damage: Damage,
+        mut search: Box<Search>,
+        sink: &mut S,
+        budget_bytes: u64,
+    ) -> Result<Stage, LoadError> {
         let found = search
             .step(&*self.log.file, budget_bytes)
             .map_err(|error| self.log.io(Failed { operation: Operation::Read, offset: damage.offset, error }))?;
         let Some(follows) = found else { return Ok(Stage::Inspect { damage, search }) };
         match by_what_follows(follows) {
-            Verdict::Torn => self.torn(damage),
+            Verdict::Torn => self.torn(damage, sink),
             Verdict::Corrupt(evidence) => Err(self.log.bad_format(damage, evidence)),
-            Verdict::Ambiguous { .. } if self.options.ambiguous_tail == AmbiguousTail::Cut => self.torn(damage),
+            Verdict::Ambiguous { .. } if self.options.ambiguous_tail == AmbiguousTail::Cut => self.torn(damage, sink),
             Verdict::Ambiguous { command_offset } => {
                 Err(LoadError::Ambiguous { path: self.log.path.clone(), damage: Box::new(damage), command_offset })
             }
         }
     }
 
+    fn may_end<S: Sink + ?Sized>(&self, whole_bytes: u64, sink: &mut S) -> Result<(), LoadError> {
+        if sink.may_end(whole_bytes, self.log.size_bytes) {
+            Ok(())
+        } else {
+            Err(LoadError::MayNotEnd { path: self.log.path.clone(), whole_bytes })
+        }
+    }
+
     /// The tail is torn: nothing on disk was changed so far.
-    fn torn(&mut self, damage: Damage) -> Result<Stage, LoadError> {
+    fn torn<S: Sink + ?Sized>(&mut self, damage: Damage, sink: &mut S) -> Result<Stage, LoadError> {
         if !self.options.truncated {
             return Err(LoadError::TornRefused { path: self.log.path.clone(), damage: Box::new(damage) });
         }
+        self.may_end(damage.cut_at, sink)?;
         self.notices.push(Notice::Torn { damage: damage.clone() });
         if damage.in_transaction {
             self.notices.push(Notice::IncompleteTransaction);

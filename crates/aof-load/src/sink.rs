@@ -42,6 +42,13 @@ pub trait Sink {
         CustomTypes::default()
     }
 
+    /// Whether a log may end here, of whose `size_bytes` bytes the first `whole_bytes` are whole: asked once, before anything on disk
+    /// changes. True unless implemented. A log that lost all that it held looks like an empty one, and only the sink knows what else there is.
+    fn may_end(&mut self, whole_bytes: u64, size_bytes: u64) -> bool {
+        let _ = (whole_bytes, size_bytes);
+        true
+    }
+
     /// Another file of the log begins: its commands are those of a new client, for which database 0 is selected. Does nothing
     /// unless implemented: a log in one file is one client's from its first byte.
     fn begin_file(&mut self) {}

@@ -169,11 +169,11 @@ pub fn judge_started(
     crash: Crash,
     crashed: &Crashed<'_>,
 ) -> Result<Survivor, Violation> {
-    let beside = image.content(DIR, LOG).is_some_and(|log| log.is_empty()) && image.content(DIR, DUMP).is_some();
+    let dump_beside = image.content(DIR, DUMP);
     let mut repaired = false;
     let mut server = match started {
         Ok(server) => server,
-        Err(refusal @ Refusal::Start(_)) if beside => start_without_dump(image, spawn, refusal)?,
+        Err(refusal) if dump_beside.is_some() && is_of_empty_log(&refusal, before) => start_without_dump(image, spawn)?,
         Err(refusal) if crashed.stateless => {
             repaired = true;
             repair(image, before, spawn, &crashed.written, refusal)?
@@ -187,6 +187,9 @@ pub fn judge_started(
     }
     judge_again(image, spawn, &server, &dataset)?;
     let survived = judge_dataset(&dataset, &server, before, crash, crashed)?;
+    if let Some(dump) = dump_beside.filter(|_| image.content(DIR, DUMP).is_none()) {
+        image.put(DIR, DUMP, &dump);
+    }
     let dump = snapshot::judge(image, spawn, crashed.history, crashed.dump, crashed.latest_ms);
     let dump = dump.map_err(Violation::Snapshot)?;
     judge_writes(&mut server)?;
@@ -199,7 +202,7 @@ fn judge_again(image: &SimDisk, spawn: &Spawn, server: &Server, dataset: &Datase
         let again = after.image(image, &mut fastrand::Rng::with_seed(spawn.seed));
         let boot = if after == Crash::Kill { spawn.boot } else { !spawn.boot };
         let spawn = Spawn { boot, now: server.now, hooks: TestHooks::default(), ..spawn.clone() };
-        let second = Dataset::read_back(&mut start_beside(&again, &spawn)?);
+        let second = Dataset::read_back(&mut Server::start(&again, &spawn).map_err(Violation::DoesNotStart)?);
         judge_names(&again)?;
         // A key that expires meanwhile is removed whenever the server comes to it.
         let now_ms = server.now.unix().0 + 1_000;
@@ -211,25 +214,19 @@ fn judge_again(image: &SimDisk, spawn: &Spawn, server: &Server, dataset: &Datase
     Ok(())
 }
 
-/// Starts a server; beside a snapshot and an empty log as an operator would.
-fn start_beside(image: &SimDisk, spawn: &Spawn) -> Result<Server, Violation> {
-    let beside = image.content(DIR, LOG).is_some_and(|log| log.is_empty()) && image.content(DIR, DUMP).is_some();
-    match Server::start(image, spawn) {
-        Err(refusal) if beside => start_without_dump(image, spawn, refusal),
-        started => started.map_err(Violation::DoesNotStart),
+/// Whether a start refuses a log that holds nothing beside a snapshot: a crash took all of it.
+fn is_of_empty_log(refusal: &Refusal, before: &[u8]) -> bool {
+    match refusal {
+        Refusal::Start(engine::StartError::BesideData { .. }) => before.is_empty(),
+        Refusal::Exit { log, .. } => log.iter().any(|line| line.contains(" holds nothing, and nothing says that")),
+        _ => false,
     }
 }
 
-/// Does what the refusal tells an operator to do who finds an empty log beside a snapshot: a crash took all of the log, and the state file
-/// of what was left of it. Afterwards the snapshot is put back, to be judged.
-fn start_without_dump(image: &SimDisk, spawn: &Spawn, refusal: Refusal) -> Result<Server, Violation> {
-    let dump = image.content(DIR, DUMP).unwrap_or_default();
-    if !matches!(refusal, Refusal::Start(engine::StartError::BesideData { .. })) || !image.take_away(DIR, DUMP) {
-        return Err(Violation::DoesNotStart(refusal));
-    }
-    let started = Server::start(image, spawn).map_err(Violation::DoesNotStart);
-    image.put(DIR, DUMP, &dump);
-    started
+/// Does what such a refusal tells an operator to do. The caller puts the snapshot back, to be judged.
+fn start_without_dump(image: &SimDisk, spawn: &Spawn) -> Result<Server, Violation> {
+    image.take_away(DIR, DUMP);
+    Server::start(image, spawn).map_err(Violation::DoesNotStart)
 }
 
 /// What a recovery cut off must stand in a side file. Whether it cut anything.

@@ -78,14 +78,6 @@ impl Engine {
         StartError::BesideData { dir: self.persistence.dir_name(), found: found.to_owned(), advice: advice.to_owned() }
     }
 
-    /// Refuses to start beside data of another server that would be left aside.
-    pub(super) fn refuse_foreign(&self, advice: &'static str) -> Result<(), StartError> {
-        match self.foreign_data()? {
-            Some(found) => Err(self.beside_data(&found.name, advice)),
-            None => Ok(()),
-        }
-    }
-
     /// Refuses to start beside a log in several files that would be left aside.
     pub(super) fn refuse_foreign_log(&self, advice: &'static str) -> Result<(), StartError> {
         match self.foreign_parts()? {

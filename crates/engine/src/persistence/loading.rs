@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use aof_load::{FileRole, Import, Notice, Recovered, Recovery, Refusal, Sink, Unit};
+use aof_load::{FileRole, Import, LoadError, Notice, Recovered, Recovery, Refusal, Sink, Unit};
 use aof_state::Identity;
 use commands::{Command, CommandLimits, CommandTable, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
 use keyspace::{CustomTypes, Deadline, Keyspace, Thresholds, UnixMs, Value};
@@ -13,6 +13,7 @@ use resp_codec::{Args, Effects, Protocol, Reply};
 use vfs::{error_chain, strerror};
 
 use super::Phase;
+use super::beside::Beside;
 use super::import::Writing;
 use super::snapshots::LastLoad;
 use crate::clock::Now;
@@ -37,6 +38,8 @@ pub(crate) struct Loading {
     pub(super) started: Now,
     /// The database that the last SELECT of the log chose.
     db: u32,
+    /// Bytes of the log that do nothing but select a database.
+    select_bytes: u64,
     /// Keys of snapshots.
     keys: LastLoad,
     /// When the file began that is read now, if there are several.
@@ -54,6 +57,8 @@ pub(super) enum Work {
         identity: Option<Identity>,
         /// That state file was written since the machine started.
         same_boot: bool,
+        /// What stands beside it, if nothing says that it may be empty.
+        beside: Option<Beside>,
     },
     /// What another server left, under this name.
     Import { import: Box<Import>, name: String },
@@ -73,8 +78,14 @@ pub(super) struct DumpLoad {
 }
 
 impl Loading {
-    pub(super) fn new(recovery: Recovery, identity: Option<Identity>, same_boot: bool, started: Now) -> Self {
-        Self::of(Work::Log { recovery: Box::new(recovery), identity, same_boot }, started)
+    pub(super) fn new(
+        recovery: Recovery,
+        identity: Option<Identity>,
+        same_boot: bool,
+        beside: Option<Beside>,
+        started: Now,
+    ) -> Self {
+        Self::of(Work::Log { recovery: Box::new(recovery), identity, same_boot, beside }, started)
     }
 
     pub(super) fn import(import: Import, name: String, started: Now) -> Self {
@@ -86,7 +97,15 @@ impl Loading {
     }
 
     fn of(work: Work, started: Now) -> Self {
-        Self { work, started, db: 0, keys: LastLoad::default(), file_started: started, rdb_used_mem_bytes: 0 }
+        Self {
+            work,
+            started,
+            db: 0,
+            select_bytes: 0,
+            keys: LastLoad::default(),
+            file_started: started,
+            rdb_used_mem_bytes: 0,
+        }
     }
 
     /// Whether there will be a log when it is done.
@@ -161,12 +180,17 @@ impl Engine {
             rng: &mut self.rng,
             now: self.now.unix(),
             db: &mut loading.db,
+            select_bytes: &mut loading.select_bytes,
+            beside: None,
             takes,
             loaded: &mut loading.keys,
             scratch: Vec::new(),
         };
         let (step, notices) = match &mut loading.work {
-            Work::Log { recovery, .. } => (recovery.step(&mut replay, STEP_BYTES), recovery.take_notices()),
+            Work::Log { recovery, beside, .. } => {
+                replay.beside = beside.as_ref();
+                (recovery.step(&mut replay, STEP_BYTES), recovery.take_notices())
+            }
             Work::Import { import, .. } | Work::Dump { import, .. } => {
                 (import.step(&mut replay, STEP_BYTES), import.take_notices())
             }
@@ -182,7 +206,10 @@ impl Engine {
                 }
             }
             Err(error) => {
-                let text = error_chain(&error);
+                let text = match error {
+                    LoadError::MayNotEnd { .. } => self.lost_log(&self.config.appendfilename).to_string(),
+                    _ => error_chain(&error),
+                };
                 self.log_line(Level::Warning, format_args!("{text}"));
                 self.exit = Some(Exit { status: 1 });
             }
@@ -223,7 +250,7 @@ impl Engine {
         let Phase::Loading(mut loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
         self.persistence.snapshots.last_load = loading.keys;
         match loading.work {
-            Work::Log { recovery, identity, same_boot } => {
+            Work::Log { recovery, identity, same_boot, .. } => {
                 self.finish_log(*recovery, identity, same_boot, loading.started);
             }
             Work::Import { import, name } => {
@@ -285,6 +312,8 @@ pub(super) struct Replay<'a> {
     rng: &'a mut fastrand::Rng,
     now: UnixMs,
     db: &'a mut u32,
+    select_bytes: &'a mut u64,
+    beside: Option<&'a Beside>,
     takes: DumpLoad,
     loaded: &'a mut LastLoad,
     scratch: Vec<u8>,
@@ -354,9 +383,15 @@ impl Sink for Replay<'_> {
     }
 
     fn apply(&mut self, unit: &Unit<'_>) -> Result<(), Refusal> {
+        let mut selects = true;
         for command in unit.commands() {
             let args = command.args();
-            self.run(Self::find(self.table, args)?, args)?;
+            let command = Self::find(self.table, args)?;
+            selects &= matches!(command.run, Run::Engine(_));
+            self.run(command, args)?;
+        }
+        if selects {
+            *self.select_bytes += unit.range().end - unit.range().start;
         }
         Ok(())
     }
@@ -377,6 +412,12 @@ impl Sink for Replay<'_> {
             Some(_) if self.takes.replaces => Ok(()),
             Some(_) => Err(TWICE),
         }
+    }
+
+    /// A log of which nothing but SELECT is left may have lost everything. One that was cut nowhere is what a rewrite of nothing makes.
+    fn may_end(&mut self, whole_bytes: u64, size_bytes: u64) -> bool {
+        let holds_nothing = whole_bytes == *self.select_bytes && (whole_bytes == 0 || whole_bytes < size_bytes);
+        !holds_nothing || !self.beside.is_some_and(Beside::holds_data)
     }
 
     fn thresholds(&self) -> Thresholds {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is fed here has been applied to the keyspace, and what is acknowledged has passed the marks here.
 
+mod beside;
 mod errors;
 mod heal;
 mod import;

@@ -132,7 +132,8 @@ impl Engine {
         }
         self.close_log();
         self.drop_dataset();
-        if let Err(error) = self.open_log() {
+        // It is the log that was served, whatever stands beside it.
+        if let Err(error) = self.open_log(None) {
             self.log_line(Level::Warning, format_args!("{}", error_chain(&error)));
             self.exit = Some(Exit { status: 1 });
         }

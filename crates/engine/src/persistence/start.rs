@@ -13,6 +13,7 @@ use mutants::{Mutant, planted};
 use vfs::{DirLock, File, FileKind, LockOutcome, Open};
 
 use super::Phase;
+use super::beside::Beside;
 use super::loading::Loading;
 use crate::engine::Engine;
 use crate::log::Level;
@@ -252,16 +253,27 @@ impl Engine {
                 None => self.create_log(&name),
             };
         }
-        self.open_log()
+        self.open_log(Some(self.beside()))
     }
 
-    /// Begins to load the log, which is there.
-    pub(super) fn open_log(&mut self) -> Result<(), StartError> {
+    /// Begins to load the log, which is there. If it turns out to hold nothing, and nothing says that it may, what stands beside it
+    /// decides.
+    pub(super) fn open_log(&mut self, beside: Option<Beside>) -> Result<(), StartError> {
         let name = self.config.appendfilename.clone();
         let (proven, identity) = self.read_state(&name)?;
-        if identity.is_none() && self.stat(&name)?.is_some_and(|m| m.len == 0) {
-            // Nothing vouches for an empty log: it may stand where another one should.
-            self.refuse_foreign("and the append only file beside it is empty: remove the one that is not yours")?;
+        let beside = beside.filter(|_| !proven.is_some_and(|proven| proven.clean_end));
+        if let Some(beside) = &beside
+            && self.stat(&name)?.is_some_and(|m| m.len == 0)
+        {
+            if beside.holds_data() {
+                return Err(self.lost_log(&name));
+            }
+            if identity.is_none() {
+                // Nothing vouches for it at all: it may stand where another one should.
+                self.refuse_foreign_log(
+                    "and the append only file beside it is empty: remove the one that is not yours",
+                )?;
+            }
         }
         self.tell_of_foreign_data(&name)?;
         let options = self.load_options();
@@ -270,7 +282,7 @@ impl Engine {
         match Recovery::open(dir, &name, options, proven)? {
             Some(recovery) => {
                 self.persistence.phase =
-                    Phase::Loading(Box::new(Loading::new(recovery, identity, same_boot, self.now)));
+                    Phase::Loading(Box::new(Loading::new(recovery, identity, same_boot, beside, self.now)));
                 Ok(())
             }
             None => Err(self.file_error("open", &name, io::ErrorKind::NotFound.into())),

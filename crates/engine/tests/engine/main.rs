@@ -13,6 +13,7 @@ mod importing;
 mod info;
 mod limits;
 mod loading;
+mod lost_log;
 mod pause;
 mod persistence;
 mod preamble;
