@@ -17,7 +17,8 @@ impl Signals {
         set.add(Signal::SIGTERM);
         set.add(Signal::SIGINT);
         set.thread_block().context("can't block signals")?;
-        for ignored in [Signal::SIGHUP, Signal::SIGPIPE] {
+        // SIGXFSZ: a file at the limit of its size (ulimit -f) is then an error of write(2), as on a disk that is full.
+        for ignored in [Signal::SIGHUP, Signal::SIGPIPE, Signal::SIGXFSZ] {
             // SAFETY: ignoring a signal installs no handler, so nothing can run at a bad moment.
             unsafe { signal(ignored, SigHandler::SigIgn) }.context("can't ignore a signal")?;
         }

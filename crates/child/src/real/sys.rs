@@ -65,10 +65,10 @@ fn restore_signals(mask: &libc::sigset_t) {
 
 /// Gives every signal its default, so that no handler of the parent's runs in the child: SIGUSR1 then ends it. What is meant
 /// for the server (SIGINT from a terminal, SIGTERM to the whole group) is ignored, since the server decides about its child;
-/// so is SIGPIPE, so that a dead parent is an error and not a signal.
+/// so are SIGPIPE and SIGXFSZ, so that a dead parent, and a file that reaches the limit of its size, are errors and not signals.
 fn reset_signals() {
     const LAST_SIGNAL: i32 = 64;
-    const IGNORED: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGPIPE];
+    const IGNORED: [i32; 5] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGPIPE, libc::SIGXFSZ];
     for signal in 1..=LAST_SIGNAL {
         let action = if IGNORED.contains(&signal) { libc::SIG_IGN } else { libc::SIG_DFL };
         // SAFETY: the action is plain data, valid when zeroed, with a disposition that is no function of ours. Numbers that

@@ -1,12 +1,12 @@
 //! What is there after the process ended: by kill -9 under every policy, by SIGTERM, during and after a rewrite.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use testkit::mixed::Mixed;
-use testkit::{compare, wait_rewritten};
+use testkit::{Info, compare, wait_rewritten};
 
-use crate::support::{Home, call, dialogue, lasting, mixed_load};
+use crate::support::{Home, call, command, dialogue, lasting, mixed_load};
 
 fn survives_kill_9(policy: &str) -> Result<()> {
     let home = Home::new()?;
@@ -93,5 +93,57 @@ fn a_relative_deadline_is_the_same_after_a_restart() -> Result<()> {
     let mut client = server.client()?;
     let after = [call(&mut client, "PEXPIRETIME k")?, call(&mut client, "PEXPIRETIME l")?];
     ensure!(before == after, "{before:?} became {after:?}");
+    Ok(())
+}
+
+/// How large a file may be under [`limited`], in bytes.
+const LIMIT_BYTES: u64 = 32_768;
+
+/// What puts the limit on a server. A write at it brings SIGXFSZ, which ends a process that does not ignore it.
+fn limited() -> [String; 2] {
+    ["prlimit".to_owned(), format!("--fsize={LIMIT_BYTES}")]
+}
+
+/// The server ended with SIGXFSZ when its log reached the largest size that a file may have (LimitFSIZE, ulimit -f).
+#[test]
+fn a_log_that_has_reached_the_largest_size_of_a_file_refuses_writes_and_the_server_goes_on() -> Result<()> {
+    let home = Home::new()?;
+    let mut server = home.server()?.wrapper(limited()).start()?;
+    let mut client = server.client()?;
+    client.expect(&["SET", "a", "first"])?;
+    // The log is filled to the byte: where there is room left a write is short instead.
+    let size = |value: &str| command(&["SET", "k", value]).len() as u64;
+    let room = LIMIT_BYTES - std::fs::metadata(home.aof())?.len();
+    let most = "x".repeat(usize::try_from(room)?);
+    let value = &most[usize::try_from(size(&most) - room)?..];
+    client.expect(&["SET", "k", value])?;
+    ensure!(std::fs::metadata(home.aof())?.len() == LIMIT_BYTES, "the log is as large as it may be");
+    let refused = "MISCONF Errors writing to the AOF file: File too large";
+    for request in ["SET a second", "SET b 1"] {
+        let reply = call(&mut client, request).context("the server goes on")?;
+        let text = String::from_utf8_lossy(reply.as_error().unwrap_or_default()).into_owned();
+        ensure!(text.starts_with(refused), "{request}: {text}");
+    }
+    dialogue(&mut client, &[("STRLEN k", &value.len().to_string())])?;
+    ensure!(server.try_wait()?.is_none(), "the server goes on");
+    Ok(())
+}
+
+/// The child was ended by SIGXFSZ, and nothing said why.
+#[test]
+fn a_snapshot_that_exceeds_the_largest_size_of_a_file_fails_and_says_so() -> Result<()> {
+    let home = Home::new()?;
+    let server = home.server()?.directive("appendonly", "no").wrapper(limited()).start()?;
+    let mut client = server.client()?;
+    // Numbers, so that compression does not make them fit.
+    let value: String = (0..20_000_u64).map(|i| format!("{:x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    client.expect(&["SET", "k", &value])?;
+    client.expect(&["BGSAVE"])?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Info::fetch(&mut client, "persistence")?.text("rdb_last_bgsave_status") != Some("err") {
+        ensure!(Instant::now() < deadline, "no snapshot failed");
+    }
+    let log = server.log()?;
+    ensure!(log.contains("File too large"), "the log does not say why: {log}");
     Ok(())
 }
