@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::beside::beside_the_log;
 use crate::crash::Policy;
 
 /// What a fault may do to clients.
@@ -12,10 +13,19 @@ pub(super) enum Effect {
     RefusesAtOnce,
     /// Writes are refused from the moment that the server has noticed.
     Refuses,
+    /// Writes are refused and taken again by turns: what fails is one thread's alone, and a rewrite heals the log meanwhile.
+    RefusesInTurns,
     /// The rewrite fails, and no client sees it.
     FailsRewrite,
     /// Nothing that a client could see.
     Nothing,
+}
+
+impl Effect {
+    /// Whether writes may be refused.
+    pub(super) fn refuses(self) -> bool {
+        matches!(self, Self::RefusesAtOnce | Self::Refuses | Self::RefusesInTurns)
+    }
 }
 
 /// Which threads meet the fault.
@@ -27,6 +37,23 @@ pub(super) enum Threads {
     OnlySlowFsync(&'static str),
     /// The loop, while there is one client: under `always` it fsyncs for one that is alone.
     LoopAlone,
+    /// Those with this name; a rewrite before makes sure that they run.
+    Named(&'static str),
+}
+
+/// What the server is asked for while the fault lasts, beside writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum During {
+    Writes,
+    Rewrite,
+    /// A rewrite that heals the log, after one of its fsyncs has failed.
+    Heal,
+    /// Writes that are short, from some size of the log on.
+    ShortWrites,
+    /// `CONFIG SET appendonly no`, and `yes` after it.
+    TurningOff,
+    /// `CONFIG SET appendonly yes`.
+    TurningOn,
 }
 
 /// What a path of a fault stands for.
@@ -40,7 +67,13 @@ pub(super) enum On {
     New,
     /// The log, as the name to which another file is renamed.
     LogName,
+    /// The small file that asks whether the disk is well again.
+    Probe,
+    /// The state file under its own name.
+    StateName,
     Dir,
+    /// A file opened once more, by way of its descriptor.
+    Reopened,
 }
 
 /// Calls that fail.
@@ -51,10 +84,12 @@ pub(super) struct Fault {
     pub(super) calls: &'static str,
     pub(super) on: On,
     pub(super) threads: Threads,
-    /// Whether a rewrite is asked for while it lasts.
-    pub(super) rewrite: bool,
+    pub(super) during: During,
     pub(super) effect: Effect,
 }
+
+/// More than a server of these cases opens.
+const MOST_DESCRIPTORS: u32 = 64;
 
 /// How long a fault lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +121,7 @@ pub(super) struct DiskError {
 
 pub(super) const EIO: DiskError = DiskError { name: "EIO", reason: "Input/output error" };
 pub(super) const ENOSPC: DiskError = DiskError { name: "ENOSPC", reason: "No space left on device" };
+pub(super) const EMFILE: DiskError = DiskError { name: "EMFILE", reason: "Too many open files" };
 
 /// One run.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +140,17 @@ impl Case {
         format!("{policy}/{fault}/{error}/{extent}")
     }
 
+    /// What a client reads that is refused, one or the other.
+    pub(super) fn reasons(&self) -> [&'static str; 2] {
+        match self.fault.during {
+            // That the log cannot heal either is for INFO and the server's log.
+            During::Heal => [EIO.reason; 2],
+            // What was written in part counts as a full disk; nothing at all can be written at the limit.
+            During::ShortWrites => [ENOSPC.reason, "File too large"],
+            _ => [self.error.reason; 2],
+        }
+    }
+
     /// What clients may see of it.
     pub(super) fn effect(&self) -> Effect {
         match self.fault.effect {
@@ -115,15 +162,9 @@ impl Case {
     }
 }
 
-const fn fault(name: &'static str, calls: &'static str, on: On, effect: Effect) -> Fault {
-    Fault { name, calls, on, threads: Threads::All, rewrite: false, effect }
+pub(super) const fn fault(name: &'static str, calls: &'static str, on: On, effect: Effect) -> Fault {
+    Fault { name, calls, on, threads: Threads::All, during: During::Writes, effect }
 }
-
-const fn in_rewrite(name: &'static str, calls: &'static str, on: On, effect: Effect) -> Fault {
-    Fault { name, calls, on, threads: Threads::All, rewrite: true, effect }
-}
-
-const RENAMES: &str = "rename,renameat,renameat2";
 
 const LOG_WRITE: Fault = fault("write of the log", "write", On::Log, Effect::RefusesAtOnce);
 const WRITER_THREAD: Fault = Fault {
@@ -131,21 +172,25 @@ const WRITER_THREAD: Fault = Fault {
     ..fault("write in its thread", "write", On::Log, Effect::Refuses)
 };
 const FSYNC: Fault = fault("every fsync", "fdatasync,fsync", On::Anything, Effect::RefusesAtOnce);
+/// What a short write has left cannot be cut off again: exactly the rest must follow.
+const CUT: Fault = Fault {
+    threads: Threads::Named("loop"),
+    during: During::ShortWrites,
+    ..fault("cut of a short write", "ftruncate", On::Log, Effect::Refuses)
+};
+/// Only those: the probe succeeds, and so does the rewrite that heals the log until it is fsynced again.
+const FSYNC_THREAD: Fault = Fault {
+    threads: Threads::Named("bio_fsync"),
+    ..fault("fsync in its thread", "fdatasync", On::Log, Effect::RefusesInTurns)
+};
 const LOOP_FSYNC: Fault =
     Fault { threads: Threads::LoopAlone, ..fault("fsync in the loop", "fdatasync", On::Log, Effect::Refuses) };
-const DIR_FSYNC: Fault = in_rewrite("fsync of the directory", "fsync", On::Dir, Effect::Refuses);
-
-/// What no client may notice, and what error it meets.
-const QUIET: &[(Fault, DiskError)] = &[
-    (fault("state file write", "write", On::State, Effect::Nothing), ENOSPC),
-    (fault("state file fsync", "fdatasync,fsync", On::State, Effect::Nothing), EIO),
-    (fault("state file rename", RENAMES, On::State, Effect::Nothing), EIO),
-    (in_rewrite("child's write", "write", On::New, Effect::FailsRewrite), ENOSPC),
-    (in_rewrite("child's fsync", "fdatasync", On::New, Effect::FailsRewrite), EIO),
-    (in_rewrite("child's rename", RENAMES, On::New, Effect::FailsRewrite), ENOSPC),
-    (in_rewrite("rename to the log", RENAMES, On::LogName, Effect::FailsRewrite), EIO),
-];
-
+/// That of the directory after the rename of a rewrite: no other thread has this name.
+const DIR_FSYNC: Fault = Fault {
+    threads: Threads::Named("bio_dir_fsync"),
+    during: During::Rewrite,
+    ..fault("fsync of the directory", "fsync", On::Anything, Effect::Refuses)
+};
 /// Every case, or with `reduced` one error for each fault and the two policies that promise something.
 pub(super) fn all(reduced: bool) -> Vec<Case> {
     let policies: &[Policy] =
@@ -184,12 +229,18 @@ fn of_policy(policy: Policy, reduced: bool) -> Vec<Case> {
     if policy == Policy::Always {
         add(LOOP_FSYNC, EIO, Extent::Once);
     }
-    for (fault, error) in QUIET {
-        // A state file tells of fsyncs, of which `no` has none.
-        if policy != Policy::No || fault.on != On::State {
-            add(*fault, *error, Extent::UntilHealed);
+    if policy != Policy::No {
+        add(FSYNC_THREAD, EIO, Extent::UntilHealed);
+        if !reduced {
+            add(FSYNC_THREAD, EIO, Extent::UntilKilled);
         }
     }
+    for extent in [Extent::Once, Extent::UntilHealed, Extent::UntilKilled] {
+        if !reduced || extent == Extent::UntilHealed {
+            add(CUT, EIO, extent);
+        }
+    }
+    cases.extend(beside_the_log(policy, reduced));
     cases
 }
 
@@ -203,7 +254,10 @@ impl On {
             Self::State => both("temp-appendonly.aof.state"),
             Self::New => both(&format!("temp-rewriteaof-{server}.aof")),
             Self::LogName => vec!["appendonly.aof".to_owned()],
+            Self::Probe => both("temp-appendonly.aof.probe"),
+            Self::StateName => vec!["appendonly.aof.state".to_owned()],
             Self::Dir => vec![data_dir.display().to_string()],
+            Self::Reopened => (0..MOST_DESCRIPTORS).map(|fd| format!("/proc/self/fd/{fd}")).collect(),
         }
     }
 }

@@ -27,8 +27,8 @@ pub(super) struct Window {
 pub(super) struct Expected {
     pub(super) effect: Effect,
     pub(super) extent: Extent,
-    /// The reason that a refused client reads.
-    pub(super) reason: &'static str,
+    /// What a refused client reads, one or the other.
+    pub(super) reasons: [&'static str; 2],
 }
 
 /// What the answers say.
@@ -65,7 +65,7 @@ pub(super) fn judge(answers: &[Answer], window: Window, expected: Expected) -> J
             Some(noticed) => judgement.check_acks(answers, noticed, window.healed, "the server noticed"),
             None => judgement.findings.push("no write was refused".to_owned()),
         },
-        Effect::Refuses | Effect::FailsRewrite | Effect::Nothing => {}
+        Effect::Refuses | Effect::RefusesInTurns | Effect::FailsRewrite | Effect::Nothing => {}
     }
     let healed = match expected.extent {
         Extent::Once => first_error,
@@ -78,8 +78,9 @@ pub(super) fn judge(answers: &[Answer], window: Window, expected: Expected) -> J
 
 impl Judgement {
     fn check_text(&mut self, text: &str, expected: Expected) {
-        let refuses = matches!(expected.effect, Effect::RefusesAtOnce | Effect::Refuses);
-        let wanted = [expected.reason, LET_GO].map(|why| format!("MISCONF Errors writing to the AOF file: {why}"));
+        let refuses = expected.effect.refuses();
+        let [first, second] = expected.reasons;
+        let wanted = [first, second, LET_GO].map(|why| format!("MISCONF Errors writing to the AOF file: {why}"));
         let finding = match refuses {
             true if wanted.iter().any(|wanted| text.starts_with(wanted)) => return,
             true => format!("a write was refused with {text:?}"),
@@ -135,7 +136,7 @@ mod tests {
             .map(|(ms, verdict)| Answer { asked: at(*ms), answered: at(ms + 1), verdict: verdict.clone() })
             .collect();
         let window = Window { since: at(100), healed: Some((at(200), at(210))) };
-        judge(&answers, window, Expected { effect, extent, reason: REASON })
+        judge(&answers, window, Expected { effect, extent, reasons: [REASON, REASON] })
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `cargo xtask test-faults`: a real server whose disk fails, and heals, under clients that write.
 //!
-//! `cases.rs` is the matrix; `inject.rs` makes calls fail, with strace; `session.rs` carries out one case; `judge.rs` judges
+//! `cases.rs` is the matrix, `beside.rs` its part for other files than the log; `inject.rs` makes calls fail, with strace; `session.rs` carries out one case; `judge.rs` judges
 //! what the clients were answered. What is left is started from twice (`recovered.rs`).
 
+mod beside;
 mod cases;
 mod inject;
 mod judge;
@@ -19,7 +20,7 @@ use cases::{Case, Extent};
 use session::{Report, Subject};
 
 /// How many servers run side by side unless told otherwise.
-const JOBS: usize = 6;
+const JOBS: usize = 8;
 
 /// What is asked of the faults.
 #[derive(Clone, Debug, clap::Args)]

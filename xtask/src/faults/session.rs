@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use testkit::steady::{Steady, SteadyOutcome};
 use testkit::{Client, Dataset, Info, Pipeline, ServerBuilder, ServerProcess, dump_dataset, wait_rewritten};
 
-use super::cases::{Case, Effect, Extent, Threads};
+use super::cases::{Case, During, Effect, Extent, Threads};
 use super::inject::{Injection, Spec};
 use super::judge::{Expected, Judgement, Window, judge};
 use crate::crash::Policy;
@@ -17,7 +18,7 @@ use crate::recovered::{Recovery, recover_twice};
 use crate::waiting::wait;
 
 /// How many keys there are.
-const KEYS: u64 = 10_000;
+const KEYS: u64 = 2_000;
 /// How many clients write, and how long each waits between two transactions.
 const CLIENTS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -30,6 +31,9 @@ const HOLD: Duration = Duration::from_millis(1_300);
 const RESUME_WAIT: Duration = Duration::from_secs(12);
 /// How long an fsync takes where it is to be slow, in microseconds.
 const SLOW_FSYNC_US: u32 = 300_000;
+
+/// How much the log may grow before a write is short, in bytes: more than is written until that is asked for.
+const ROOM_BYTES: u64 = 3_000;
 
 /// What a case came to.
 #[derive(Debug)]
@@ -70,7 +74,7 @@ pub(super) fn run(subject: &Subject, case: &Case, home: &Path) -> Result<Report>
     let (window, met_by) = session.suffer()?;
     let (outcomes, findings) = session.end()?;
     let answers: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.answers.clone()).collect();
-    let expected = Expected { effect: case.effect(), extent: case.extent, reason: case.error.reason };
+    let expected = Expected { effect: case.effect(), extent: case.extent, reasons: case.reasons() };
     let mut judgement = judge(&answers, window, expected);
     judgement.findings.extend(findings);
     let records: Vec<_> = outcomes.iter().map(|outcome| outcome.record).collect();
@@ -93,12 +97,13 @@ impl Session<'_> {
     /// Lets the fault come, shows what it does, and lets it end, unless the server is to be killed before.
     fn suffer(&mut self) -> Result<(Window, BTreeSet<String>)> {
         wait("the first writes", SHOW_BOUND, || Ok((self.clients.acked() > 20).then_some(())))?;
+        self.prepare()?;
         let slow = self.slow_fsyncs()?;
+        let held = self.hold_fsyncs()?;
         let injection = self.inject()?;
+        drop(held);
         let since = Instant::now();
-        if self.case.fault.rewrite {
-            self.control.expect(&["BGREWRITEAOF"])?;
-        }
+        self.ask()?;
         self.wait_shown(&injection)?;
         if self.case.extent != Extent::Once {
             self.check_refusals()?;
@@ -111,33 +116,106 @@ impl Session<'_> {
             return Ok((Window { since, healed: None }, met_by));
         }
         drop(slow);
+        let heal = |injection: Injection| -> Result<(Instant, Instant)> {
+            let (asked, _) = injection.end()?;
+            if self.case.fault.during == During::ShortWrites {
+                self.limit_log(None)?;
+            }
+            Ok((asked, Instant::now()))
+        };
         let healed = match self.case.extent {
-            Extent::Once => None,
-            _ => Some(injection.end()?),
+            // It goes on counting for threads and children that start later, but where it is the log's.
+            Extent::Once if self.case.fault.during == During::Writes => None,
+            Extent::Once => heal(injection).map(|_| None)?,
+            _ => Some(heal(injection)?),
         };
         self.check_health()?;
         Ok((Window { since, healed }, met_by))
+    }
+
+    /// Sees that the threads run that are to meet the fault: the first rewrite starts most. What is to be turned on is turned off.
+    fn prepare(&mut self) -> Result<()> {
+        if matches!(self.case.fault.threads, Threads::Named(_)) || self.case.fault.during == During::Heal {
+            let state = self.server.data_dir().join("appendonly.aof.state");
+            let of_one_log = fs::metadata(&state)?.len();
+            self.control.expect(&["BGREWRITEAOF"])?;
+            wait_rewritten(&mut self.control)?;
+            // The last step of a rewrite: it would take a failure to itself that is to come once.
+            wait("a state file of the new log alone", SHOW_BOUND, || {
+                Ok((fs::metadata(&state)?.len() == of_one_log).then_some(()))
+            })?;
+        }
+        if self.case.fault.during == During::TurningOn {
+            self.control.expect(&["CONFIG", "SET", "appendonly", "no"])?;
+        }
+        Ok(())
+    }
+
+    /// Asks for what is to meet the fault, which may be refused for it.
+    fn ask(&mut self) -> Result<()> {
+        let request: &[&str] = match self.case.fault.during {
+            During::Writes => return Ok(()),
+            During::Heal => return self.fail_an_fsync(),
+            During::ShortWrites => return self.limit_log(Some(fs::metadata(self.log_path()?)?.len() + ROOM_BYTES)),
+            During::Rewrite => &["BGREWRITEAOF"],
+            During::TurningOff => &["CONFIG", "SET", "appendonly", "no"],
+            During::TurningOn => &["CONFIG", "SET", "appendonly", "yes"],
+        };
+        self.control.call(request)?;
+        Ok(())
+    }
+
+    /// How large a file of the server may be, in bytes: a write that crosses it is short, as on a disk that is full.
+    fn limit_log(&self, bytes: Option<u64>) -> Result<()> {
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let mut command = Command::new("prlimit");
+        let status = command.args([&format!("--pid={}", self.server.pid()), &format!("--fsize={limit}:")]).status();
+        ensure!(status.context("prlimit")?.success(), "prlimit cannot set --fsize={limit}");
+        Ok(())
+    }
+
+    /// Where an fsync of the log is to fail while all else is traced, child included: of two straces on a thread the second cannot
+    /// attach, so its threads are kept from the one with the fault.
+    fn hold_fsyncs(&self) -> Result<Option<Injection>> {
+        if self.case.fault.during != During::Heal || self.case.fault.threads != Threads::All {
+            return Ok(None);
+        }
+        self.wait_thread("bio_fsync")?;
+        self.attach_to_fsyncs("delay_enter=1", "held").map(Some)
+    }
+
+    /// Lets one fsync of the log fail, so that it has to heal.
+    fn fail_an_fsync(&self) -> Result<()> {
+        let before = self.clients.errors();
+        self.wait_thread("bio_fsync")?;
+        let injection = self.attach_to_fsyncs("error=EIO:when=1", "fsync")?;
+        wait("refusals", SHOW_BOUND, || Ok((self.clients.errors() > before).then_some(())))?;
+        injection.end().map(|_| ())
+    }
+
+    fn attach_to_fsyncs(&self, what: &str, name: &str) -> Result<Injection> {
+        let spec = Spec {
+            targets: self.threads("bio_fsync"),
+            follow: false,
+            calls: "fdatasync",
+            what: what.to_owned(),
+            paths: Vec::new(),
+        };
+        Injection::attach(&spec, self.home, name)
     }
 
     /// Where the loop is to hand its writes to another thread: fsyncs are made slow, and it is waited for that thread.
     fn slow_fsyncs(&self) -> Result<Option<Injection>> {
         let Threads::OnlySlowFsync(name) = self.case.fault.threads else { return Ok(None) };
         self.wait_thread("bio_fsync")?;
-        let spec = Spec {
-            targets: self.threads("bio_fsync"),
-            follow: false,
-            calls: "fdatasync",
-            what: format!("delay_enter={SLOW_FSYNC_US}"),
-            paths: Vec::new(),
-        };
-        let slow = Injection::attach(&spec, self.home, "slow")?;
+        let slow = self.attach_to_fsyncs(&format!("delay_enter={SLOW_FSYNC_US}"), "slow")?;
         self.wait_thread(name)?;
         Ok(Some(slow))
     }
 
     fn inject(&self) -> Result<Injection> {
         let (case, data_dir) = (self.case, self.server.data_dir());
-        let log = if self.subject.foreign { foreign_log(data_dir)? } else { data_dir.join("appendonly.aof") };
+        let log = self.log_path()?;
         let mut spec = Spec {
             targets: vec![self.server.pid()],
             follow: true,
@@ -146,10 +224,14 @@ impl Session<'_> {
             paths: case.fault.on.paths(data_dir, self.server.pid(), &log),
         };
         match case.fault.threads {
-            Threads::OnlySlowFsync(name) => (spec.targets, spec.follow) = (self.threads(name), false),
+            Threads::OnlySlowFsync(name) | Threads::Named(name) => {
+                self.wait_thread(name)?;
+                (spec.targets, spec.follow) = (self.threads(name), false);
+            }
             Threads::LoopAlone => spec.follow = false,
             // strace counts for each thread and each call: what is to come once must not come again in a child, a thread that
             // starts later, or a probe.
+            Threads::All if case.fault.during != During::Writes => {}
             Threads::All if case.extent == Extent::Once && case.fault.calls == "write" => spec.follow = false,
             Threads::All if case.extent == Extent::Once => {
                 (spec.targets, spec.follow, spec.calls) = (self.fsync_threads()?, false, "fdatasync");
@@ -162,11 +244,16 @@ impl Session<'_> {
         Injection::attach(&spec, self.home, "fault")
     }
 
+    fn log_path(&self) -> Result<PathBuf> {
+        let data_dir = self.server.data_dir();
+        if self.subject.foreign { foreign_log(data_dir) } else { Ok(data_dir.join("appendonly.aof")) }
+    }
+
     /// Waits until the fault has done what it does.
     fn wait_shown(&mut self, injection: &Injection) -> Result<()> {
         let before = self.clients.errors();
         let (server, clients, control) = (&mut self.server, &self.clients, &mut self.control);
-        let effect = self.case.effect();
+        let (effect, during) = (self.case.effect(), self.case.fault.during);
         wait("the effect of the fault", SHOW_BOUND, || {
             if let Some(status) = server.try_wait()? {
                 bail!(
@@ -175,8 +262,10 @@ impl Session<'_> {
                 );
             }
             Ok(match effect {
-                Effect::RefusesAtOnce | Effect::Refuses => clients.errors() > before,
-                Effect::FailsRewrite => rewrite_failed(control)?,
+                // It was refused before, for the fsync that failed.
+                _ if matches!(during, During::Heal | During::ShortWrites) => !injection.met_by()?.is_empty(),
+                Effect::RefusesAtOnce | Effect::Refuses | Effect::RefusesInTurns => clients.errors() > before,
+                Effect::FailsRewrite => !injection.met_by()?.is_empty() && rewrite_failed(control)?,
                 Effect::Nothing => !injection.met_by()?.is_empty(),
             }
             .then_some(()))
@@ -186,18 +275,23 @@ impl Session<'_> {
     /// While the disk fails: reads are served, and PING and writes refused where the log is concerned.
     fn check_refusals(&mut self) -> Result<()> {
         let read = self.control.call(&["GET", "key:7"])?;
-        if read.as_bytes() != Some(b"value-7") {
+        // A first log whose name may be lost takes everything with it.
+        let hidden = self.case.fault.during == During::TurningOn && self.case.effect().refuses();
+        if read.as_bytes() != Some(b"value-7") && !(hidden && read.as_error().is_some()) {
             self.findings.push(format!("a read was answered with {read:?}"));
         }
-        let refuses = matches!(self.case.effect(), Effect::RefusesAtOnce | Effect::Refuses);
+        if self.case.effect() == Effect::RefusesInTurns {
+            return Ok(());
+        }
+        let refuses = self.case.effect().refuses();
         for request in [&["PING"][..], &["SET", "refused", "1"]] {
             if !refuses && request.len() > 1 {
                 continue;
             }
             let reply = self.control.call(request)?;
             let text = reply.as_error().map(|text| String::from_utf8_lossy(text).into_owned());
-            let wanted = format!("MISCONF Errors writing to the AOF file: {}", self.case.error.reason);
-            if refuses != (text.as_ref() == Some(&wanted)) {
+            let wanted = self.case.reasons().map(|why| format!("MISCONF Errors writing to the AOF file: {why}"));
+            if refuses != text.is_some_and(|text| wanted.contains(&text)) {
                 self.findings.push(format!("{} was answered with {reply:?}", request[0]));
             }
         }
@@ -223,12 +317,24 @@ impl Session<'_> {
         if pong.as_error().is_some() {
             self.findings.push(format!("after the fault PING was answered with {pong:?}"));
         }
-        if self.case.fault.rewrite {
+        if matches!(self.case.fault.during, During::TurningOff | During::TurningOn) {
+            self.turn_on()?;
+        }
+        if self.case.fault.during != During::Writes {
             // One that heals may run already, which is as good.
             self.control.call(&["BGREWRITEAOF"])?;
             wait_rewritten(&mut self.control)?;
         }
         Ok(())
+    }
+
+    /// After the fault: the log can be turned on, if it is not, and what was written meanwhile is in it.
+    fn turn_on(&mut self) -> Result<()> {
+        wait("a log that is on", RESUME_WAIT, || {
+            self.control.call(&["CONFIG", "SET", "appendonly", "yes"])?;
+            let info = Info::fetch(&mut self.control, "persistence")?;
+            Ok((info.text("aof_state") == Some("on")).then_some(()))
+        })
     }
 
     /// Ends the clients and kills the server, while they write.

@@ -38,7 +38,7 @@ fn check_untouched(home: &Home, bytes: &[u8]) -> Result<()> {
 fn the_directory_that_the_data_directory_is_in_is_fsynced_before_anything_is_acknowledged() -> Result<()> {
     let home = Home::new()?;
     let trace = home.path().join("trace");
-    let strace = ["strace", "-f", "-qq", "-y", "-e", "trace=fsync", "-o"].map(std::ffi::OsString::from);
+    let strace = ["strace", "-f", "-qq", "-y", "-e", "trace=fsync", "-o"].map(OsString::from);
     let line = strace.into_iter().chain([trace.clone().into_os_string()]);
     let server = home.server()?.wrapper(line).start()?;
     let outer = format!("<{}>)", home.path().canonicalize()?.display());
