@@ -1,6 +1,7 @@
 //! A log that holds nothing, beside a snapshot that holds keys: what a power cut may leave of a log that nobody had fsynced yet.
 //!
-//! Such a log is empty indeed only if its server said so when it ended in order. Else the server does not start: whether the snapshot is of
+//! Such a log is empty indeed only if its server said so when it ended in order, and the snapshot is older than that: a server whose log was
+//! turned off says so too, and may save afterwards. Else the server does not start: whether the snapshot is of
 //! the same dataset nobody knows but the operator, and nothing was promised of what the log lost.
 
 use std::sync::Arc;
@@ -25,6 +26,12 @@ pub(super) struct Beside {
 }
 
 impl Beside {
+    /// Whether it was not there yet, or not as it is, when a file was written: the log's server may have gone on without it and saved.
+    pub(super) fn is_newer_than(&self, name: &str) -> bool {
+        let modified_ns = |name| self.dir.stat(name).ok().flatten().map(|found| found.modified_ns);
+        modified_ns(&self.dump).is_some_and(|dumped_ns| modified_ns(name).is_none_or(|at_ns| dumped_ns >= at_ns))
+    }
+
     /// Whether it holds a key, or what cannot be read. Reads up to the first.
     pub(super) fn holds_data(&self) -> bool {
         match self.dir.stat(&self.dump) {

@@ -7,7 +7,8 @@ use std::io;
 
 use aof_load::{AmbiguousTail, LoadError, LoadOptions, Proven, Recovery, SourceKind};
 use aof_state::{
-    BootId, CleanError, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files, is_temp_name, set_aside_at,
+    BootId, CleanError, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files, is_temp_name,
+    set_aside_at, state_name,
 };
 use mutants::{Mutant, planted};
 use vfs::{DirLock, File, FileKind, LockOutcome, Open};
@@ -261,7 +262,8 @@ impl Engine {
     pub(super) fn open_log(&mut self, beside: Option<Beside>) -> Result<(), StartError> {
         let name = self.config.appendfilename.clone();
         let (proven, identity) = self.read_state(&name)?;
-        let beside = beside.filter(|_| !proven.is_some_and(|proven| proven.clean_end));
+        let ended_in_order = proven.is_some_and(|proven| proven.clean_end);
+        let beside = beside.filter(|beside| !ended_in_order || beside.is_newer_than(&state_name(&name)));
         if let Some(beside) = &beside
             && self.stat(&name)?.is_some_and(|m| m.len == 0)
         {

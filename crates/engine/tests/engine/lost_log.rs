@@ -84,16 +84,31 @@ fn a_log_that_a_power_cut_took_all_of_is_a_log_beside_a_dump_without_keys() {
 }
 
 #[test]
-fn an_empty_log_of_a_server_that_ended_in_order_is_empty_whatever_stands_beside_it() {
+fn an_empty_log_of_a_server_that_ended_in_order_is_empty_beside_an_older_dump() {
     let dump = cut_off(&["SET a 1"], "").content(DIR, DUMP).unwrap();
     let mut rig = Rig::on(&SimDisk::new(), with_log(), BOOT).unwrap();
     let client = rig.client();
+    rig.disk.put(DIR, DUMP, &dump);
+    rig.disk.advance_ns(1_000_000_000);
     rig.send(client, "SHUTDOWN");
     rig.settle();
     assert_eq!(rig.status(), Some(0));
     let disk = rig.killed();
-    disk.put(DIR, DUMP, &dump);
     assert_eq!(keys(&disk), ":0|");
+    disk.advance_ns(1_000_000_000);
+    disk.put(DIR, DUMP, &dump);
+    assert!(refusal(&disk).contains("move dump.rdb away to start empty"), "a newer one");
+}
+
+/// The log was ended in order when it was turned off, and empty; what was saved afterwards was left aside.
+#[test]
+fn what_was_saved_while_the_log_was_off_is_not_left_aside_for_an_empty_log() {
+    let mut rig = Rig::on(&SimDisk::new(), with_log(), BOOT).unwrap();
+    let client = rig.client();
+    for command in ["CONFIG SET appendonly no", "SET a 1", "SAVE"] {
+        rig.ask(client, command);
+    }
+    assert!(refusal(&rig.killed()).contains("Move appendonly.aof away to import dump.rdb"));
 }
 
 /// A log that says how its dataset became empty is not one that lost everything.
