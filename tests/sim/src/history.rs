@@ -54,6 +54,8 @@ pub struct History {
     pub base: Dataset,
     /// What was executed, in order.
     pub executed: Vec<Executed>,
+    /// The wall clock when that was read, Unix milliseconds: what had passed its deadline then was not seen, but files may hold it.
+    pub began_ms: i64,
     /// The wall clock at its end, Unix milliseconds.
     pub ended_ms: i64,
     /// How many operations must be there whatever crashes, by the word of WAITAOF or of CONFIG SET appendonly no.
@@ -67,9 +69,9 @@ pub struct History {
 }
 
 impl History {
-    /// An empty history on a dataset.
-    pub fn new(base: Dataset) -> Self {
-        Self { base, ..Self::default() }
+    /// An empty history on a dataset that was read at `began_ms`.
+    pub fn new(base: Dataset, began_ms: i64) -> Self {
+        Self { base, began_ms, ..Self::default() }
     }
 
     /// Notes an operation; returns its number.
@@ -142,14 +144,16 @@ impl History {
     }
 
     /// The numbers of operations after which the dataset was `found` at `now_ms`. A key whose deadline has passed may be there or
-    /// not: then, or when the next operation was executed, as far as the clock had come by then.
+    /// not: then, or when the next operation was executed, as far as the clock had come by then; before the first, when the
+    /// dataset was read that the life began with.
     pub fn prefixes_equal_to(&self, found: &Dataset, now_ms: i64) -> Vec<usize> {
         let mut dataset = self.base.clone();
         let names = found.0.keys().chain(self.base.0.keys()).cloned();
         let mut differing: HashSet<Name> = names.filter(|name| dataset.0.get(name) != found.0.get(name)).collect();
         let mut equal = Vec::new();
         for nth in 0..=self.executed.len() {
-            let until_ms = self.executed.get(nth).map_or(self.ended_ms, |next| next.unix_ms).max(now_ms);
+            let next_ms = self.executed.get(nth).map_or(self.ended_ms, |next| next.unix_ms);
+            let until_ms = if nth == 0 { next_ms.max(self.began_ms) } else { next_ms }.max(now_ms);
             if !differing.iter().any(|name| dataset.differs(found, name, until_ms)) {
                 equal.push(nth);
             }
@@ -223,5 +227,19 @@ mod tests {
         history.execute(0, set("w"), terms(2_000), true);
         history.ended_ms = 500;
         assert_eq!(history.prefixes_equal_to(&Dataset::default(), 0), [0, 1], "the clock went back afterwards");
+    }
+
+    #[test]
+    fn what_had_passed_its_deadline_at_the_start_comes_back_with_the_clock_but_only_from_before_the_first_operation() {
+        let mut found = Dataset::default();
+        found.apply(0, &Op::Set { key: "k".to_owned(), text: "v".to_owned(), px_ms: Some(100) }, 1_000);
+        let mut history = History::new(Dataset::default(), 2_000);
+        history.ended_ms = 500;
+        assert_eq!(history.prefixes_equal_to(&found, 600), [0], "an older file holds it yet, and the clock went back");
+        let terms = Terms { unix_ms: 600, policy: None, fsync_failed: false };
+        history.execute(0, Op::Get { key: "other".to_owned() }, terms, false);
+        assert_eq!(history.prefixes_equal_to(&found, 600), [0], "no later file has it");
+        history.began_ms = 1_100;
+        assert_eq!(history.prefixes_equal_to(&found, 600), [0; 0], "it was there when the dataset was read");
     }
 }

@@ -132,9 +132,10 @@ impl Life {
             })
             .collect();
         let policy = Some(Policy::of(server.engine.config()));
+        let history = History::new(base.clone(), server.now.unix().0);
         Self {
             server,
-            history: History::new(base.clone()),
+            history,
             failed: 0,
             plan: Plan::AfterTurns,
             states: vec![State::Calm],
