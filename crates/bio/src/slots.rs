@@ -15,7 +15,9 @@ pub(crate) struct Slots {
     open: VecDeque<Slot>,
     /// Ticket of the first slot in `open`.
     first: u64,
-    /// Slots in `open` of jobs that have not ended.
+    /// Slots of jobs that were released: few, and each of them may stay for as long as its job hangs.
+    released: Vec<(Ticket, Slot)>,
+    /// Jobs that have not ended.
     unfinished: usize,
 }
 
@@ -25,37 +27,41 @@ struct Slot {
 }
 
 enum SlotState {
-    /// The job has not ended. `released`: it holds up nobody.
-    Waiting { released: bool },
+    /// The job has not ended.
+    Waiting,
     /// It has ended.
     Filled(Outcome),
-    /// Its result has left, before that of a released one.
-    Taken,
+    /// It was released.
+    Released,
 }
 
 impl Slots {
     /// Opens the slot of a job that was just queued.
     pub(crate) fn open(&mut self, id: JobId) -> Ticket {
-        self.open.push_back(Slot { id, state: SlotState::Waiting { released: false } });
+        self.open.push_back(Slot { id, state: SlotState::Waiting });
         self.unfinished += 1;
         Ticket(self.first + self.open.len() as u64 - 1)
     }
 
     /// Fills a slot; says whether its result may leave now.
     pub(crate) fn fill(&mut self, ticket: Ticket, outcome: Outcome) -> bool {
-        let at = usize::try_from(ticket.0 - self.first).expect("a slot is open until it was filled");
-        assert!(matches!(self.open[at].state, SlotState::Waiting { .. }), "a job ends once");
-        self.open[at].state = SlotState::Filled(outcome);
         self.unfinished -= 1;
-        !self.open.range(..at).any(Slot::holds_up)
+        if let Some((_, slot)) = self.released.iter_mut().find(|(of, _)| *of == ticket) {
+            slot.fill(outcome);
+            return true;
+        }
+        let at = usize::try_from(ticket.0 - self.first).expect("a slot is open until it was filled");
+        self.open[at].fill(outcome);
+        !self.open.range(..at).any(Slot::is_waiting)
     }
 
     /// Lets the results of later jobs leave before that of job `id`; says whether one may leave now.
     pub(crate) fn release(&mut self, id: JobId) -> bool {
-        let held = self.open.iter_mut().find(|slot| slot.id == id && slot.holds_up());
-        let Some(slot) = held else { return false };
-        slot.state = SlotState::Waiting { released: true };
-        self.open.iter().take_while(|slot| !slot.holds_up()).any(|slot| matches!(slot.state, SlotState::Filled(_)))
+        let held = self.open.iter_mut().enumerate().find(|(_, slot)| slot.id == id && slot.is_waiting());
+        let Some((at, slot)) = held else { return false };
+        slot.state = SlotState::Released;
+        self.released.push((Ticket(self.first + at as u64), Slot { id, state: SlotState::Waiting }));
+        self.open.iter().take_while(|slot| !slot.is_waiting()).any(|slot| matches!(slot.state, SlotState::Filled(_)))
     }
 
     /// Jobs that have not ended.
@@ -66,24 +72,33 @@ impl Slots {
     /// Moves out what may leave; returns how many did.
     pub(crate) fn take(&mut self, kind: Kind, out: &mut Vec<Completion>) -> usize {
         let before = out.len();
-        for slot in self.open.iter_mut().take_while(|slot| !slot.holds_up()) {
-            if let SlotState::Filled(_) = slot.state
-                && let SlotState::Filled(outcome) = std::mem::replace(&mut slot.state, SlotState::Taken)
-            {
-                out.push(Completion { id: slot.id, kind, outcome });
-            }
-        }
-        while self.open.pop_front_if(|slot| matches!(slot.state, SlotState::Taken)).is_some() {
+        while let Some(slot) = self.open.pop_front_if(|slot| !slot.is_waiting()) {
             self.first += 1;
+            out.extend(slot.into_completion(kind));
+        }
+        for (_, slot) in self.released.extract_if(.., |(_, slot)| !slot.is_waiting()) {
+            out.extend(slot.into_completion(kind));
         }
         out.len() - before
     }
 }
 
 impl Slot {
-    /// Whether later results wait for this one.
-    fn holds_up(&self) -> bool {
-        matches!(self.state, SlotState::Waiting { released: false })
+    /// Whether its job has not ended: what later results wait for.
+    fn is_waiting(&self) -> bool {
+        matches!(self.state, SlotState::Waiting)
+    }
+
+    fn fill(&mut self, outcome: Outcome) {
+        assert!(self.is_waiting(), "a job ends once");
+        self.state = SlotState::Filled(outcome);
+    }
+
+    fn into_completion(self, kind: Kind) -> Option<Completion> {
+        match self.state {
+            SlotState::Filled(outcome) => Some(Completion { id: self.id, kind, outcome }),
+            SlotState::Waiting | SlotState::Released => None,
+        }
     }
 }
 
@@ -116,7 +131,7 @@ mod tests {
         assert_eq!(slots.take(Kind::Fsync, &mut out), 1);
         assert!(slots.fill(tickets[2], Ok(2)));
         assert_eq!(slots.take(Kind::Fsync, &mut out), 1);
-        assert_eq!((slots.unfinished(), slots.open.len()), (1, 3));
+        assert_eq!((slots.unfinished(), slots.open.len()), (1, 0), "nothing gathers behind it");
         assert!(slots.fill(tickets[0], Ok(0)));
         assert_eq!(slots.take(Kind::Fsync, &mut out), 1);
         assert_eq!(out.iter().map(|done| done.id.0).collect::<Vec<_>>(), [1, 2, 0]);

@@ -64,7 +64,7 @@ impl Encoder {
     }
 
     /// Refuses strings of more than `bytes`, in place of those that no reader takes back: of more than
-    /// [`MAX_STRING_BYTES`](crate::MAX_STRING_BYTES).
+    /// [`MAX_STRING_BYTES`].
     #[must_use]
     pub fn with_max_string_bytes(mut self, bytes: u64) -> Self {
         self.strings.max_bytes = bytes.min(MAX_STRING_BYTES);
