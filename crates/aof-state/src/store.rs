@@ -136,10 +136,13 @@ impl StateFile {
         read_all(dir, aof_name)?.into_iter().find(|state| !state.announced).ok_or(NoState::Missing)
     }
 
-    /// Whether the state file of the log `aof_name` announces a file: one that was about to take the name.
+    /// Whether the state file of the log `aof_name` announces a successor of `file`: one that was about to take the name, while this
+    /// one had it.
     #[must_use]
-    pub fn announces(dir: &dyn Dir, aof_name: &str) -> bool {
-        read_all(dir, aof_name).is_ok_and(|states| states.iter().any(|state| state.announced))
+    pub fn announces_after(dir: &dyn Dir, aof_name: &str, file: &dyn File) -> bool {
+        let (Ok(states), Ok(found)) = (read_all(dir, aof_name), Identity::of(file)) else { return false };
+        let had_it = |state: &Self| !state.announced && state.identity == found;
+        states.iter().any(had_it) && states.iter().any(|state| state.announced)
     }
 
     /// The same decision without a disk.
@@ -181,6 +184,10 @@ impl StateFile {
     pub fn announce(&self, log: Option<Self>, dir: &dyn Dir, aof_name: &str) -> Result<(), WriteError> {
         // One that is missing or damaged says nothing of any file.
         let mut states = log.map_or_else(|| read_all(dir, aof_name).unwrap_or_default(), |log| vec![log]);
+        for state in &mut states {
+            // Both are said of a moment, which is the time of the file: and that becomes another.
+            (state.copy, state.clean_end) = (false, false);
+        }
         states.retain(|state| state.identity != self.identity);
         if states.len() == MOST_RECORDS {
             states.remove(1);

@@ -162,6 +162,9 @@ impl Engine {
                 }
             }
         }
+        // What has just got its name may be a copy.
+        self.state_copy();
+        self.persistence.bio.drain(bio::Kind::Rename);
     }
 
     /// Writes and fsyncs everything fed, then marks the end as clean.

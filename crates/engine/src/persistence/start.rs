@@ -197,18 +197,24 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives the log its name back that was moved aside when `appendonly` was turned on, if a crash came before its successor had the
-    /// name: the state file still announces one. Whether it did.
-    fn give_name_back(&mut self, log: &str) -> Result<bool, StartError> {
-        let dir = std::sync::Arc::clone(&self.persistence.dir);
-        if !StateFile::announces(&*dir, log) {
-            return Ok(false);
-        }
+    /// The log that was moved aside when `appendonly` was turned on, if a crash came before its successor had the name: the state file
+    /// speaks of it, and still announces one.
+    pub(super) fn moved_aside(&self, log: &str) -> Result<Option<String>, StartError> {
+        let dir = &self.persistence.dir;
         let names = dir.list().map_err(|source| self.file_error("list", ".", source))?;
-        let Some((_, old)) = names.iter().filter_map(|name| Some((set_aside_at(name, log)?, name))).max() else {
-            return Ok(false);
-        };
-        dir.rename_new(old, log).and_then(|()| dir.fsync()).map_err(|source| self.file_error("rename", old, source))?;
+        let aside = names.into_iter().filter_map(|name| Some((set_aside_at(&name, log)?, name)));
+        let Some((_, old)) = aside.max() else { return Ok(None) };
+        let file = dir.open(&old, Open::Read).map_err(|source| self.file_error("open", &old, source))?;
+        Ok(StateFile::announces_after(&**dir, log, &*file).then_some(old))
+    }
+
+    /// Gives the log its name back that a first rewrite has moved aside. Whether it did.
+    fn give_name_back(&mut self, log: &str) -> Result<bool, StartError> {
+        let Some(old) = self.moved_aside(log)? else { return Ok(false) };
+        let dir = &self.persistence.dir;
+        dir.rename_new(&old, log)
+            .and_then(|()| dir.fsync())
+            .map_err(|source| self.file_error("rename", &old, source))?;
         self.log_line(
             Level::Warning,
             format_args!(
@@ -226,7 +232,7 @@ impl Engine {
         let old: Vec<&str> = names.iter().filter(|n| n.starts_with(&prefix)).map(String::as_str).collect();
         let advice = format!(
             "it was moved aside when 'appendonly' was turned on, and its successor is missing. {to_load} to load it, or move it away to \
-             start empty"
+             start without it"
         );
         self.refuse_beside(&old, &advice)
     }

@@ -79,7 +79,8 @@ impl Engine {
         let (log, dump) = (self.config.appendfilename.clone(), self.config.dbfilename.clone());
         let dumped_ns = self.stat(&dump)?.map(|found| found.modified_ns);
         let Some(found) = self.stat(&log)?.filter(|found| found.kind != FileKind::File || found.len > 0) else {
-            if dumped_ns.is_none() {
+            // Beside a snapshot it is one of many, unless a crash has just left it without its name.
+            if dumped_ns.is_none() || self.moved_aside(&log)?.is_some() {
                 self.refuse_beside_old(&log, "Rename it to the log's name and set 'appendonly yes'")?;
             }
             return Ok(Dataset::Dump);

@@ -367,3 +367,112 @@ fn lastsave_is_the_time_at_which_a_save_ended() {
     crate::support::commands_take_ms(0);
     assert!(seconds(rig.ask(client, "LASTSAVE")) >= before + 7);
 }
+
+/// Turns the log on, up to the announcement of its first file, which does not get its name.
+fn announced(rig: &mut Rig) {
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly yes"), "+OK|");
+    go_on_to_rename(rig);
+}
+
+/// Lets a rewrite go on until all that is left is to give its file the name.
+fn go_on_to_rename(rig: &mut Rig) {
+    for _ in 0..1_000 {
+        match rig.info("aof_rewrite_phase").as_str() {
+            "rename" => return,
+            "fsync" => rig.run(Kind::BulkFsync),
+            "state" => rig.run(Kind::Rename),
+            "residual" => rig.run(Kind::Write) || rig.run(Kind::BulkFsync),
+            _ => rig.children.step(rig.mono_ms()),
+        };
+        rig.pass_ms(1);
+    }
+    panic!("no file is about to get its name: {:#?}", rig.lines());
+}
+
+/// The time of the state file was taken for the copy's, and an announcement writes that file anew.
+#[test]
+fn an_announcement_makes_no_copy_newer_than_the_snapshot() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    rig.disk.advance_ns(10_000_000);
+    rig.ask(client, "SET a 2");
+    rig.ask(client, "SAVE");
+    rig.disk.advance_ns(10_000_000);
+    announced(&mut rig);
+    let error = refused(&rig.killed(), without_points());
+    assert!(matches!(&error, StartError::BesideData { .. }), "{error}");
+}
+
+/// Likewise the time at which an empty log had ended.
+#[test]
+fn an_announcement_makes_no_empty_log_newer_than_the_snapshot() {
+    let mut rig = started(with_log());
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly no"), "+OK|");
+    rig.settle();
+    rig.disk.advance_ns(10_000_000);
+    rig.ask(client, "SET a 2");
+    assert_eq!(rig.ask(client, "SAVE"), "+OK|");
+    rig.disk.advance_ns(10_000_000);
+    announced(&mut rig);
+    let error = refused(&rig.killed(), with_log());
+    assert!(matches!(&error, StartError::BesideData { .. }), "{error}");
+}
+
+/// Only the log that the first rewrite had just moved aside gets its name back, and not one of long ago.
+#[test]
+fn a_log_set_aside_long_ago_is_not_served_after_a_crash_while_the_log_is_turned_on() {
+    let mut rig = started(with_log());
+    let client = rig.client();
+    for request in ["SET a 1", "CONFIG SET appendonly no", "CONFIG SET appendonly yes"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+        rig.settle();
+    }
+    for request in ["CONFIG SET appendonly no", "SET a 2", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+        rig.settle();
+    }
+    let disk = rig.killed();
+    assert!(disk.names(DIR).iter().any(|name| name.starts_with("appendonly.aof.old-")), "{:?}", disk.names(DIR));
+    disk.take_away(DIR, LOG);
+    let mut rig = Rig::on(&disk, without_points(), BOOT).unwrap();
+    announced(&mut rig);
+    let error = refused(&rig.killed(), with_log());
+    assert!(matches!(&error, StartError::BesideData { found, .. } if found.contains(".old-")), "{error}");
+}
+
+/// The log that it left was one that nobody had said anything about.
+#[test]
+fn a_copy_that_gets_its_name_while_the_server_ends_is_known_as_one() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    go_on_to_rename(&mut rig);
+    rig.ask(client, "SHUTDOWN NOSAVE");
+    rig.run_all();
+    rig.turn();
+    assert_eq!(says(&rig.killed(), without_points(), "GET a"), "$1|1|");
+}
+
+/// A dump of long before was served, and what had been acknowledged since stood in a file that nothing named.
+#[test]
+fn without_a_log_a_server_does_not_start_beside_one_that_a_crash_left_without_its_name() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    for request in ["SET a dump", "SAVE", "CONFIG SET appendonly yes", "SET a log", "CONFIG SET appendonly no"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+        rig.settle();
+    }
+    announced(&mut rig);
+    let disk = rig.killed();
+    // As far as the rename of the new file.
+    assert!(disk.give_name(DIR, LOG, "appendonly.aof.old-1790000000000"));
+    let error = refused(&disk, without_points());
+    assert!(matches!(&error, StartError::BesideData { found, .. } if found.contains(".old-")), "{error}");
+    assert_eq!(says(&disk, with_log(), "GET a"), "$3|log|");
+}
