@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bio::{Bio, Completion, InlineBio, Job, JobId, Kind};
@@ -20,15 +20,27 @@ pub struct FsyncRun {
     pub failed: bool,
 }
 
+/// An fsync whose end has not been told yet.
+struct Untold {
+    id: JobId,
+    failed: Arc<AtomicBool>,
+}
+
 /// Background threads of a simulated process. A clone is the same set.
 #[derive(Clone, Default)]
 pub struct SimBio {
     jobs: Rc<RefCell<InlineBio>>,
     mono_ms: Arc<AtomicU64>,
     fsyncs: Arc<Mutex<Vec<FsyncRun>>>,
+    untold: Rc<RefCell<Vec<Untold>>>,
 }
 
 impl SimBio {
+    /// Whether an fsync has failed and nobody has been told: they are told of in order, so that one may wait for an earlier one to end.
+    pub fn has_untold_failure(&self) -> bool {
+        self.untold.borrow().iter().any(|untold| untold.failed.load(Ordering::Relaxed))
+    }
+
     /// Sets the time at which jobs are asked for and end from now on.
     pub fn set_mono_ms(&self, mono_ms: u64) {
         self.mono_ms.store(mono_ms, Ordering::Relaxed);
@@ -112,6 +124,15 @@ impl SimBio {
     }
 }
 
+/// A job that does the same and notes whether it failed.
+fn noting_failure(job: Job, failed: Arc<AtomicBool>) -> Job {
+    Box::new(move || {
+        let outcome = job();
+        failed.store(outcome.is_err(), Ordering::Relaxed);
+        outcome
+    })
+}
+
 fn locked(fsyncs: &Mutex<Vec<FsyncRun>>) -> MutexGuard<'_, Vec<FsyncRun>> {
     fsyncs.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -124,11 +145,18 @@ impl Bio for SimBio {
             Kind::DirFsync => self.recorded_if_it_fails(job),
             _ => job,
         };
-        self.jobs.borrow_mut().submit(kind, job)
+        if !matches!(kind, Kind::Fsync | Kind::DirFsync) {
+            return self.jobs.borrow_mut().submit(kind, job);
+        }
+        let failed = Arc::new(AtomicBool::new(false));
+        let id = self.jobs.borrow_mut().submit(kind, noting_failure(job, Arc::clone(&failed)));
+        self.untold.borrow_mut().push(Untold { id, failed });
+        id
     }
 
     fn poll(&mut self, out: &mut Vec<Completion>) {
         self.jobs.borrow_mut().poll(out);
+        self.untold.borrow_mut().retain(|untold| !out.iter().any(|completion| completion.id == untold.id));
     }
 
     fn pending(&self, kind: Kind) -> usize {
@@ -141,5 +169,24 @@ impl Bio for SimBio {
 
     fn drain(&mut self, kind: Kind) {
         self.jobs.borrow_mut().drain(kind);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_of_an_fsync_that_failed_before_an_earlier_one_has_ended() {
+        let mut bio = SimBio::default();
+        bio.submit(Kind::Fsync, Box::new(|| Ok(0)));
+        bio.submit(Kind::Fsync, Box::new(|| Err(std::io::Error::from_raw_os_error(5))));
+        assert!(bio.jobs.borrow_mut().run_nth(Kind::Fsync, 1), "the second one ends first");
+        let mut told = Vec::new();
+        bio.poll(&mut told);
+        assert!(told.is_empty() && bio.has_untold_failure());
+        assert!(bio.run_next(Kind::Fsync));
+        bio.poll(&mut told);
+        assert!(told.len() == 2 && !bio.has_untold_failure());
     }
 }

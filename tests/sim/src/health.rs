@@ -22,7 +22,7 @@ pub struct Health {
     dir_fsyncs: u64,
     /// How many failures there have been.
     reasons: u64,
-    /// As many as it has been told of: what failed in the background it learns in the next turn.
+    /// As many as it has been told of: what failed in the background it learns in the next turn, or later.
     told: u64,
     /// As many as it had been told of when it last took writes.
     reasons_when_well: u64,
@@ -30,11 +30,11 @@ pub struct Health {
 }
 
 impl Health {
-    /// At a turn's end: what has failed so far the server knows. While both files are written, a failure of the new one may
-    /// show only when it alone is the log.
-    pub fn end_turn(&mut self, disk: &SimDisk, both_files: bool) {
+    /// At a turn's end: what has failed so far the server knows, unless some is `untold`. While both files are written, a failure of
+    /// the new one may show only when it alone is the log; and one fsync's may be told only when an earlier one has ended.
+    pub fn end_turn(&mut self, disk: &SimDisk, untold: bool) {
         self.look(disk);
-        if !both_files {
+        if !untold {
             self.told = self.reasons;
         }
     }

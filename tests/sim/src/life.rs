@@ -378,7 +378,7 @@ impl Life {
         self.server.take_ready();
         let both_files =
             matches!(self.server.engine.log_status().rewrite_phase, "fsync" | "state" | "rename" | "dirsync");
-        self.health.end_turn(&self.server.disk, both_files);
+        self.health.end_turn(&self.server.disk, both_files || self.server.bio.has_untold_failure());
         for client in &mut self.clients {
             self.failed += client.receive(&mut self.server, rng, &mut self.history, &self.health, self.policy)?;
         }
