@@ -137,12 +137,12 @@ impl StateFile {
     }
 
     /// Whether the state file of the log `aof_name` announces a successor of `file`: one that was about to take the name, while this
-    /// one had it.
+    /// one had it, or had been announced before.
     #[must_use]
     pub fn announces_after(dir: &dyn Dir, aof_name: &str, file: &dyn File) -> bool {
         let (Ok(states), Ok(found)) = (read_all(dir, aof_name), Identity::of(file)) else { return false };
-        let had_it = |state: &Self| !state.announced && state.identity == found;
-        states.iter().any(had_it) && states.iter().any(|state| state.announced)
+        let Some((last, before)) = states.split_last() else { return false };
+        last.announced && before.iter().any(|state| state.identity == found)
     }
 
     /// The same decision without a disk.

@@ -139,8 +139,8 @@ impl Engine {
     /// Says in a state file that what a rewrite has just made is a copy, if one has made one.
     pub(super) fn state_copy(&mut self) {
         let Some(file) = self.persistence.rewriter.take_copied() else { return };
-        // What was imported, or what a log is turned on after, is no copy but the log.
-        if !matches!(self.persistence.phase, Phase::Off) {
+        // What was imported is no copy but the log.
+        if !matches!(self.persistence.phase, Phase::Off | Phase::WaitRewrite) {
             return;
         }
         let mark = self.random_mark();
