@@ -71,6 +71,11 @@ fn landed_so(images: &Images, written: &str, left: &str) -> bool {
     })
 }
 
+/// Whether a start refuses a log that holds nothing because a snapshot with keys stands beside it (docs/durability.md, row L2).
+pub(super) fn is_of_empty_log(refusal: &str) -> bool {
+    refusal.contains(" holds nothing, and nothing says that its server ended in order")
+}
+
 /// Whether a value holds this text.
 pub(super) fn holds(value: &Json, text: &str) -> bool {
     match value {

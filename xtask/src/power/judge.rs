@@ -53,8 +53,11 @@ pub(super) enum Outcome {
 impl Crash<'_> {
     /// Judges what a start after the crash shows.
     pub(super) fn judge(&self, states: &[State], found: &Result<Dataset, String>) -> Outcome {
+        let nothing = Dataset::default();
         let found = match found {
             Ok(dataset) => dataset,
+            // What an operator then has is an empty log, which must not be less than was promised.
+            Err(text) if excuses::is_of_empty_log(text) => &nothing,
             Err(text) => return Outcome::Refused(text.clone()),
         };
         let moment = self.syncs.while_they_work(self.moment, states.iter().filter_map(|state| state.acked));
@@ -198,7 +201,23 @@ mod tests {
     }
 
     #[test]
-    fn no_refusal_is_excused() {
+    fn a_refusal_of_an_empty_log_beside_a_snapshot_is_excused_where_nothing_was_promised() {
+        let mut states = states(&[("abc", 4, 20)]);
+        states[0].dataset = Dataset::default();
+        let syncs = LogSyncs::of(&recording(vec![]));
+        let images = Images { written: log("abc"), left: log("") };
+        let refusal =
+            Err("appendonly.aof (…) holds nothing, and nothing says that its server ended in order".to_owned());
+        let judged = |policy| {
+            let crash = Crash { policy, mode: Mode::Strict, moment: at(4, 30), syncs: &syncs, images: &images };
+            crash.judge(&states, &refusal)
+        };
+        assert!(matches!(judged(Policy::No), Outcome::Kept { .. }));
+        assert_eq!(judged(Policy::Always), Outcome::Lost { promised: 1, found: 0 });
+    }
+
+    #[test]
+    fn no_other_refusal_is_excused() {
         let syncs = LogSyncs::of(&recording(vec![]));
         let images = Images { written: log("a"), left: log("a") };
         let crash = Crash { policy: Policy::No, mode: Mode::Holes, moment: at(1, 0), syncs: &syncs, images: &images };
