@@ -1,17 +1,11 @@
 //! A key as the commands that rebuild it: those of a rewritten log.
 
-use keyspace::{CannotRewrite, CustomTypes, Elem, Emission, EmitCommands, IntBuf, UnixMs, Value, ValueRef};
+use keyspace::{Batches, CannotRewrite, CustomTypes, Elem, Emission, EmitCommands, IntBuf, UnixMs, Value, ValueRef};
 use numeric::DoubleBuf;
 use resp_codec::{MAX_REQUEST_BYTES, bulk_size_bytes};
 
 /// A command's arguments, its name the first of them.
 pub(crate) type Words = Vec<Vec<u8>>;
-
-/// The most items in one command. Source: `AOF_REWRITE_ITEMS_PER_CMD` of Redis 4.0.
-const ITEMS_PER_COMMAND: usize = 64;
-
-/// The most bytes of items in a command of more than one. Where the key is longer, which stands in each, so many as it has.
-const BYTES_PER_COMMAND: usize = 1 << 20;
 
 /// The commands that make a key of this value and this deadline where there is none.
 ///
@@ -96,16 +90,12 @@ fn scored((member, score): (Elem<'_>, f64)) -> [Vec<u8>; 2] {
 
 /// Items of `N` arguments each, in as few commands as may be.
 fn in_commands<const N: usize>(name: &str, key: &[u8], items: impl Iterator<Item = [Vec<u8>; N]>) -> Vec<Words> {
-    let limit = BYTES_PER_COMMAND.max(key.len());
-    let (mut commands, mut count, mut bytes): (Vec<Words>, _, _) = (Vec::new(), ITEMS_PER_COMMAND, 0);
+    let (mut commands, mut batches): (Vec<Words>, _) = (Vec::new(), Batches::new(key));
     for item in items {
-        let size: usize = item.iter().map(Vec::len).sum();
-        if count == ITEMS_PER_COMMAND || bytes + size > limit {
+        if batches.next_begins_another(item.iter().map(Vec::len).sum()) || commands.is_empty() {
             commands.push(vec![name.into(), key.to_vec()]);
-            (count, bytes) = (0, 0);
         }
         commands.last_mut().expect("the first item began one").extend(item);
-        (count, bytes) = (count + 1, bytes + size);
     }
     commands
 }

@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod alloc_tests;
+mod batches;
 mod custom;
 mod db;
 mod digest;
@@ -16,6 +17,7 @@ mod types;
 mod unwritable;
 mod value;
 
+pub use batches::Batches;
 pub use custom::{
     CannotLoad, CannotRewrite, Custom, CustomType, CustomTypes, CustomValue, DigestParts, Emission, EmitCommands,
     LoadParts, MAX_TYPE_VERSION, NotRegistered, ReadParts, Rebuilder, TYPE_NAME_BYTES, TypeTwice, WriteParts,

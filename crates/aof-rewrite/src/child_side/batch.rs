@@ -1,18 +1,9 @@
 //! The items of a collection as commands of bounded length.
-//!
-//! Bounded by number, as in Redis, and by bytes: whoever reads a command holds it in memory, and one of 64 elements of 70 MB each would be
-//! longer than any command may be.
 
 use child::Failure;
-use keyspace::Elem;
+use keyspace::{Batches, Elem};
 
 use super::commands::Commands;
-
-/// The most items in one command. Source: `AOF_REWRITE_ITEMS_PER_CMD` of Redis 4.0.
-const ITEMS_PER_COMMAND: usize = 64;
-
-/// The most bytes of items in a command of more than one. Where the key is longer, which stands in each, so many as it has.
-const BYTES_PER_COMMAND: usize = 1 << 20;
 
 /// The most digits of an integer, its sign among them.
 const INT_BYTES: usize = 20;
@@ -94,17 +85,16 @@ pub(super) fn emit_items<T: Item>(
     key: &[u8],
     items: impl Iterator<Item = T>,
 ) -> Result<(), Failure> {
-    let limit = BYTES_PER_COMMAND.max(key.len());
-    let mut batch = [T::NONE; ITEMS_PER_COMMAND];
-    let (mut count, mut bytes) = (0, 0);
+    let mut batches = Batches::new(key);
+    let mut batch = [T::NONE; Batches::ITEMS_PER_COMMAND];
+    let mut count = 0;
     for item in items {
-        let size = item.bytes();
-        if count == ITEMS_PER_COMMAND || (count > 0 && bytes + size > limit) {
+        if batches.next_begins_another(item.bytes()) {
             emit_command(out, command, key, &batch[..count])?;
-            (count, bytes) = (0, 0);
+            count = 0;
         }
         batch[count] = item;
-        (count, bytes) = (count + 1, bytes + size);
+        count += 1;
     }
     if count == 0 { Ok(()) } else { emit_command(out, command, key, &batch[..count]) }
 }
