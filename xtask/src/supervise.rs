@@ -44,7 +44,11 @@ pub(crate) fn run_within(command: &mut Command, bound: Duration) -> Result<()> {
     bail!("it did not end within {} s, and was killed with all that it had started", bound.as_secs())
 }
 
-fn wait_until(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
+/// Waits for the end of a process until then; none if it has not ended.
+///
+/// # Errors
+/// If it cannot be waited for.
+pub(crate) fn wait_until(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));

@@ -177,13 +177,9 @@ impl Life {
             let began = self.history.executed.len();
             self.settings(shape, &mut dice.settings);
             self.requests(shape, &mut dice.clients)?;
-            self.server.end_turn();
-            if let Some(end) = self.ended() {
+            if let Some(end) = self.end_turn(began, dice)? {
                 return Ok(end);
             }
-            self.follow_log(began)?;
-            self.snapshots.follow(&self.server, began, &mut self.history)?;
-            self.replies(&mut dice.clients)?;
             self.states = State::of(&mut self.server, &self.clients);
             if self.crash_is_due() {
                 return Ok(End::Crash);
@@ -196,6 +192,18 @@ impl Life {
             self.set_clock(shape, &mut dice.time);
         }
         self.heal(dice)
+    }
+
+    /// Ends a turn in which operations from number `began` on were executed, and judges its replies. How the server ended, if it did.
+    fn end_turn(&mut self, began: usize, dice: &mut Dice) -> Result<Option<End>, WrongReply> {
+        self.server.end_turn();
+        if let Some(end) = self.ended() {
+            return Ok(Some(end));
+        }
+        self.follow_log(began)?;
+        self.snapshots.follow(&self.server, began, &mut self.history)?;
+        self.replies(&mut dice.clients)?;
+        Ok(None)
     }
 
     /// Everything heals, and nothing more is asked for: a server that refuses writes takes them again soon.
@@ -211,13 +219,9 @@ impl Life {
             self.server.begin_turn(self.step_us(&mut dice.time));
             let began = self.history.executed.len();
             self.probe()?;
-            self.server.end_turn();
-            if let Some(end) = self.ended() {
+            if let Some(end) = self.end_turn(began, dice)? {
                 return Ok(end);
             }
-            self.follow_log(began)?;
-            self.snapshots.follow(&self.server, began, &mut self.history)?;
-            self.replies(&mut dice.clients)?;
             self.healed_ms = Some(waited_ms);
             self.server.run_background(&mut dice.background, Stalls::default());
         }

@@ -12,9 +12,8 @@ use testkit::server::kill_descendants;
 
 use super::copy::Copy;
 use crate::proofs::places::{Place, Places};
+use crate::supervise::wait_until;
 
-/// How often is looked whether a command has ended.
-const LOOK: Duration = Duration::from_millis(5);
 /// How long a build may take: the first one builds everything.
 const BUILD_BOUND: Duration = Duration::from_secs(1_800);
 /// How many lines of a failed build are shown.
@@ -127,19 +126,13 @@ fn run(copy: &Copy, place: &Place, options: &[&str], filters: &[&str], bound: Du
 
 /// Waits for the end of a command, and ends it, with all that it started, if it takes longer than `bound`.
 fn wait_bounded(mut child: Child, bound: Duration) -> Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + bound;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() > deadline {
-            kill_descendants(i32::try_from(child.id())?);
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(LOOK);
+    let ended = wait_until(&mut child, Instant::now() + bound)?;
+    if ended.is_none() {
+        kill_descendants(i32::try_from(child.id())?);
+        child.kill()?;
+        child.wait()?;
     }
+    Ok(ended)
 }
 
 /// How a test ended.

@@ -398,13 +398,7 @@ fn an_announcement_makes_no_copy_newer_than_the_snapshot() {
     rig.ask(client, "SET a 1");
     rig.ask(client, "BGREWRITEAOF");
     rig.settle();
-    rig.disk.advance_ns(10_000_000);
-    rig.ask(client, "SET a 2");
-    rig.ask(client, "SAVE");
-    rig.disk.advance_ns(10_000_000);
-    announced(&mut rig);
-    let error = refused(&rig.killed(), without_points());
-    assert!(matches!(&error, StartError::BesideData { .. }), "{error}");
+    refused_after_a_save_and_an_announcement(rig, without_points());
 }
 
 /// Likewise the time at which an empty log had ended.
@@ -414,12 +408,18 @@ fn an_announcement_makes_no_empty_log_newer_than_the_snapshot() {
     let client = rig.client();
     assert_eq!(rig.ask(client, "CONFIG SET appendonly no"), "+OK|");
     rig.settle();
+    refused_after_a_save_and_an_announcement(rig, with_log());
+}
+
+/// Later a snapshot is saved, and later still a log announced: the next start must ask which of the two is wanted.
+fn refused_after_a_save_and_an_announcement(mut rig: Rig, config: Config) {
+    let client = rig.client();
     rig.disk.advance_ns(10_000_000);
     rig.ask(client, "SET a 2");
     assert_eq!(rig.ask(client, "SAVE"), "+OK|");
     rig.disk.advance_ns(10_000_000);
     announced(&mut rig);
-    let error = refused(&rig.killed(), with_log());
+    let error = refused(&rig.killed(), config);
     assert!(matches!(&error, StartError::BesideData { .. }), "{error}");
 }
 

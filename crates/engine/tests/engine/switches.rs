@@ -1,7 +1,7 @@
 //! The log changed under way: rewritten, turned on, turned off.
 
 use bio::Kind;
-use engine::Config;
+use engine::{ClientId, Config};
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule};
 
 use crate::support::{BOOT, DIR, LOG, Rig, config, names_are_lost_after_the_rename};
@@ -106,13 +106,7 @@ fn in_a_switch_a_reply_waits_for_both_files() {
 
 #[test]
 fn in_a_switch_the_fsync_of_the_old_file_alone_acknowledges_nothing() {
-    let mut rig = switching("always");
-    let client = rig.client();
-    rig.send(client, "SET b 2");
-    rig.turn();
-    rig.run(Kind::Write);
-    rig.turns(2);
-    assert_eq!(rig.queued(Kind::Fsync), 2, "one of each file");
+    let (mut rig, client) = written_to_both_files();
     rig.run(Kind::Fsync);
     rig.turn();
     assert_eq!(rig.take(client), "", "a power cut after the rename would take the write");
@@ -121,10 +115,8 @@ fn in_a_switch_the_fsync_of_the_old_file_alone_acknowledges_nothing() {
     assert_eq!(rig.take(client), "+OK|");
 }
 
-/// Results of fsyncs came in the order of their submission, whichever file they were of: the old log's, on a disk that was dying, held up
-/// every acknowledgement of the new one.
-#[test]
-fn after_a_switch_an_fsync_of_the_old_file_holds_up_no_acknowledgement() {
+/// A server in a switch under `always`, and a client whose write was written to both files, each of which is being fsynced.
+fn written_to_both_files() -> (Rig, ClientId) {
     let mut rig = switching("always");
     let client = rig.client();
     rig.send(client, "SET b 2");
@@ -132,6 +124,14 @@ fn after_a_switch_an_fsync_of_the_old_file_holds_up_no_acknowledgement() {
     rig.run(Kind::Write);
     rig.turns(2);
     assert_eq!(rig.queued(Kind::Fsync), 2, "one of each file");
+    (rig, client)
+}
+
+/// Results of fsyncs came in the order of their submission, whichever file they were of: the old log's, on a disk that was dying, held up
+/// every acknowledgement of the new one.
+#[test]
+fn after_a_switch_an_fsync_of_the_old_file_holds_up_no_acknowledgement() {
+    let (mut rig, client) = written_to_both_files();
     assert!(rig.run_newest(Kind::Fsync), "that of the new file");
     rig.turn();
     assert_eq!(rig.take(client), "", "both files count");
@@ -162,13 +162,7 @@ fn acknowledged_beside_a_stuck_fsync(rig: &mut Rig) {
 /// As above, for the new file of a rewrite that was given up.
 #[test]
 fn an_fsync_of_a_new_file_that_was_given_up_holds_up_no_acknowledgement() {
-    let mut rig = switching("always");
-    let client = rig.client();
-    rig.send(client, "SET b 2");
-    rig.turn();
-    rig.run(Kind::Write);
-    rig.turns(2);
-    assert_eq!(rig.queued(Kind::Fsync), 2, "one of each file");
+    let (mut rig, client) = written_to_both_files();
     rig.run(Kind::Fsync);
     rig.disk.inject(Rule::nth(Call::Fsync, 1, Fault::FSYNC_EIO));
     rig.run(Kind::BulkFsync);
