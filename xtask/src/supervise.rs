@@ -1,5 +1,6 @@
 //! A process that has so long and no longer: one that hangs is killed with everything that it has started.
 
+use std::collections::BTreeSet;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -65,21 +66,22 @@ pub(crate) fn wait_until(child: &mut Child, deadline: Instant) -> Result<Option<
 /// To be called while no child is wanted any more, after [`adopt_orphans`].
 pub(crate) fn end_the_rest() -> usize {
     let own = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
-    let mut ended = 0;
+    let mut killed = BTreeSet::new();
     for _ in 0..ROUNDS {
-        let left = children_of(own);
-        if left.is_empty() {
+        let alive: Vec<i32> = children_of(own).into_iter().filter(|pid| is_alive(*pid)).collect();
+        if alive.is_empty() {
             break;
         }
         kill_descendants(own);
-        for pid in left {
-            // What has ended by itself is reaped as well, and was nothing left over.
-            let status = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
-            ended += usize::from(matches!(status, Ok(WaitStatus::Signaled(..))));
-        }
+        killed.extend(alive);
         std::thread::sleep(POLL);
     }
-    ended
+    killed.len()
+}
+
+/// Whether a child has not ended. One that has, by itself or because a test killed it, is reaped, and was nothing left over.
+fn is_alive(child: i32) -> bool {
+    matches!(waitpid(Pid::from_raw(child), Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive))
 }
 
 #[cfg(test)]
@@ -99,6 +101,17 @@ mod tests {
         run_within(&mut shell("exit 0"), Duration::from_secs(60)).unwrap();
         let failed = run_within(&mut shell("exit 3"), Duration::from_secs(60)).unwrap_err();
         assert!(failed.to_string().contains("exit status: 3"), "{failed}");
+    }
+
+    #[test]
+    fn what_a_test_has_killed_is_not_left_over() {
+        let mut child = shell("read line").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert!(is_alive(pid));
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        wait_gone(pid, Duration::from_secs(10)).unwrap();
+        assert!(!is_alive(pid));
+        assert!(child.wait().is_err(), "it was reaped");
     }
 
     #[test]
