@@ -158,6 +158,7 @@ fn servers_over(directory: &Path) -> Result<Vec<i32>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
     use std::process::Stdio;
 
     use super::*;
@@ -172,13 +173,17 @@ mod tests {
         fs::write(directory.join(OWNER), &dead).unwrap();
         assert_ne!(process_of(&dead), Some(dead.clone()));
         let configuration = directory.join("server.conf");
-        fs::write(&configuration, "").unwrap();
+        fs::write(&configuration, "started\n").unwrap();
         let mut server = Command::new("tail")
             .arg("-f")
             .arg(&configuration)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .expect("tail is everywhere");
+        // A parent goes on before the kernel has set the command line of the new program.
+        let mut line = String::new();
+        BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "started\n");
         let pid = i32::try_from(server.id()).unwrap();
         assert_eq!(servers_over(&directory).unwrap(), [pid]);
         remove(&directory).unwrap();
