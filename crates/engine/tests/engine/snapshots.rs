@@ -173,6 +173,8 @@ fn a_snapshot_asked_for_beside_a_rewrite_is_refused_unless_it_may_wait() {
                    a BGSAVE whenever possible.|";
     assert_eq!(rig.ask(client, "BGSAVE"), refusal);
     assert_eq!(rig.ask(client, "BGSAVE schedule"), "+Background saving scheduled|");
+    rig.pass_ms(200);
+    assert_eq!((rig.info("aof_rewrite_in_progress"), rig.info("rdb_bgsave_in_progress")), ("1".into(), "0".into()));
     while rig.info("aof_rewrite_in_progress") == "1" {
         assert_eq!(rig.info("rdb_bgsave_in_progress"), "0");
         rig.work();
@@ -191,7 +193,8 @@ fn a_log_turned_on_beside_a_snapshot_begins_after_it() {
     rig.ask(client, "BGSAVE");
     assert_eq!(rig.ask(client, "CONFIG SET appendonly yes"), "+OK|");
     assert!(rig.logged("AOF was enabled but there is already another background operation."));
-    assert_eq!(rig.info("aof_state"), "wait_rewrite");
+    rig.pass_ms(200);
+    assert_eq!((rig.info("aof_state"), rig.info("aof_rewrite_in_progress")), ("wait_rewrite".into(), "0".into()));
     end_snapshot(&mut rig);
     rig.settle();
     assert_eq!(rig.info("aof_state"), "on");
