@@ -210,7 +210,10 @@ fn an_fsync_counts_only_if_the_logs_own_beside_it_has_not_taken_the_error() {
     let (mut world, mut rng) = with_an_fsync_beside();
     for _ in 0..10 {
         world.turn();
-        assert!(!world.rewriter.holds_state_file(), "the other fsync has not ended: no state file may speak of the new one");
+        assert!(
+            !world.rewriter.holds_state_file(),
+            "the other fsync has not ended: no state file may speak of the new one"
+        );
     }
     world.log.end_mirror_fsync(Err(libc::EIO));
     world.log.slow_fsync = false;

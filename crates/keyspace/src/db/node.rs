@@ -226,8 +226,12 @@ impl Node {
 
     #[inline]
     pub(super) fn key(&self) -> &[u8] {
-        let start = usize::from(self.kind().is_packed());
-        &self.tail()[start..self.key_end()]
+        let tail = self.tail();
+        if !self.kind().is_packed() {
+            return tail;
+        }
+        let (len, rest) = tail.split_first().expect("the length of the key stands before it");
+        &rest[..usize::from(*len)]
     }
 
     /// The text of a packed string; nothing for other kinds.
