@@ -3,7 +3,7 @@
 //! # Map
 //!
 //! - `targets`: one module for each; what must hold stands at its top.
-//! - `memory`: the bound on what an input may take, by an allocator that counts.
+//! - `memory`: the bound on what an input may take, by an allocator that counts. `time`: the longest that one took.
 //! - `log`: a naive reader of logs. `model`: naive data types. Both are what the real ones are compared with.
 //! - `world`: an engine over a simulated disk, fed with requests.
 #![allow(clippy::panic, clippy::print_stderr, reason = "a target that panics has found something")]
@@ -12,6 +12,7 @@ mod log;
 mod memory;
 mod model;
 mod targets;
+mod time;
 mod world;
 
 /// A property of every input.
@@ -56,6 +57,6 @@ impl Target {
     /// # Panics
     /// If the input shows that something does not hold. Memory beyond the bound ends the process.
     pub fn run(&self, input: &[u8]) {
-        memory::bounded(input.len(), || (self.run)(input));
+        time::told(input.len(), || memory::bounded(input.len(), || (self.run)(input)));
     }
 }

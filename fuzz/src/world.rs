@@ -48,9 +48,19 @@ impl World {
         Self { server, client }
     }
 
-    /// Kills the server and starts one on what it left.
-    pub(crate) fn restarted(self) -> Self {
-        Self::start(&self.server.disk.kill(), self.server.now, true)
+    /// Kills the server and starts one on what it left, which must hold the same.
+    ///
+    /// Digests are compared first: they see all that [`World::contents`] shows, and keys that have expired as well. Where they differ,
+    /// it decides, and says what the difference is.
+    ///
+    /// # Panics
+    /// If it does not; with what `told` says.
+    pub(crate) fn restarted(mut self, told: impl FnOnce() -> String) -> Self {
+        let mut again = Self::start(&self.server.disk.kill(), self.server.now, true);
+        if again.server.engine.digest() != self.server.engine.digest() {
+            assert_eq!(again.contents(), self.contents(), "after a restart{}", told());
+        }
+        again
     }
 
     /// Sends all requests at once and collects the replies.
@@ -71,10 +81,12 @@ impl World {
             self.server.bio.run_all();
             self.server.children.step(self.server.now.mono_ms());
             received.extend(self.server.collect(self.client, usize::MAX));
-            while let Some((value, consumed)) = decoder.decode(&received).expect("a reply is well formed") {
-                received.drain(..consumed);
+            let mut read = 0;
+            while let Some((value, consumed)) = decoder.decode(&received[read..]).expect("a reply is well formed") {
+                read += consumed;
                 replies.push(value);
             }
+            received.drain(..read);
             if replies.len() >= requests.len() {
                 assert!(received.is_empty() && replies.len() == requests.len(), "a reply to each request");
                 return replies;
@@ -84,7 +96,7 @@ impl World {
     }
 
     /// Everything that the server holds, as another client sees it: digests of the values, keys and their deadlines.
-    pub(crate) fn contents(&mut self) -> Vec<String> {
+    fn contents(&mut self) -> Vec<String> {
         let client = std::mem::replace(&mut self.client, self.server.connect());
         let databases: Vec<String> = (0..DATABASES).map(|db| db.to_string()).collect();
         let select = |db: &str| request(&[b"SELECT", db.as_bytes()]);

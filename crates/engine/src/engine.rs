@@ -176,6 +176,12 @@ impl Engine {
         }
     }
 
+    /// A digest of all keys, values and deadlines, those included whose time has come and that nothing has removed yet: the same
+    /// for the same content, however it is stored.
+    pub fn digest(&self) -> [u8; 20] {
+        self.keyspace.digest()
+    }
+
     /// The configuration in force.
     pub fn config(&self) -> &Config {
         &self.config
