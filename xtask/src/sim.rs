@@ -81,7 +81,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// The commit that a failure belongs to, with a + if files have changed since.
-fn commit() -> String {
+pub(crate) fn commit() -> String {
     let described = Command::new("git")
         .current_dir(workspace_root())
         .args(["describe", "--always", "--abbrev=12", "--dirty=+"])
