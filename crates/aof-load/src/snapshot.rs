@@ -21,7 +21,7 @@ use crate::{FileRole, LoadError, LoadOptions, Notice, Operation, Sink};
 /// The first bytes of every snapshot; four digits follow, the version of the format.
 const MAGIC: &[u8] = b"REDIS";
 
-/// Bytes read at once.
+/// Bytes read at once, at most.
 const BUFFER_BYTES: usize = 256 * 1024;
 
 type FileBytes = UpTo<Arc<dyn File>>;
@@ -190,7 +190,8 @@ fn said(key: &[u8], value: &[u8]) -> Option<Notice> {
 fn open<S: Sink + ?Sized>(input: FileBytes, sink: &S, verify_checksum: bool) -> Result<Reader<FileBytes>, RdbError> {
     let limits = sink.thresholds();
     let options = Options { limits, types: sink.custom_types(), verify_checksum, ..Options::default() };
-    Reader::new(Source::with_buffer(input, Vec::with_capacity(BUFFER_BYTES)), options)
+    let bytes = usize::try_from(input.end).map_or(BUFFER_BYTES, |end| end.clamp(1, BUFFER_BYTES));
+    Reader::new(Source::with_buffer(input, Vec::with_capacity(bytes)), options)
 }
 
 /// A failed read is the disk's, all else the snapshot's.

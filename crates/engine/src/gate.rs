@@ -14,9 +14,9 @@ use mutants::{Mutant, planted};
 const SLOTS: usize = 1 << 16;
 
 /// The log offset of the last write of every key, by hash.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct LastWrites {
-    /// Plain numbers: a table of zeros then comes from the kernel as such, untouched until it is used.
+    /// Plain numbers: a table of zeros then comes from the kernel as such, untouched until it is used. Empty until something is noted.
     slots: Box<[u64]>,
     /// Raised by commands that change whole databases: no key's last write lies below it.
     floor: LogOffset,
@@ -24,18 +24,20 @@ pub(crate) struct LastWrites {
     highest: LogOffset,
 }
 
-impl Default for LastWrites {
-    fn default() -> Self {
-        Self { slots: vec![0; SLOTS].into_boxed_slice(), floor: LogOffset(0), highest: LogOffset(0) }
-    }
-}
-
 impl LastWrites {
     /// Notes that `key` was written by an effect that ends at `offset`.
     pub(crate) fn note(&mut self, key: KeyHash, offset: LogOffset) {
+        if self.slots.is_empty() {
+            self.make_slots();
+        }
         let slot = &mut self.slots[Self::slot(key)];
         *slot = (*slot).max(offset.0);
         self.highest = self.highest.max(offset);
+    }
+
+    #[cold]
+    fn make_slots(&mut self) {
+        self.slots = vec![0; SLOTS].into_boxed_slice();
     }
 
     /// Notes a change of whole databases.
@@ -49,7 +51,8 @@ impl LastWrites {
         if planted(Mutant::HeldReadLeaves) {
             return LogOffset(0);
         }
-        LogOffset(self.slots[Self::slot(key)]).max(self.floor)
+        let noted = self.slots.get(Self::slot(key)).copied().unwrap_or(0);
+        LogOffset(noted).max(self.floor)
     }
 
     /// What a reply depends on that may show any key.
