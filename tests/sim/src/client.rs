@@ -2,14 +2,17 @@
 //! every reply must be. Now and then it asks with WAITAOF whether what it wrote would outlive a power cut.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use engine::ClientId;
 use resp_codec::{ReplyDecoder, Value, encode_command};
 
 use crate::health::Health;
 use crate::history::{History, Terms};
+use crate::key::Key;
 use crate::life::Shape;
 use crate::model::{DATABASES, Dataset, Op};
+use crate::reply::Reply;
 use crate::server::{Policy, Server};
 
 /// Operations that one client has under way at most.
@@ -32,7 +35,7 @@ struct Queued {
 #[derive(Debug)]
 struct Owed {
     /// What it must be. `None`: an error, because the request was refused.
-    value: Option<Value>,
+    value: Option<Reply>,
     /// The operation that it is the last reply of.
     nth: Option<usize>,
     /// It is that of a WAITAOF.
@@ -41,6 +44,13 @@ struct Owed {
     reads: bool,
     /// How many reasons for an error there had been when it was executed.
     reasons: u64,
+}
+
+impl Owed {
+    /// What it must be, as a failure tells it.
+    fn expected(&self) -> Option<Value> {
+        self.value.as_ref().map(Reply::value)
+    }
 }
 
 /// A WAITAOF that was executed.
@@ -89,7 +99,7 @@ pub struct Client {
     db: u32,
     number: u32,
     pushed: u64,
-    unsent: VecDeque<u8>,
+    unsent: Vec<u8>,
     encoded: u64,
     delivered: u64,
     queued: VecDeque<Queued>,
@@ -112,7 +122,7 @@ impl Client {
             db: number % DATABASES,
             number,
             pushed,
-            unsent: VecDeque::new(),
+            unsent: Vec::new(),
             encoded: 0,
             delivered: 0,
             queued: VecDeque::new(),
@@ -136,34 +146,39 @@ impl Client {
         }
         for _ in 0..rng.u8(1..=3) {
             let op = self.choose(rng, shape);
-            let requests = op.requests();
-            let last = requests.len() - 1;
-            for (i, request) in requests.into_iter().enumerate() {
-                let writes = op.writes() && request[0] != "MULTI";
-                let end = self.encode(&request);
-                self.queued.push_back(Queued { end, op: (i == last).then(|| op.clone()), wait_ms: None, writes });
-            }
+            self.send(op);
         }
         if shape.wait_every > 0 && rng.u32(..shape.wait_every) == 0 {
             let wait_ms = rng.u64(1..3_000);
-            let end = self.encode(&["WAITAOF", "1", "0", &wait_ms.to_string()].map(str::to_owned));
+            let end = self.encode(&[b"WAITAOF", b"1", b"0", wait_ms.to_string().as_bytes()]);
             self.queued.push_back(Queued { end, op: None, wait_ms: Some(wait_ms), writes: false });
             self.waits = true;
         }
     }
 
+    /// Appends the requests of an operation to what is to be sent.
+    fn send(&mut self, op: Op) {
+        op.requests(|request| {
+            let writes = op.writes() && request[0] != b"MULTI";
+            let end = self.encode(request);
+            self.queued.push_back(Queued { end, op: None, wait_ms: None, writes });
+        });
+        if let Some(last) = self.queued.back_mut() {
+            last.op = Some(op);
+        }
+    }
+
     /// Appends a request to what is to be sent; where it ends.
-    fn encode(&mut self, request: &[String]) -> u64 {
-        let mut bytes = Vec::new();
-        encode_command(&mut bytes, request.iter().map(|word| word.as_bytes()));
-        self.encoded += bytes.len() as u64;
-        self.unsent.extend(bytes);
+    fn encode(&mut self, request: &[&[u8]]) -> u64 {
+        let before = self.unsent.len();
+        encode_command(&mut self.unsent, request.iter().copied());
+        self.encoded += (self.unsent.len() - before) as u64;
         self.encoded
     }
 
     fn choose(&mut self, rng: &mut fastrand::Rng, shape: Shape) -> Op {
         let clients = shape.clients;
-        let key = |prefix: &str, number: u32| format!("{prefix}:{number}");
+        let key = |prefix: &str, number: u32| Key::new(&format!("{prefix}:{number}"));
         let mine = self.number;
         let scratch = |rng: &mut fastrand::Rng| key(rng.choice(["s", "t", "n"]).unwrap_or("s"), mine);
         match rng.u8(..16) {
@@ -189,7 +204,7 @@ impl Client {
         }
         // Most of the time everything arrives at once.
         let n = if rng.u8(..4) == 0 { rng.usize(1..=self.unsent.len()) } else { self.unsent.len() };
-        let n = server.deliver(self.id, &self.unsent.make_contiguous()[..n]);
+        let n = server.deliver(self.id, &self.unsent[..n]);
         self.unsent.drain(..n);
         self.delivered += n as u64;
         while self.queued.front().is_some_and(|request| request.end <= self.delivered) {
@@ -217,7 +232,7 @@ impl Client {
         let reasons = world.health.reasons();
         self.spoiled |= refused;
         let Some(op) = request.op else {
-            let value = if refused { None } else { Some(if request.writes { queued() } else { ok() }) };
+            let value = if refused { None } else { Some(if request.writes { Reply::Queued } else { Reply::Ok }) };
             return self.owed.push_back(Owed { value, nth: None, wait: None, reads: false, reasons });
         };
         if std::mem::take(&mut self.spoiled) {
@@ -229,8 +244,7 @@ impl Client {
         if done.changed {
             self.wrote_upto = nth + 1;
         }
-        let value = done.replies.last().cloned();
-        self.owed.push_back(Owed { value, nth: Some(nth), wait: None, reads, reasons });
+        self.owed.push_back(Owed { value: Some(done.reply), nth: Some(nth), wait: None, reads, reasons });
     }
 
     /// Takes some of what the server sends and judges it. Returns how many operations were answered with an error of the disk.
@@ -247,7 +261,7 @@ impl Client {
     ) -> Result<usize, WrongReply> {
         let mut failed = 0;
         let most = if rng.u8(..4) == 0 { rng.usize(1..64) } else { usize::MAX };
-        self.received.extend(server.collect(self.id, most));
+        server.collect_into(self.id, most, &mut self.received);
         while let Ok(Some((got, consumed))) = self.decoder.decode(&self.received) {
             self.received.drain(..consumed);
             let Some(owed) = self.owed.pop_front() else {
@@ -255,14 +269,14 @@ impl Client {
             };
             let is_error_of_disk = matches!(&got, Value::Error(text) if text.starts_with(b"MISCONF Errors writing"));
             if owed.nth.is_some() && is_error_of_disk && !health.explains_error(owed.reasons) {
-                return Err(WrongReply { got, expected: owed.value, wrong: Wrong::ErrorWithoutReason });
+                return Err(WrongReply { got, expected: owed.expected(), wrong: Wrong::ErrorWithoutReason });
             }
             if let Some(wait) = owed.wait {
                 self.waits = false;
                 judge_wait(got, wait, server.now.mono_ms(), history, policy.is_some())?;
                 continue;
             }
-            failed += usize::from(!judge(got, owed, server.now.mono_ms(), history, policy)?);
+            failed += usize::from(!judge(got, &owed, server.now.mono_ms(), history, policy)?);
         }
         Ok(failed)
     }
@@ -271,14 +285,14 @@ impl Client {
 /// Judges one reply; a success acknowledges its operation. Whether it was one.
 fn judge(
     got: Value,
-    owed: Owed,
+    owed: &Owed,
     mono_ms: u64,
     history: &mut History,
     policy: Option<Policy>,
 ) -> Result<bool, WrongReply> {
     let Value::Error(text) = &got else {
-        if owed.value.as_ref() != Some(&got) {
-            return Err(WrongReply { got, expected: owed.value, wrong: Wrong::Content });
+        if !owed.value.as_ref().is_some_and(|value| value.is(&got)) {
+            return Err(WrongReply { got, expected: owed.expected(), wrong: Wrong::Content });
         }
         if let Some(nth) = owed.nth {
             history.acknowledge(nth, mono_ms, policy);
@@ -294,7 +308,7 @@ fn judge(
     if owed.value.is_none() && refused || unknown {
         return Ok(false);
     }
-    Err(WrongReply { got, expected: owed.value, wrong: Wrong::Content })
+    Err(WrongReply { got, expected: owed.expected(), wrong: Wrong::Content })
 }
 
 /// Judges the reply of a WAITAOF: a `1` is a promise whatever the policy, a `0` comes when the time is over.
@@ -326,18 +340,10 @@ pub struct World<'a> {
     pub health: &'a Health,
 }
 
-fn ok() -> Value {
-    Value::Status(b"OK".to_vec())
-}
-
-fn queued() -> Value {
-    Value::Status(b"QUEUED".to_vec())
-}
-
 /// A value: short, or as long as a few sectors, so that a hole may lie inside of it.
-fn text(rng: &mut fastrand::Rng, long: bool) -> String {
+fn text(rng: &mut fastrand::Rng, long: bool) -> Arc<str> {
     let number = rng.u32(..).to_string();
-    if long && rng.u8(..4) == 0 { number.repeat(rng.usize(20..300)) } else { number }
+    if long && rng.u8(..4) == 0 { number.repeat(rng.usize(20..300)).into() } else { number.into() }
 }
 
 /// How long a key lives: mostly too short to see the end of the run.

@@ -4,10 +4,12 @@
 //! zeros stand in place of other bytes, and what lies in it must not have been promised to anybody.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use vfs::sim::SimDisk;
 
 use crate::history::History;
+use crate::key::Key;
 use crate::model::{Dataset, Entry, Held, Name, Op};
 use crate::server::{DIR, LOG};
 
@@ -59,7 +61,7 @@ impl Written {
 struct Damaged {
     name: Name,
     nth: usize,
-    text: String,
+    text: Arc<str>,
 }
 
 /// What holes in a log did to a dataset.
@@ -78,7 +80,7 @@ pub fn holes(found: &Dataset, log: &[u8], written: &Written, history: &History, 
     let mut mended = found.clone();
     let mut first = usize::MAX;
     let mut any = false;
-    for (name, entry) in &found.0 {
+    for (name, entry) in &found.keys {
         let Held::Text(text) = &entry.held else { continue };
         if !text.contains('\0') {
             continue;
@@ -86,7 +88,7 @@ pub fn holes(found: &Dataset, log: &[u8], written: &Written, history: &History, 
         let Some(damaged) = damaged(name, text, log, written, history) else { return Holes::No };
         any = true;
         first = first.min(damaged.nth);
-        mended.0.insert(damaged.name, Entry { held: Held::Text(damaged.text), ..entry.clone() });
+        mended.keys.insert(damaged.name, Entry { held: Held::Text(damaged.text), ..entry.clone() });
     }
     let prefixes = history.prefixes_equal_to(&mended, now_ms);
     match prefixes.last().filter(|_| any) {
@@ -103,9 +105,9 @@ fn damaged(name: &Name, text: &str, log: &[u8], written: &Written, history: &His
     if text.len() < SECTOR_BYTES || !zeros.all(|at| written.is_hole(log, at)) {
         return None;
     }
-    let nth = history.executed.iter().rposition(|done| done.db == name.0 && is_set_to(&done.op, &name.1, text))?;
+    let nth = history.executed.iter().rposition(|done| done.db == name.0 && is_set_to(&done.op, name.1, text))?;
     let Op::Set { text, .. } = &history.executed[nth].op else { return None };
-    Some(Damaged { name: name.clone(), nth, text: text.clone() })
+    Some(Damaged { name: *name, nth, text: Arc::clone(text) })
 }
 
 /// Where a value stands in the log, as an argument.
@@ -117,10 +119,10 @@ fn find_argument(log: &[u8], text: &str) -> Option<Range<usize>> {
 }
 
 /// Whether an operation gave a key this text, as far as it has no zeros.
-fn is_set_to(op: &Op, wanted: &str, found: &str) -> bool {
+fn is_set_to(op: &Op, wanted: Key, found: &str) -> bool {
     let Op::Set { key, text, .. } = op else { return false };
     let same = |(ours, theirs): (u8, u8)| theirs == 0 || ours == theirs;
-    key == wanted && text.len() == found.len() && text.bytes().zip(found.bytes()).all(same)
+    *key == wanted && text.len() == found.len() && text.bytes().zip(found.bytes()).all(same)
 }
 
 #[cfg(test)]
@@ -129,7 +131,7 @@ mod tests {
     use crate::history::Terms;
 
     fn set(text: &str) -> Op {
-        Op::Set { key: "k".to_owned(), text: text.to_owned(), px_ms: None }
+        Op::Set { key: Key::new("k"), text: text.into(), px_ms: None }
     }
 
     fn command(text: &str) -> Vec<u8> {
@@ -169,7 +171,7 @@ mod tests {
         let as_found = Written { bytes: log.clone(), mark: None };
         assert_eq!(holes(&found, &log, &as_found, &history, 0, 0), Holes::No);
         let (written, log, mut found, history) = with_hole(2_000, 512, 512);
-        found.apply(0, &Op::Set { key: "other".to_owned(), text: "x".to_owned(), px_ms: None }, 0);
+        found.apply(0, &Op::Set { key: Key::new("other"), text: "x".into(), px_ms: None }, 0);
         assert_eq!(holes(&found, &log, &written, &history, 0, 0), Holes::No);
     }
 

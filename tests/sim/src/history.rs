@@ -4,7 +4,7 @@
 //! be at least is the promise of the policy, written here once, from docs and not from the engine. The policy may change at run
 //! time, and the log may be turned off: each operation keeps the promise under which it was answered.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::background::FsyncRun;
 use crate::model::{Dataset, Name, Op};
@@ -65,7 +65,7 @@ pub struct History {
     /// How often WAITAOF gave its word.
     pub promises: usize,
     /// How many operations were executed when each key was last changed, that change included.
-    last_write: HashMap<Name, usize>,
+    last_write: BTreeMap<Name, usize>,
 }
 
 impl History {
@@ -77,11 +77,11 @@ impl History {
     /// Notes an operation; returns its number.
     pub fn execute(&mut self, db: u32, op: Op, terms: Terms, changed: bool) -> usize {
         let nth = self.executed.len();
-        let names: Vec<Name> = op.keys().into_iter().map(|key| (db, key.to_owned())).collect();
+        let names = op.keys().map(|key| (db, key));
         if changed {
-            self.last_write.extend(names.iter().map(|name| (name.clone(), nth + 1)));
+            self.last_write.extend(names.clone().map(|name| (name, nth + 1)));
         }
-        let needs = names.iter().filter_map(|name| self.last_write.get(name)).max().copied().unwrap_or(0);
+        let needs = names.filter_map(|name| self.last_write.get(&name)).max().copied().unwrap_or(0);
         let hopeless = changed && terms.fsync_failed && terms.policy.is_some();
         let Terms { unix_ms, policy: promise, .. } = terms;
         self.executed.push(Executed { db, op, unix_ms, needs, acked_ms: None, promise, hopeless });
@@ -148,9 +148,13 @@ impl History {
     /// dataset was read that the life began with.
     pub fn prefixes_equal_to(&self, found: &Dataset, now_ms: i64) -> Vec<usize> {
         let mut dataset = self.base.clone();
-        let names = found.0.keys().chain(self.base.0.keys()).cloned();
-        let mut differing: HashSet<Name> = names.filter(|name| dataset.0.get(name) != found.0.get(name)).collect();
         let mut equal = Vec::new();
+        if !found.strange.is_empty() {
+            return equal;
+        }
+        let names = found.keys.keys().chain(self.base.keys.keys()).copied();
+        let mut differing: BTreeSet<Name> =
+            names.filter(|name| dataset.keys.get(name) != found.keys.get(name)).collect();
         for nth in 0..=self.executed.len() {
             let next_ms = self.executed.get(nth).map_or(self.ended_ms, |next| next.unix_ms);
             let until_ms = if nth == 0 { next_ms.max(self.began_ms) } else { next_ms }.max(now_ms);
@@ -159,9 +163,8 @@ impl History {
             }
             let Some(done) = self.executed.get(nth) else { break };
             dataset.apply(done.db, &done.op, done.unix_ms);
-            for key in done.op.keys() {
-                let name = (done.db, key.to_owned());
-                if dataset.0.get(&name) == found.0.get(&name) {
+            for name in done.op.keys().map(|key| (done.db, key)) {
+                if dataset.keys.get(&name) == found.keys.get(&name) {
                     differing.remove(&name);
                 } else {
                     differing.insert(name);
@@ -185,6 +188,7 @@ fn in_window(acked_ms: u64, crash_ms: u64, fsyncs: &[FsyncRun]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Key;
 
     #[test]
     fn everysec_may_lose_a_second_and_what_was_acked_behind_a_running_fsync() {
@@ -199,7 +203,7 @@ mod tests {
     }
 
     fn set(text: &str) -> Op {
-        Op::Set { key: "k".to_owned(), text: text.to_owned(), px_ms: None }
+        Op::Set { key: Key::new("k"), text: text.into(), px_ms: None }
     }
 
     #[test]
@@ -222,7 +226,7 @@ mod tests {
     fn a_key_past_its_deadline_may_be_missing_from_the_time_on_that_the_clock_had_passed_it() {
         let mut history = History::default();
         let terms = |unix_ms| Terms { unix_ms, policy: None, fsync_failed: false };
-        let mortal = Op::Set { key: "k".to_owned(), text: "v".to_owned(), px_ms: Some(100) };
+        let mortal = Op::Set { key: Key::new("k"), text: "v".into(), px_ms: Some(100) };
         history.execute(0, mortal, terms(1_000), true);
         history.execute(0, set("w"), terms(2_000), true);
         history.ended_ms = 500;
@@ -232,12 +236,12 @@ mod tests {
     #[test]
     fn what_had_passed_its_deadline_at_the_start_comes_back_with_the_clock_but_only_from_before_the_first_operation() {
         let mut found = Dataset::default();
-        found.apply(0, &Op::Set { key: "k".to_owned(), text: "v".to_owned(), px_ms: Some(100) }, 1_000);
+        found.apply(0, &Op::Set { key: Key::new("k"), text: "v".into(), px_ms: Some(100) }, 1_000);
         let mut history = History::new(Dataset::default(), 2_000);
         history.ended_ms = 500;
         assert_eq!(history.prefixes_equal_to(&found, 600), [0], "an older file holds it yet, and the clock went back");
         let terms = Terms { unix_ms: 600, policy: None, fsync_failed: false };
-        history.execute(0, Op::Get { key: "other".to_owned() }, terms, false);
+        history.execute(0, Op::Get { key: Key::new("other") }, terms, false);
         assert_eq!(history.prefixes_equal_to(&found, 600), [0], "no later file has it");
         history.began_ms = 1_100;
         assert_eq!(history.prefixes_equal_to(&found, 600), [0; 0], "it was there when the dataset was read");

@@ -10,7 +10,7 @@
 //! - `background`: bio jobs that run when the schedule says so, and when each fsync ran.
 //! - `server`: one process: engine, disk, clock, children; a turn of its loop.
 //! - `client`: a client that pipelines, splits its requests over reads, and checks every reply.
-//! - `model`: what the commands of the workload do, naively; `readback`: what a server holds, in the same terms.
+//! - `model`: what the commands of the workload do, naively; `key`, `reply`: its keys, and what is answered; `readback`: what a server holds, in the same terms.
 //! - `history`: everything executed and acknowledged, and what a crash may take of it.
 //! - `life`: one process's life under the workload, up to its crash; `trouble`: what goes wrong in it meanwhile; `health`: whether a refusal has a reason.
 //! - `moment`: what a process was in the middle of when it crashed.
@@ -28,12 +28,14 @@ pub mod excuse;
 pub mod failure;
 pub mod health;
 pub mod history;
+pub mod key;
 pub mod life;
 pub mod model;
 pub mod moment;
 #[cfg(feature = "mutants")]
 pub mod mutation;
 pub mod readback;
+pub mod reply;
 pub mod report;
 pub mod server;
 pub mod shrink;

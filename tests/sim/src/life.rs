@@ -5,6 +5,7 @@ use resp_codec::{Value, encode_command};
 use crate::client::{Client, World, Wrong, WrongReply};
 use crate::health::{HEALS_WITHIN_MS, Health};
 use crate::history::{History, LONGEST_TURN_MS, Terms};
+use crate::key::Key;
 use crate::model::{Dataset, Op};
 use crate::moment::{Plan, State};
 use crate::server::{DIR, Policy, Server, Stalls};
@@ -127,7 +128,7 @@ impl Life {
         let (admin, probe) = (server.connect(), server.connect());
         let clients = (0..shape.clients)
             .map(|number| {
-                let pushed = base.last_pushed(number % crate::model::DATABASES, &format!("a:{number}"));
+                let pushed = base.last_pushed(number % crate::model::DATABASES, Key::new(&format!("a:{number}")));
                 Client::connect(&mut server, number, pushed)
             })
             .collect();

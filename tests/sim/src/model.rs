@@ -1,22 +1,24 @@
 //! What the commands of the workload do to a dataset, written so simply that it cannot be wrong.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use resp_codec::Value;
+use crate::key::Key;
+use crate::reply::Reply;
 
 /// How many databases the workload uses.
 pub const DATABASES: u32 = 3;
 
 /// A key: its database and name.
-pub type Name = (u32, String);
+pub type Name = (u32, Key);
 
 /// What a key holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
     /// A string.
-    Text(String),
-    /// A list.
-    List(Vec<String>),
+    Text(Arc<str>),
+    /// A list of numbers.
+    List(Vec<u64>),
 }
 
 /// A key's value and deadline.
@@ -30,7 +32,12 @@ pub struct Entry {
 
 /// A dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dataset(pub BTreeMap<Name, Entry>);
+pub struct Dataset {
+    /// The keys and what they hold.
+    pub keys: BTreeMap<Name, Entry>,
+    /// What a server holds that no operation of the workload makes, in words.
+    pub strange: Vec<String>,
+}
 
 /// One unit of the workload: what is there after a crash as a whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,16 +45,16 @@ pub enum Op {
     /// `MULTI; RPUSH left n; RPUSH right n; EXEC`.
     Transaction {
         /// The first list.
-        left: String,
+        left: Key,
         /// The second list.
-        right: String,
+        right: Key,
         /// The number pushed to both.
         n: u64,
     },
     /// `RPUSH key n n … n`, so many times.
     Fill {
         /// The list.
-        key: String,
+        key: Key,
         /// What is pushed.
         n: u64,
         /// How often.
@@ -56,82 +63,93 @@ pub enum Op {
     /// `SET key text`, with a relative deadline or without.
     Set {
         /// The key.
-        key: String,
+        key: Key,
         /// The value.
-        text: String,
+        text: Arc<str>,
         /// `PX`.
         px_ms: Option<i64>,
     },
     /// `INCR key`.
     Incr {
         /// The key.
-        key: String,
+        key: Key,
     },
     /// `PEXPIRE key ms`.
     Pexpire {
         /// The key.
-        key: String,
+        key: Key,
         /// The relative deadline.
         ms: i64,
     },
     /// `DEL key`.
     Del {
         /// The key.
-        key: String,
+        key: Key,
     },
     /// `GET key`.
     Get {
         /// The key.
-        key: String,
+        key: Key,
     },
     /// `EXISTS key` of a key past its deadline, before the wall clock goes back: from here on it is gone.
     Touch {
         /// The key.
-        key: String,
+        key: Key,
     },
 }
 
 /// What an operation did.
 #[derive(Clone, Debug)]
 pub struct Done {
-    /// The replies, one a request.
-    pub replies: Vec<Value>,
+    /// The last reply.
+    pub reply: Reply,
     /// Whether the dataset changed.
     pub changed: bool,
 }
 
 impl Op {
-    /// The requests that it is made of.
-    pub fn requests(&self) -> Vec<Vec<String>> {
-        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    /// Gives the requests that it is made of to `send`, in order.
+    pub fn requests(&self, mut send: impl FnMut(&[&[u8]])) {
         match self {
             Self::Transaction { left, right, n } => {
                 let n = n.to_string();
-                vec![words(&["MULTI"]), words(&["RPUSH", left, &n]), words(&["RPUSH", right, &n]), words(&["EXEC"])]
+                send(&[b"MULTI"]);
+                send(&[b"RPUSH", left.as_bytes(), n.as_bytes()]);
+                send(&[b"RPUSH", right.as_bytes(), n.as_bytes()]);
+                send(&[b"EXEC"]);
             }
             Self::Fill { key, n, times } => {
-                let mut request = words(&["RPUSH", key]);
-                request.extend(std::iter::repeat_n(n.to_string(), *times));
-                vec![request]
+                let n = n.to_string();
+                let mut request = vec![&b"RPUSH"[..], key.as_bytes()];
+                request.extend(std::iter::repeat_n(n.as_bytes(), *times));
+                send(&request);
             }
-            Self::Set { key, text, px_ms: None } => vec![words(&["SET", key, text])],
-            Self::Set { key, text, px_ms: Some(ms) } => vec![words(&["SET", key, text, "PX", &ms.to_string()])],
-            Self::Incr { key } => vec![words(&["INCR", key])],
-            Self::Pexpire { key, ms } => vec![words(&["PEXPIRE", key, &ms.to_string()])],
-            Self::Del { key } => vec![words(&["DEL", key])],
-            Self::Get { key } => vec![words(&["GET", key])],
-            Self::Touch { key } => vec![words(&["EXISTS", key])],
+            Self::Set { key, text, px_ms: None } => send(&[b"SET", key.as_bytes(), text.as_bytes()]),
+            Self::Set { key, text, px_ms: Some(ms) } => {
+                send(&[b"SET", key.as_bytes(), text.as_bytes(), b"PX", ms.to_string().as_bytes()]);
+            }
+            Self::Incr { key } => send(&[b"INCR", key.as_bytes()]),
+            Self::Pexpire { key, ms } => send(&[b"PEXPIRE", key.as_bytes(), ms.to_string().as_bytes()]),
+            Self::Del { key } => send(&[b"DEL", key.as_bytes()]),
+            Self::Get { key } => send(&[b"GET", key.as_bytes()]),
+            Self::Touch { key } => send(&[b"EXISTS", key.as_bytes()]),
         }
     }
 
+    /// How many requests it is made of.
+    pub fn request_count(&self) -> usize {
+        if matches!(self, Self::Transaction { .. }) { 4 } else { 1 }
+    }
+
     /// The keys it names.
-    pub fn keys(&self) -> Vec<&str> {
-        match self {
-            Self::Transaction { left, right, .. } => vec![left, right],
-            Self::Fill { key, .. } => vec![key],
-            Self::Set { key, .. } | Self::Incr { key } | Self::Pexpire { key, .. } => vec![key],
-            Self::Del { key } | Self::Get { key } | Self::Touch { key } => vec![key],
-        }
+    pub fn keys(&self) -> impl Iterator<Item = Key> + Clone + use<> {
+        let (first, second) = match self {
+            Self::Transaction { left, right, .. } => (*left, Some(*right)),
+            Self::Fill { key, .. } => (*key, None),
+            Self::Set { key, .. } | Self::Incr { key } | Self::Pexpire { key, .. } => (*key, None),
+            Self::Del { key } | Self::Get { key } | Self::Touch { key } => (*key, None),
+        };
+        std::iter::once(first).chain(second)
     }
 
     /// Whether the server refuses it while it cannot write its log.
@@ -143,75 +161,72 @@ impl Op {
 impl Dataset {
     /// Performs `op` in database `db` at `now_ms`.
     pub fn apply(&mut self, db: u32, op: &Op, now_ms: i64) -> Done {
-        let one = |reply, changed| Done { replies: vec![reply], changed };
+        let done = |reply, changed| Done { reply, changed };
         match op {
             Op::Transaction { left, right, n } => {
-                let pushed = [left, right].map(|key| Value::Integer(self.push(db, key, *n, now_ms)));
-                let queued = || Value::Status(b"QUEUED".to_vec());
-                let ok = Value::Status(b"OK".to_vec());
-                Done { replies: vec![ok, queued(), queued(), Value::Array(pushed.to_vec())], changed: true }
+                let pushed = [left, right].map(|key| self.push((db, *key), *n, 1, now_ms));
+                done(Reply::Two(pushed), true)
             }
-            Op::Fill { key, n, times } => {
-                let lens = (0..*times).map(|_| self.push(db, key, *n, now_ms));
-                one(Value::Integer(lens.last().unwrap_or(0)), true)
-            }
+            Op::Fill { key, n, times } => done(Reply::Integer(self.push((db, *key), *n, *times, now_ms)), true),
             Op::Set { key, text, px_ms } => {
-                let entry = Entry { held: Held::Text(text.clone()), deadline_ms: px_ms.map(|ms| now_ms + ms) };
-                self.0.insert((db, key.clone()), entry);
-                one(Value::Status(b"OK".to_vec()), true)
+                let entry = Entry { held: Held::Text(Arc::clone(text)), deadline_ms: px_ms.map(|ms| now_ms + ms) };
+                self.keys.insert((db, *key), entry);
+                done(Reply::Ok, true)
             }
             Op::Incr { key } => {
-                let old = self.live(db, key, now_ms).cloned();
+                let old = self.live((db, *key), now_ms);
                 let number = old.as_ref().map_or(0, |entry| entry.number()) + 1;
                 let deadline_ms = old.and_then(|entry| entry.deadline_ms);
-                self.0.insert((db, key.clone()), Entry { held: Held::Text(number.to_string()), deadline_ms });
-                one(Value::Integer(number), true)
+                let held = Held::Text(number.to_string().into());
+                self.keys.insert((db, *key), Entry { held, deadline_ms });
+                done(Reply::Integer(number), true)
             }
-            Op::Pexpire { key, ms } => match self.live(db, key, now_ms) {
-                None => one(Value::Integer(0), false),
+            Op::Pexpire { key, ms } => match self.live((db, *key), now_ms) {
+                None => done(Reply::Integer(0), false),
                 Some(entry) => {
                     entry.deadline_ms = Some(now_ms + ms);
-                    one(Value::Integer(1), true)
+                    done(Reply::Integer(1), true)
                 }
             },
             Op::Del { key } => {
-                let was_there = self.live(db, key, now_ms).is_some();
-                self.0.remove(&(db, key.clone()));
-                one(Value::Integer(i64::from(was_there)), was_there)
+                let was_there = self.keys.remove(&(db, *key)).is_some_and(|entry| !entry.is_expired(now_ms));
+                done(Reply::Integer(i64::from(was_there)), was_there)
             }
             Op::Touch { key } => {
-                if self.live(db, key, now_ms).is_none() {
-                    self.0.remove(&(db, key.clone()));
+                if self.live((db, *key), now_ms).is_none() {
+                    self.keys.remove(&(db, *key));
                 }
-                one(Value::Integer(0), false)
+                done(Reply::Integer(0), false)
             }
-            Op::Get { key } => one(self.live(db, key, now_ms).map_or(Value::Null, |entry| entry.text()), false),
+            Op::Get { key } => done(Reply::Text(self.live((db, *key), now_ms).map(|entry| entry.text())), false),
         }
     }
 
     /// Whether the two hold something else under a name. A key whose deadline has passed may be there or not: nobody can tell.
     pub fn differs(&self, other: &Self, name: &Name, now_ms: i64) -> bool {
-        let [ours, theirs] = [self, other].map(|dataset| dataset.0.get(name).filter(|entry| !entry.is_expired(now_ms)));
+        let [ours, theirs] =
+            [self, other].map(|dataset| dataset.keys.get(name).filter(|entry| !entry.is_expired(now_ms)));
         ours != theirs
     }
 
     /// The keys past their deadlines.
     pub fn expired(&self, now_ms: i64) -> Vec<Name> {
-        self.0.iter().filter(|(_, entry)| entry.is_expired(now_ms)).map(|(name, _)| name.clone()).collect()
+        self.keys.iter().filter(|(_, entry)| entry.is_expired(now_ms)).map(|(name, _)| *name).collect()
     }
 
-    fn live(&mut self, db: u32, key: &str, now_ms: i64) -> Option<&mut Entry> {
-        self.0.get_mut(&(db, key.to_owned())).filter(|entry| !entry.is_expired(now_ms))
+    fn live(&mut self, name: Name, now_ms: i64) -> Option<&mut Entry> {
+        self.keys.get_mut(&name).filter(|entry| !entry.is_expired(now_ms))
     }
 
-    fn push(&mut self, db: u32, key: &str, n: u64, now_ms: i64) -> i64 {
-        if self.live(db, key, now_ms).is_none() {
-            self.0.insert((db, key.to_owned()), Entry { held: Held::List(Vec::new()), deadline_ms: None });
+    /// Pushes `n` so many times; how long the list is then.
+    fn push(&mut self, name: Name, n: u64, times: usize, now_ms: i64) -> i64 {
+        let new = || Entry { held: Held::List(Vec::new()), deadline_ms: None };
+        let entry = self.keys.entry(name).or_insert_with(new);
+        if entry.is_expired(now_ms) {
+            *entry = new();
         }
-        let Some(Entry { held: Held::List(items), .. }) = self.live(db, key, now_ms) else {
-            unreachable!("the workload pushes to its own lists only")
-        };
-        items.push(n.to_string());
+        let Held::List(items) = &mut entry.held else { unreachable!("the workload pushes to its own lists only") };
+        items.extend(std::iter::repeat_n(n, times));
         i64::try_from(items.len()).unwrap_or(i64::MAX)
     }
 }
@@ -228,9 +243,9 @@ impl Entry {
         }
     }
 
-    fn text(&self) -> Value {
+    fn text(&self) -> Arc<str> {
         match &self.held {
-            Held::Text(text) => Value::Bulk(text.clone().into_bytes()),
+            Held::Text(text) => Arc::clone(text),
             Held::List(_) => unreachable!("the workload gets strings only"),
         }
     }

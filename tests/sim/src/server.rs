@@ -126,6 +126,8 @@ pub struct Server {
     /// The lines it logged.
     pub log: Lines,
     ready: Vec<ClientId>,
+    /// The last request.
+    bytes: Vec<u8>,
 }
 
 impl Server {
@@ -158,8 +160,16 @@ impl Server {
             seed,
         };
         let engine = Engine::new(spawn.config.clone(), env, spawn.now);
-        let mut server =
-            Self { engine, disk: disk.clone(), bio, children, now: spawn.now, log: lines, ready: Vec::new() };
+        let mut server = Self {
+            engine,
+            disk: disk.clone(),
+            bio,
+            children,
+            now: spawn.now,
+            log: lines,
+            ready: Vec::new(),
+            bytes: Vec::new(),
+        };
         server.engine.start().map_err(Refusal::Start)?;
         server.load()?;
         Ok(server)
@@ -225,16 +235,23 @@ impl Server {
 
     /// Takes up to `most` bytes that the client may be sent.
     pub fn collect(&mut self, client: ClientId, most: usize) -> Vec<u8> {
-        let sendable = self.engine.sendable(client);
-        let bytes = sendable[..sendable.len().min(most)].to_vec();
-        self.engine.sent(client, bytes.len());
+        let mut bytes = Vec::new();
+        self.collect_into(client, most, &mut bytes);
         bytes
     }
 
-    /// The clients that the engine says have something to send.
-    pub fn take_ready(&mut self) -> Vec<ClientId> {
+    /// As [`Server::collect`], behind what is in `received`.
+    pub fn collect_into(&mut self, client: ClientId, most: usize, received: &mut Vec<u8>) {
+        let sendable = self.engine.sendable(client);
+        let n = sendable.len().min(most);
+        received.extend_from_slice(&sendable[..n]);
+        self.engine.sent(client, n);
+    }
+
+    /// Takes note, as a loop does, of the clients that the engine says have something to send.
+    pub fn take_ready(&mut self) {
         self.engine.take_ready(&mut self.ready);
-        std::mem::take(&mut self.ready)
+        self.ready.clear();
     }
 
     /// Performs one request on a connection of its own and waits for the reply, the background running freely. Time stands
@@ -254,15 +271,26 @@ impl Server {
     /// # Panics
     /// If the server does not answer.
     pub fn ask_as(&mut self, client: ClientId, request: &[&str]) -> Value {
-        let mut bytes = Vec::new();
-        encode_command(&mut bytes, request.iter().map(|word| word.as_bytes()));
-        let (mut decoder, mut received) = (ReplyDecoder::default(), Vec::new());
+        let mut decoder = ReplyDecoder::default();
+        self.ask_for(client, request, |received| decoder.decode(received).ok()?.map(|(value, _)| value))
+    }
+
+    /// As [`Server::ask_as`]; `read` makes what is wanted of the bytes of the reply, once they are complete.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    pub fn ask_for<T>(&mut self, client: ClientId, request: &[&str], mut read: impl FnMut(&[u8]) -> Option<T>) -> T {
+        self.bytes.clear();
+        encode_command(&mut self.bytes, request.iter().map(|word| word.as_bytes()));
+        let bytes = std::mem::take(&mut self.bytes);
+        let mut received = Vec::new();
         self.begin_turn(0);
         assert_eq!(self.deliver(client, &bytes), bytes.len(), "the engine reads a small request at once");
+        self.bytes = bytes;
         for _ in 0..1_000 {
             self.end_turn();
-            received.extend(self.collect(client, usize::MAX));
-            if let Ok(Some((value, _))) = decoder.decode(&received) {
+            self.collect_into(client, usize::MAX, &mut received);
+            if let Some(value) = read(&received) {
                 return value;
             }
             self.bio.run_all();
@@ -280,7 +308,10 @@ impl Server {
             });
         }
         for _ in 0..rng.u8(0..30) {
-            self.children.step(self.now.mono_ms());
+            // A child that waits waits for the loop, or for time.
+            if !self.children.step(self.now.mono_ms()) {
+                break;
+            }
         }
     }
 }

@@ -7,7 +7,8 @@ use vfs::sim::{CrashMode, NameMode, SimDisk};
 use crate::background::FsyncRun;
 use crate::excuse::{self, Holes, Written};
 use crate::history::History;
-use crate::model::{Dataset, Held, Name};
+use crate::key::Key;
+use crate::model::{Dataset, Held};
 use crate::server::{DIR, LOG, Policy, Refusal, Server, Spawn};
 use crate::snapshot::{self, Broken, DUMP};
 
@@ -92,12 +93,12 @@ pub enum Violation {
     Unstable {
         /// How the first server ended.
         after: Crash,
-        /// A key that changed.
-        name: Name,
+        /// What changed.
+        what: String,
         /// The dataset at the first recovery.
-        first: Dataset,
+        first: Box<Dataset>,
         /// And at the second.
-        second: Dataset,
+        second: Box<Dataset>,
     },
     /// A file that should have been removed.
     LeftOver(Vec<String>),
@@ -206,12 +207,19 @@ fn judge_again(image: &SimDisk, spawn: &Spawn, server: &Server, dataset: &Datase
         judge_names(&again)?;
         // A key that expires meanwhile is removed whenever the server comes to it.
         let now_ms = server.now.unix().0 + 1_000;
-        let mut names = dataset.0.keys().chain(second.0.keys());
-        if let Some(name) = names.find(|name| dataset.differs(&second, name, now_ms)).cloned() {
-            return Err(Violation::Unstable { after, name, first: dataset.clone(), second });
+        if let Some(what) = difference(dataset, &second, now_ms) {
+            let (first, second) = (Box::new(dataset.clone()), Box::new(second));
+            return Err(Violation::Unstable { after, what, first, second });
         }
     }
     Ok(())
+}
+
+/// What differs between two datasets, if anything does.
+fn difference(first: &Dataset, second: &Dataset, now_ms: i64) -> Option<String> {
+    let mut names = first.keys.keys().chain(second.keys.keys());
+    let differing = names.find(|name| first.differs(second, name, now_ms)).map(|name| format!("{name:?}"));
+    differing.or_else(|| (first.strange != second.strange).then(|| "what no operation makes".to_owned()))
 }
 
 /// Whether a start refuses a log that holds nothing beside a snapshot: a crash took all of it.
@@ -305,7 +313,7 @@ fn unexplained(found: &Dataset, history: &History) -> Violation {
     if let Some(client) = split_transaction(found) {
         return Violation::SplitTransaction { client, found: found.clone() };
     }
-    if found.0.values().any(|entry| matches!(&entry.held, Held::Text(text) if text.contains('\0'))) {
+    if found.keys.values().any(|entry| matches!(&entry.held, Held::Text(text) if text.contains('\0'))) {
         return Violation::Damaged { found: found.clone() };
     }
     let mut before = history.base.clone();
@@ -317,12 +325,16 @@ fn unexplained(found: &Dataset, history: &History) -> Violation {
 
 /// The client whose two lists differ: each of its transactions pushes the same to both.
 fn split_transaction(found: &Dataset) -> Option<u32> {
-    let numbers = found.0.keys().filter_map(|(db, key)| {
+    let numbers = found.keys.keys().filter_map(|(db, key)| {
+        let key = key.as_str();
         let number = key.strip_prefix("a:").or_else(|| key.strip_prefix("b:"))?;
         Some((*db, number.to_owned()))
     });
     let differs = |(db, number): &(u32, String)| {
-        let list = |prefix: &str| found.0.get(&(*db, format!("{prefix}:{number}"))).map(|entry| &entry.held);
+        let list = |prefix: &str| {
+            let key = Key::of(&format!("{prefix}:{number}"))?;
+            found.keys.get(&(*db, key)).map(|entry| &entry.held)
+        };
         list("a") != list("b")
     };
     numbers.filter(differs).find_map(|(_, number)| number.parse().ok())

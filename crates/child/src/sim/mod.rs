@@ -110,10 +110,17 @@ impl SimChildren {
     /// Runs one step of every child that can run at `mono_ms`; whether any did.
     pub fn step(&self, mono_ms: u64) -> bool {
         let mut any = false;
-        for pid in self.running() {
+        let mut next = self.first_running(0);
+        while let Some(pid) = next {
             any |= self.step_one(pid, mono_ms);
+            next = self.first_running(pid + 1);
         }
         any
+    }
+
+    /// The child with the lowest process id of those that have not ended, from this one on.
+    fn first_running(&self, from: i32) -> Option<i32> {
+        self.world().children.range(from..).find(|(_, p)| p.exit.is_none()).map(|(pid, _)| *pid)
     }
 
     /// Runs one step of one child, if it lives, is not stuck and has nothing to wait for at `mono_ms`; whether it did.
