@@ -54,7 +54,7 @@ const SOUNDNESS_RUNS: usize = 40;
 /// How long all targets of `cargo xtask fuzz` together have: enough to see that each still runs, and what is broken all over.
 const FUZZ_SECONDS: u64 = 60;
 /// How many seeds of the simulation the suite runs; a crash must have come in every state of its table.
-const SIM_SEEDS: u64 = 8_000;
+const SIM_SEEDS: u64 = 20_000;
 /// The first of them. The same every time: `cargo xtask sim --seed` tries others.
 const SIM_SEED: &str = "0";
 /// What the comparisons with redis-server draw from. The same every time, so that a failure is the doing of the change that
