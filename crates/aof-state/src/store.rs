@@ -110,6 +110,17 @@ impl From<WriteError> for io::Error {
     }
 }
 
+/// A whole log under a temporary name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// That name.
+    pub name: String,
+    /// When it was last written to, nanoseconds since the epoch.
+    pub modified_ns: u64,
+    /// It was only announced: nothing was promised of what it holds.
+    pub announced: bool,
+}
+
 impl StateFile {
     /// Reads the state file of the log `aof_name`, open as `aof`, and matches it with the log. Of a log that it only announced it says
     /// so: the name may not be durable yet.
@@ -143,6 +154,31 @@ impl StateFile {
         let (Ok(states), Ok(found)) = (read_all(dir, aof_name), Identity::of(file)) else { return false };
         let Some((last, before)) = states.split_last() else { return false };
         last.announced && before.iter().any(|state| state.identity == found)
+    }
+
+    /// The file that a rewrite has finished beside the log `aof_name` and that the state file speaks of, the last one if there are
+    /// several: one that a crash has kept from its name, or that a power cut took it from. While no other has it, this may be the only one
+    /// that holds what it holds.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn finished(dir: &dyn Dir, aof_name: &str) -> io::Result<Option<Finished>> {
+        let Ok(states) = read_all(dir, aof_name) else { return Ok(None) };
+        let is_finished = |name: &String| matches!(TempFile::parse(name, aof_name), Some(TempFile::RewriteDone { .. }));
+        let mut last = None;
+        for name in dir.list()?.into_iter().filter(is_finished) {
+            // What can't be read is no file of ours.
+            let Ok(file) = dir.open(&name, Open::Read) else { continue };
+            let (Ok(found), Ok(now)) = (Identity::of(&*file), file.metadata()) else { continue };
+            let Some(at) = states.iter().rposition(|state| state.identity == found && found.is_telling()) else {
+                continue;
+            };
+            if last.as_ref().is_none_or(|(before, _)| at > *before) {
+                let finished = Finished { name, modified_ns: now.modified_ns, announced: states[at].announced };
+                last = Some((at, finished));
+            }
+        }
+        Ok(last.map(|(_, finished)| finished))
     }
 
     /// The same decision without a disk.

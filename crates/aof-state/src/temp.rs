@@ -1,5 +1,8 @@
 //! The names used beside a log, that of the lock and the temporary ones, in one place. Whoever makes a temporary file makes it
-//! by a name that the next start removes. A crash may leave any of them; none of them is ever the only copy of anything.
+//! by a name that the next start removes. A crash may leave any of them. One of them may be the only copy of something: the file that a
+//! rewrite has finished and announced, where no log has its name. A start gives it the name first ([`StateFile::finished`]).
+//!
+//! [`StateFile::finished`]: crate::StateFile::finished
 
 use mutants::{Mutant, planted};
 use std::io;
@@ -107,7 +110,8 @@ pub enum CleanError {
 }
 
 /// Removes the temporary files that a crash left beside the log `aof_name`, and returns their names, sorted. Only after the
-/// directory's lock was taken: they may be another server's. A directory under such a name is left alone. The removal is not
+/// directory's lock was taken: they may be another server's; and after what [`StateFile::finished`](crate::StateFile::finished) finds has
+/// its name. A directory under such a name is left alone. The removal is not
 /// made durable: a file that comes back is removed at the next start.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use engine::{Now, TestHooks};
 use vfs::sim::{CrashMode, NameMode, Record, SimDisk};
 
-use crate::excuse::Written;
+use crate::excuse::{Written, left_log};
 use crate::failure::{Failure, Problem};
 use crate::life::{End, Life, Shape};
 use crate::model::Dataset;
@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
             }
         }
         let spawn = self.spawn();
-        let before = remains.image.content(DIR, crate::server::LOG).unwrap_or_default();
+        let before = remains.image.content(DIR, &left_log(&remains.image)).unwrap_or_default();
         let started = Server::start(&remains.image, &spawn);
         self.judge(&remains, &spawn, started, &before, latest_ms)
     }
@@ -259,7 +259,7 @@ impl<'a> Run<'a> {
     ) -> Result<Option<Survivor>, Box<Failure>> {
         let spawn = self.spawn();
         trouble::while_starting(&remains.image, self.campaign.shape.faults, &mut self.rng);
-        let before = remains.image.content(DIR, crate::server::LOG).unwrap_or_default();
+        let before = remains.image.content(DIR, &left_log(&remains.image)).unwrap_or_default();
         let started = Server::start(&remains.image, &spawn);
         let struck = remains.image.struck();
         remains.image.heal();

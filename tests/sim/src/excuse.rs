@@ -18,7 +18,24 @@ const SECTOR_BYTES: usize = 512;
 /// A record of a state file (docs/formats.md).
 const STATE_RECORD_BYTES: usize = 80;
 
-/// What had been written to the file that has the log's name after a crash.
+/// What the file is called that the next start takes for the log: the last one that was finished and announced, if none has the log's
+/// name.
+pub fn left_log(image: &SimDisk) -> String {
+    let names = image.names(DIR);
+    if names.iter().any(|name| name == LOG) {
+        return LOG.to_owned();
+    }
+    let state = image.content(DIR, "appendonly.aof.state").unwrap_or_default();
+    let (records, _) = state.as_chunks::<STATE_RECORD_BYTES>();
+    let stated = |name: &str| {
+        let mark = image.seen_of(image, DIR, name)?.1?;
+        records.iter().rposition(|record| record[32..48] == mark)
+    };
+    let finished = names.into_iter().filter(|name| name.starts_with("temp-rewriteaof-bg-"));
+    finished.filter_map(|name| Some((stated(&name)?, name))).max().map_or_else(|| LOG.to_owned(), |(_, name)| name)
+}
+
+/// What had been written to the file that a start takes for the log after a crash.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// Its bytes, as processes saw them.
@@ -30,7 +47,7 @@ pub struct Written {
 impl Written {
     /// As a process left it on `disk`, of which `image` is what a crash made.
     pub fn of(disk: &SimDisk, image: &SimDisk) -> Self {
-        disk.seen_of(image, DIR, LOG).map(|(bytes, mark)| Self { bytes, mark }).unwrap_or_default()
+        disk.seen_of(image, DIR, &left_log(image)).map(|(bytes, mark)| Self { bytes, mark }).unwrap_or_default()
     }
 
     /// Whether a zero stands at `at` in place of another byte.

@@ -153,7 +153,7 @@ pub struct Survivor {
 /// # Errors
 /// The first broken promise.
 pub fn judge(image: &SimDisk, spawn: &Spawn, crash: Crash, crashed: &Crashed<'_>) -> Result<Survivor, Violation> {
-    let before = image.content(DIR, LOG).unwrap_or_default();
+    let before = image.content(DIR, &excuse::left_log(image)).unwrap_or_default();
     let started = Server::start(image, spawn);
     judge_started(started, &before, image, spawn, crash, crashed)
 }

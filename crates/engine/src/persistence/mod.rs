@@ -4,6 +4,7 @@
 
 mod beside;
 mod errors;
+mod finished;
 mod heal;
 mod import;
 mod live_log;

@@ -130,6 +130,7 @@ impl Engine {
         self.check_names()?;
         let lock = self.lock_directory()?;
         self.persistence.lock = Some(lock);
+        self.name_finished_log()?;
         self.clean_leftovers()?;
         self.probe_directory()?;
         self.log_contradiction();
@@ -327,6 +328,10 @@ impl Engine {
                         ),
                     );
                     return Ok((None, None));
+                }
+                if state.announced {
+                    // The disk gave it the name, or an earlier start did, which may have been killed before that was durable.
+                    self.persistence.dir.fsync().map_err(|source| self.file_error("make durable", name, source))?;
                 }
                 let proven =
                     Proven { fsynced_offset_bytes: state.fsynced_offset_bytes, same_boot, clean_end: state.clean_end };

@@ -6,6 +6,7 @@ mod custom;
 mod debug;
 mod durations;
 mod failures;
+mod finished;
 mod frozen;
 mod gate;
 mod healing;

@@ -279,6 +279,21 @@ impl Rig {
         panic!("not within 100 s: {what}");
     }
 
+    /// Lets a rewrite go on until it is in this phase: `state` before its file is announced, `rename` before that gets its name.
+    pub(crate) fn pass_until_phase(&mut self, phase: &str) {
+        for _ in 0..1_000 {
+            match self.info("aof_rewrite_phase").as_str() {
+                found if found == phase => return,
+                "fsync" => self.run(Kind::BulkFsync),
+                "state" => self.run(Kind::Rename),
+                "residual" => self.run(Kind::Write) || self.run(Kind::BulkFsync),
+                _ => self.children.step(self.mono_ms()),
+            };
+            self.pass_ms(1);
+        }
+        panic!("no rewrite comes to {phase}: {:#?}", self.lines());
+    }
+
     /// Runs everything, children too, until nothing more happens.
     pub(crate) fn settle(&mut self) {
         for _ in 0..2_000 {

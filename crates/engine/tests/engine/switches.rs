@@ -439,27 +439,6 @@ fn a_log_turned_on_is_called_so_only_when_it_holds_what_was_acknowledged_before(
 }
 
 #[test]
-fn a_first_log_that_was_announced_and_never_got_its_name_is_not_missed() {
-    let disk = vfs::sim::SimDisk::new();
-    let mut rig = Rig::on(&disk, Config { appendonly: false, ..config("always") }, BOOT).unwrap();
-    let client = rig.client();
-    rig.ask(client, "SET a 1");
-    rig.ask(client, "CONFIG SET appendonly yes");
-    while rig.info("aof_rewrite_phase") != "rename" {
-        rig.children.step(rig.mono_ms());
-        rig.run(Kind::BulkFsync);
-        rig.run(Kind::Rename);
-        rig.pass_ms(1);
-    }
-    let mut rng = fastrand::Rng::with_seed(1);
-    let cut = rig.disk.crash(&mut rng, CrashMode::Strict, NameMode::OnlyDirFsync);
-    assert!(cut.names(DIR).contains(&format!("{LOG}.state")), "{:?}", cut.names(DIR));
-    let mut next = Rig::on(&cut, config("always"), BOOT + 1).unwrap();
-    let client = next.client();
-    assert_eq!(next.ask(client, "DBSIZE"), ":0|");
-}
-
-#[test]
 fn turned_off_at_run_time_the_log_is_complete_and_grows_no_more() {
     let mut rig = Rig::new("everysec");
     let client = rig.client();

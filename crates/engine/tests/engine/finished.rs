@@ -1,0 +1,179 @@
+//! A log that a first rewrite has finished, and that has no name yet when the server ends.
+
+use bio::Kind;
+use engine::{Config, StartError};
+use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
+
+use crate::beside::announced;
+use crate::snapshots::{started, without_points};
+use crate::support::{BOOT, DIR, LOG, Rig, config};
+
+/// A server without a log that holds `a`, and has turned one on: its file is announced, and about to get its name.
+fn about_to_name_it(policy: &str) -> Rig {
+    let config = Config { appendfsync: policy.parse().unwrap(), ..without_points() };
+    let mut rig = started(config);
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    announced(&mut rig);
+    rig
+}
+
+fn power_cut(rig: &Rig, mode: CrashMode, names: NameMode) -> SimDisk {
+    rig.disk.crash(&mut fastrand::Rng::with_seed(1), mode, names)
+}
+
+fn temp_files(disk: &SimDisk) -> Vec<String> {
+    disk.names(DIR).into_iter().filter(|name| name.starts_with("temp-")).collect()
+}
+
+/// It was removed as a temporary file, and the server came up empty.
+#[test]
+fn the_only_log_gets_the_name_that_its_server_could_not_give_it() {
+    let rig = about_to_name_it("always");
+    let cut = power_cut(&rig, CrashMode::Strict, NameMode::OnlyDirFsync);
+    for (disk, boot) in [(rig.killed(), BOOT), (cut, BOOT + 1)] {
+        assert_eq!(disk.content(DIR, LOG), None);
+        let mut next = Rig::on(&disk, config("always"), boot).unwrap();
+        let client = next.client();
+        assert_eq!(next.ask(client, "GET a"), "$1|1|", "{:#?}", next.lines());
+        assert_eq!(next.ask(client, "SET a 2"), "+OK|");
+        assert_eq!(temp_files(&next.disk), [""; 0]);
+        let cut = power_cut(&next, CrashMode::Strict, NameMode::OnlyDirFsync);
+        let mut last = Rig::on(&cut, config("always"), boot + 1).unwrap();
+        let client = last.client();
+        assert_eq!(last.ask(client, "GET a"), "$1|2|");
+    }
+}
+
+/// What was acknowledged while both files got every byte stood in it alone.
+#[test]
+fn what_was_written_before_the_end_is_in_it() {
+    let mut rig = about_to_name_it("no");
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "SET b 2"), "+OK|");
+    let disk = rig.disk.kill();
+    let mut next = Rig::on(&disk, config("no"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "MGET a b"), "*2|$1|1|$1|2|");
+}
+
+/// A server that keeps no log removed it as well, and served a dump of long before.
+#[test]
+fn without_a_log_a_server_does_not_start_beside_it() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "SET a old"), "+OK|");
+    assert_eq!(rig.ask(client, "SAVE"), "+OK|");
+    rig.disk.advance_ns(10_000_000);
+    assert_eq!(rig.ask(client, "SET a new"), "+OK|");
+    announced(&mut rig);
+    let disk = rig.killed();
+    let error = Rig::on(&disk, without_points(), BOOT).err().expect("the server must not start");
+    assert!(matches!(&error, StartError::BesideData { found, .. } if found == LOG), "{error}");
+    let mut next = Rig::on(&disk, config("no"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET a"), "$3|new|");
+}
+
+/// It never had the name, and nothing was promised of it.
+#[test]
+fn one_that_was_announced_and_is_gone_is_not_missed() {
+    let disk = about_to_name_it("always").killed();
+    for name in temp_files(&disk) {
+        assert!(disk.take_away(DIR, &name));
+    }
+    assert!(disk.names(DIR).contains(&format!("{LOG}.state")), "{:?}", disk.names(DIR));
+    let mut next = Rig::on(&disk, config("always"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "DBSIZE"), ":0|");
+}
+
+/// One that was given up may come back with a power cut: the snapshot that was saved later is the dataset.
+#[test]
+fn a_snapshot_that_was_saved_later_is_taken_before_it() {
+    let mut rig = started(Config { appendfsync: config("no").appendfsync, ..without_points() });
+    let client = rig.client();
+    for request in ["SET a 1", "CONFIG SET appendonly yes"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    rig.pass_until_phase("state");
+    assert!(rig.run(Kind::Rename));
+    let left = rig.killed();
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly no"), "+OK|");
+    rig.disk.advance_ns(10_000_000);
+    for request in ["SET a 2", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    let dump = rig.disk.content(DIR, "dump.rdb").unwrap();
+    left.advance_ns(20_000_000);
+    left.put(DIR, "dump.rdb", &dump);
+    for config in [config("no"), without_points()] {
+        let mut next = Rig::on(&left.kill(), config, BOOT).unwrap();
+        next.settle();
+        let client = next.client();
+        assert_eq!(next.ask(client, "GET a"), "$1|2|", "{:#?}", next.lines());
+        assert_eq!(temp_files(&next.disk), [""; 0]);
+    }
+}
+
+/// The log of before had the name until then; the one that is finished holds it all.
+#[test]
+fn it_comes_before_the_log_that_was_moved_aside_for_it() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    for request in ["SET a 1", "CONFIG SET appendonly no", "SET a 2"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    rig.run_all();
+    announced(&mut rig);
+    let disk = rig.killed();
+    assert!(disk.give_name(DIR, LOG, "appendonly.aof.old-1790000000000"));
+    let mut next = Rig::on(&disk, config("no"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET a"), "$1|2|");
+}
+
+/// The log has its name only when that is durable, whoever gave it.
+#[test]
+fn a_name_that_a_start_could_not_make_durable_is_not_believed_by_the_next_one() {
+    let rig = about_to_name_it("always");
+    let disk = power_cut(&rig, CrashMode::Strict, NameMode::OnlyDirFsync);
+    disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    for _ in 0..2 {
+        let error = Rig::on(&disk, config("always"), BOOT + 1).err().expect("the server must not start");
+        assert!(matches!(&error, StartError::File { .. }), "{error}");
+        assert!(disk.content(DIR, LOG).is_some());
+    }
+    disk.heal();
+    let mut next = Rig::on(&disk, config("always"), BOOT + 1).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "SET b 2"), "+OK|");
+    // The name was lost all the same, as the disk had said.
+    let cut = power_cut(&next, CrashMode::Strict, NameMode::OnlyDirFsync);
+    let mut last = Rig::on(&cut, config("always"), BOOT + 2).unwrap();
+    let client = last.client();
+    assert_eq!(last.ask(client, "MGET a b"), "*2|$1|1|$1|2|", "{:#?}", last.lines());
+}
+
+/// A rewrite that failed and was tried again may leave two after a power cut: the later one counts.
+#[test]
+fn of_two_the_one_that_was_announced_last_is_taken() {
+    let mut rig = about_to_name_it("no");
+    let fault = Rule::when(Fault::EIO, |attempt| {
+        attempt.call == Call::Unlink || attempt.call == Call::Rename && attempt.to == LOG
+    });
+    rig.disk.inject(fault);
+    assert!(rig.run(Kind::Rename));
+    rig.turn();
+    rig.run_all();
+    rig.disk.heal();
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "SET a 2"), "+OK|");
+    rig.pass_ms(1_000);
+    rig.pass_until_phase("rename");
+    let disk = rig.killed();
+    assert_eq!(temp_files(&disk).len(), 2, "{:?}", disk.names(DIR));
+    let mut next = Rig::on(&disk, config("no"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET a"), "$1|2|");
+}
