@@ -238,10 +238,10 @@ impl Engine {
         self.refuse_beside(&old, &advice)
     }
 
-    /// A state file that speaks of bytes is evidence of a log that is gone.
+    /// A state file that speaks of bytes is evidence of a log that is gone. Of a copy it is none: there is what it was made of.
     fn refuse_missing(&self, name: &str) -> Result<(), StartError> {
         match StateFile::read_alone(&*self.persistence.dir, name) {
-            Ok(state) if state.fsynced_offset_bytes > 0 => Err(StartError::Missing {
+            Ok(state) if state.fsynced_offset_bytes > 0 && !state.copy => Err(StartError::Missing {
                 dir: self.persistence.dir_name(),
                 name: name.to_owned(),
                 fsynced_offset_bytes: state.fsynced_offset_bytes,
@@ -261,6 +261,7 @@ impl Engine {
                 None => self.create_log(&name),
             };
         }
+        self.refuse_older_copy(&name)?;
         self.open_log(Some(self.beside()))
     }
 

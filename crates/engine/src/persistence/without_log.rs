@@ -1,4 +1,5 @@
-//! What a server that keeps no log starts with: its snapshot, or a copy that BGREWRITEAOF made later.
+//! What a server that keeps no log starts with: its snapshot, or a copy that BGREWRITEAOF made later; and the refusal of a copy that is the
+//! older of the two, by a server that keeps one.
 //!
 //! Such a copy says so in its state file, which is written once it is whole; so that file's time is the copy's. A log that says nothing of
 //! the kind is somebody's dataset: beside it nothing is started, since only its owner knows which of the two is wanted.
@@ -88,8 +89,9 @@ impl Engine {
         let copied_ns = self.copied_ns(&log)?;
         let dataset = choose(copied_ns, dumped_ns, self.now.unix_ns());
         let (copy_time, dump_time) = (FileTime(copied_ns.unwrap_or(0)), FileTime(dumped_ns.unwrap_or(0)));
+        let to_load = format!("set 'appendonly yes' to load {log}");
         match dataset {
-            Dataset::Unknown => return Err(self.beside_log(&log, found.modified_ns, &dump, dumped_ns)),
+            Dataset::Unknown => return Err(self.beside_log(&log, found.modified_ns, dumped_ns, &to_load)),
             Dataset::Copy => self.log_line(
                 Level::Warning,
                 format_args!(
@@ -118,17 +120,31 @@ impl Engine {
         }
     }
 
-    /// The refusal to start beside a log, which names what is newer first, and first what loads that.
-    fn beside_log(&self, log: &str, written_ns: u64, dump: &str, dumped_ns: Option<u64>) -> StartError {
+    /// A server that keeps a log would go on with the copy. One that is older than the snapshot is not the dataset, and nobody knows which
+    /// is once the clock was set back.
+    pub(super) fn refuse_older_copy(&self, log: &str) -> Result<(), StartError> {
+        let dump = &self.config.dbfilename;
+        let dumped_ns = self.stat(dump)?.map(|found| found.modified_ns);
+        let copied_ns = self.copied_ns(log)?.filter(|_| dumped_ns.is_some());
+        if copied_ns.is_none() || choose(copied_ns, dumped_ns, self.now.unix_ns()) == Dataset::Copy {
+            return Ok(());
+        }
+        let written_ns = self.stat(log)?.map_or(0, |found| found.modified_ns);
+        Err(self.beside_log(log, written_ns, dumped_ns, &format!("move {dump} away to load {log}")))
+    }
+
+    /// The refusal to start beside a log, which names what is newer first, and first what loads that. `to_load`: what loads the log.
+    fn beside_log(&self, log: &str, written_ns: u64, dumped_ns: Option<u64>, to_load: &str) -> StartError {
+        let dump = &self.config.dbfilename;
         let advice = match dumped_ns {
-            None => "set 'appendonly yes' to load it, or move it away to start without it".to_owned(),
+            None => format!("{to_load}, or move it away to start without it"),
             Some(dumped_ns) if dumped_ns >= written_ns => format!(
-                "{dump} ({}) is newer than {log} ({}): move {log} away to start from {dump}, or set 'appendonly yes' to load {log}",
+                "{dump} ({}) is newer than {log} ({}): move {log} away to start from {dump}, or {to_load}",
                 FileTime(dumped_ns),
                 FileTime(written_ns)
             ),
             Some(dumped_ns) => format!(
-                "{log} ({}) is newer than {dump} ({}): set 'appendonly yes' to load {log}, or move {log} away to start from {dump}",
+                "{log} ({}) is newer than {dump} ({}): {to_load}, or move {log} away to start from {dump}",
                 FileTime(written_ns),
                 FileTime(dumped_ns)
             ),

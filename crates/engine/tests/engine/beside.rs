@@ -91,6 +91,35 @@ fn a_copy_that_bgrewriteaof_made_without_a_log_is_loaded_while_it_is_newer_than_
     assert!(says(&disk, with_log(), "SET a 5").starts_with("+OK"));
 }
 
+/// A start with `appendonly yes` served a copy that was older than the snapshot, and the next snapshot took that one's place.
+#[test]
+fn with_a_log_a_copy_that_is_older_than_the_snapshot_is_refused() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    rig.disk.advance_ns(10_000_000);
+    rig.ask(client, "SET a 2");
+    rig.ask(client, "SAVE");
+    let disk = rig.killed();
+    let text = refused(&disk, with_log()).to_string();
+    assert!(text.contains("dump.rdb (2023") && text.contains("is newer than appendonly.aof (2023"), "{text}");
+    assert!(
+        text.ends_with("move appendonly.aof away to start from dump.rdb, or move dump.rdb away to load appendonly.aof"),
+        "{text}"
+    );
+    let without_dump = disk.kill();
+    without_dump.take_away(DIR, DUMP);
+    assert_eq!(says(&without_dump, with_log(), "GET a"), "$1|1|");
+    // Its state file says nothing against that.
+    disk.take_away(DIR, LOG);
+    let mut rig = Rig::loading(&disk, with_log(), BOOT).unwrap();
+    rig.settle();
+    let client = rig.client();
+    assert_eq!(rig.ask(client, "GET a"), "$1|2|");
+}
+
 #[test]
 fn a_copy_that_a_server_went_on_with_is_a_log_again() {
     let mut rig = started(without_points());
