@@ -119,7 +119,8 @@ impl Engine {
             return Err("not inside a transaction".to_owned());
         }
         let busy = || "a rewritten append only file is just taking its place: try again in a moment".to_owned();
-        if self.persistence.rewriter.is_switching() {
+        // What secures the log would write over the announcement of the new one.
+        if self.persistence.rewriter.holds_state_file() {
             return Err(busy());
         }
         self.secure_log()?;

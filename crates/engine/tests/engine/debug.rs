@@ -91,6 +91,26 @@ fn a_reload_of_a_log_that_cannot_be_read_back_drops_nothing() {
     check(&mut rig, &|rig| assert!(rig.disk.tamper(DIR, LOG, |bytes| bytes[10] = b'#')));
 }
 
+/// It stated a clean end of the old log over the announcement of the new one, which then took the name if the old one could not be read.
+#[test]
+fn a_reload_is_refused_while_a_new_log_is_announced_and_leaves_the_announcement() {
+    const RECORD_BYTES: usize = 80;
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.pass_until_phase("state");
+    assert!(rig.disk.tamper(DIR, LOG, |bytes| bytes[10] = b'#'));
+    rig.send(client, "DEBUG LOADAOF");
+    let reply = rig.take(client);
+    assert!(reply.contains("just taking its place: try again in a moment"), "{reply}");
+    rig.pass_until_phase("rename");
+    let stated = rig.disk.content(DIR, "appendonly.aof.state").unwrap();
+    assert_eq!(stated.len(), 2 * RECORD_BYTES, "of the old log and of the new one");
+    rig.settle();
+    assert_eq!(rig.ask(client, "DEBUG LOADAOF\nGET a"), "+OK|$1|1|");
+}
+
 /// The dash of a text was taken for that of an error, and line ends at its tail were cut off.
 #[test]
 fn an_error_has_the_text_that_was_asked_for() {
