@@ -39,6 +39,8 @@ pub struct Rewriter {
     pub(crate) scheduled: Option<Mode>,
     pub(crate) backoff: Backoff,
     first_retry_ms: u64,
+    /// Somebody waits for the first rewrite to be done: its retries do not back off.
+    hurries: bool,
     /// Jobs of rewrites that were given up while these were under way. Their results no longer matter.
     orphans: Vec<JobId>,
     /// The job that removes the file of a rewrite that failed. Until it is done none starts: their files have the same name.
@@ -120,6 +122,12 @@ impl Rewriter {
         self.scheduled = None;
     }
 
+    /// The end of the server waits for the first rewrite: a retry is due at once, and further ones after a second each.
+    pub fn hurry_first(&mut self) {
+        self.hurries = true;
+        self.first_retry_ms = 0;
+    }
+
     /// The scheduled rewrite that may start now: nothing runs, and no retry of a first rewrite is waiting.
     pub fn due(&self, mono_ms: u64) -> Option<Mode> {
         let mode = self.scheduled.filter(|_| self.may_start())?;
@@ -129,6 +137,12 @@ impl Rewriter {
     /// Whether one runs, from the fork until the switch is done.
     pub fn is_running(&self) -> bool {
         self.phase != Phase::Idle
+    }
+
+    /// What kind of rewrite runs that could still be stopped without a trace.
+    pub fn unfinished(&self) -> Option<Mode> {
+        let may_stop = self.is_running() && !self.is_switching() && !matches!(self.phase, Phase::Dying { .. });
+        self.run.as_ref().filter(|_| may_stop).map(|run| run.mode)
     }
 
     /// Whether one may start: none runs, and what a failed one left is removed.
@@ -394,7 +408,7 @@ impl Rewriter {
 
     pub(crate) fn retry_first(&mut self, mono_ms: u64, wait_ms: Option<u64>) {
         self.scheduled = Some(Mode::First);
-        self.first_retry_ms = mono_ms + wait_ms.unwrap_or(FIRST_RETRY_MS);
+        self.first_retry_ms = mono_ms + wait_ms.filter(|_| !self.hurries).unwrap_or(FIRST_RETRY_MS);
     }
 
     fn stop(&mut self) {

@@ -51,8 +51,13 @@ impl Engine {
                 Level::Warning,
                 format_args!("The server ends as soon as the append only file holds the data."),
             );
-            // The first rewrite waits for it.
-            self.persistence.snapshots.saver.stop();
+            let p = &mut self.persistence;
+            p.rewriter.hurry_first();
+            if p.snapshots.saver.is_running() {
+                // The first rewrite would wait for it. Should that fail, it is made after all.
+                p.snapshots.saver.stop();
+                p.snapshots.schedule();
+            }
         }
     }
 
@@ -87,8 +92,22 @@ impl Engine {
     /// Ends the server, its data on stable storage.
     ///
     /// # Errors
-    /// Why it may not end now; nothing has changed then but a rewrite that was stopped.
+    /// Why it may not end now; nothing has changed then but a rewrite or a snapshot that was stopped, and is begun anew.
     pub(crate) fn shutdown(&mut self, how: ShutdownHow) -> Result<(), String> {
+        let saving = self.persistence.snapshots.saver.is_running();
+        let rewriting = self.persistence.rewriter.unfinished();
+        self.shut_down(how).inspect_err(|_| {
+            let p = &mut self.persistence;
+            if saving {
+                p.snapshots.schedule();
+            }
+            if let Some(mode) = rewriting.filter(|_| !p.rewriter.is_running()) {
+                p.rewriter.schedule(mode);
+            }
+        })
+    }
+
+    fn shut_down(&mut self, how: ShutdownHow) -> Result<(), String> {
         let insists = how.nosave || how.force;
         self.log_line(Level::Warning, format_args!("User requested shutdown..."));
         if self.is_only_copy() && !insists {

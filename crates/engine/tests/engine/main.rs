@@ -5,6 +5,7 @@ mod beside;
 mod custom;
 mod debug;
 mod durations;
+mod ending;
 mod failures;
 mod finished;
 mod frozen;
