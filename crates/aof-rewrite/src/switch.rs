@@ -208,6 +208,10 @@ impl Rewriter {
     /// Removes the new file under both its names and closes it, in a job: freeing its blocks takes time.
     pub(crate) fn remove_file(&mut self, env: &mut RewriteEnv<'_>) {
         let Some(run) = &self.run else { return };
+        if let Some(job) = run.job {
+            // An fsync of it may hang, and the next file must be fsynced.
+            env.bio.release(Kind::BulkFsync, job.id);
+        }
         let names = (Arc::clone(&run.dir), run.temp_name.clone(), run.complete_name.clone());
         let job = close_job(Arc::clone(&run.file), Some(names));
         let id = env.bio.submit(Kind::Close, job);

@@ -1,7 +1,7 @@
 //! The executor of simulations: a job runs when, and in the order in which, its owner says, on the owner's thread.
 //!
 //! It allows exactly the orders that threads could produce: jobs of a kind start in order of submission, at most
-//! [`Kind::concurrency`] of them are under way, and those may end in any order; kinds are independent of each other.
+//! [`Kind::concurrency`] of them are under way beside those that were released, and those may end in any order; kinds are independent of each other.
 
 use crate::job::run;
 use crate::slots::{Slots, Ticket};
@@ -34,7 +34,15 @@ impl InlineBio {
     /// How many jobs of `kind` threads might end next: any of them may be given to [`run_nth`](Self::run_nth).
     #[must_use]
     pub fn runnable(&self, kind: Kind) -> usize {
-        self.queues[kind.index()].jobs.len().min(kind.concurrency())
+        let queue = &self.queues[kind.index()];
+        let mut room = kind.concurrency();
+        let has_thread = |(ticket, _): &&(Ticket, Job)| {
+            let released = queue.is_released(*ticket);
+            let has_thread = released || room > 0;
+            room -= usize::from(has_thread && !released);
+            has_thread
+        };
+        queue.jobs.iter().take_while(has_thread).count()
     }
 
     /// Runs the oldest queued job of `kind`; false if there is none.
@@ -73,8 +81,14 @@ impl InlineBio {
     /// Runs everything that is queued, kind by kind in the order of [`Kind::ALL`].
     pub fn run_all(&mut self) {
         for kind in Kind::ALL {
-            self.drain(kind);
+            while self.run_next(kind) {}
         }
+    }
+}
+
+impl Queue {
+    fn is_released(&self, ticket: Ticket) -> bool {
+        self.slots.released().any(|released| released == ticket)
     }
 }
 
@@ -104,6 +118,9 @@ impl Bio for InlineBio {
     }
 
     fn drain(&mut self, kind: Kind) {
-        while self.run_next(kind) {}
+        let awaited = |queue: &Queue| queue.jobs.iter().position(|(ticket, _)| !queue.is_released(*ticket));
+        while let Some(nth) = awaited(&self.queues[kind.index()]) {
+            self.run_nth(kind, nth);
+        }
     }
 }

@@ -28,7 +28,7 @@ struct Row {
     kind: Kind,
     /// Name of its threads, as `top -H` shows it (at most 15 bytes).
     thread_name: &'static str,
-    /// How many of its jobs may run at the same time. They start in order of submission in any case.
+    /// How many of its jobs may run at the same time, beside those that were released. They start in order of submission in any case.
     concurrency: usize,
 }
 
@@ -116,10 +116,11 @@ pub trait Bio {
     fn poll(&mut self, out: &mut Vec<Completion>);
     /// Jobs of `kind` submitted and not yet handed back by `poll`.
     fn pending(&self, kind: Kind) -> usize;
-    /// Lets results of `kind` leave before that of job `id`, which is handed out when it ends, whatever ended before: of a file that no
-    /// longer counts. Never blocks; nothing happens if it has been handed out.
+    /// Lets go of job `id`, which is of a file that no longer counts, and may hang. It is handed out when it ends, whatever ended before.
+    /// Nothing waits for it: no result of `kind`, no `drain`, not the end of the executor; nor does it keep a thread from other jobs. Never
+    /// blocks; nothing happens if it has been handed out.
     fn release(&mut self, kind: Kind, id: JobId);
-    /// Blocks until every job of `kind` submitted so far has run; completions are still handed out by `poll`.
+    /// Blocks until every job of `kind` submitted so far has run, what was [released](Self::release) aside; completions are still handed out by `poll`.
     /// For shutdown only: never called from a loop turn.
     fn drain(&mut self, kind: Kind);
 }

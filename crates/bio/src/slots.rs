@@ -17,8 +17,8 @@ pub(crate) struct Slots {
     first: u64,
     /// Slots of jobs that were released: few, and each of them may stay for as long as its job hangs.
     released: Vec<(Ticket, Slot)>,
-    /// Jobs that have not ended.
-    unfinished: usize,
+    /// Jobs that have not ended and were not released.
+    awaited: usize,
 }
 
 struct Slot {
@@ -39,19 +39,19 @@ impl Slots {
     /// Opens the slot of a job that was just queued.
     pub(crate) fn open(&mut self, id: JobId) -> Ticket {
         self.open.push_back(Slot { id, state: SlotState::Waiting });
-        self.unfinished += 1;
+        self.awaited += 1;
         Ticket(self.first + self.open.len() as u64 - 1)
     }
 
     /// Fills a slot; says whether its result may leave now.
     pub(crate) fn fill(&mut self, ticket: Ticket, outcome: Outcome) -> bool {
-        self.unfinished -= 1;
         if let Some((_, slot)) = self.released.iter_mut().find(|(of, _)| *of == ticket) {
             slot.fill(outcome);
             return true;
         }
         let at = usize::try_from(ticket.0 - self.first).expect("a slot is open until it was filled");
         self.open[at].fill(outcome);
+        self.awaited -= 1;
         !self.open.range(..at).any(Slot::is_waiting)
     }
 
@@ -60,13 +60,19 @@ impl Slots {
         let held = self.open.iter_mut().enumerate().find(|(_, slot)| slot.id == id && slot.is_waiting());
         let Some((at, slot)) = held else { return false };
         slot.state = SlotState::Released;
+        self.awaited -= 1;
         self.released.push((Ticket(self.first + at as u64), Slot { id, state: SlotState::Waiting }));
         self.open.iter().take_while(|slot| !slot.is_waiting()).any(|slot| matches!(slot.state, SlotState::Filled(_)))
     }
 
-    /// Jobs that have not ended.
-    pub(crate) fn unfinished(&self) -> usize {
-        self.unfinished
+    /// Jobs that have not ended, what was released aside.
+    pub(crate) fn awaited(&self) -> usize {
+        self.awaited
+    }
+
+    /// Jobs that were released and have not ended.
+    pub(crate) fn released(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.released.iter().filter(|(_, slot)| slot.is_waiting()).map(|(ticket, _)| *ticket)
     }
 
     /// Moves out what may leave; returns how many did.
@@ -117,7 +123,7 @@ mod tests {
         assert!(slots.fill(tickets[0], Ok(0)));
         assert_eq!(slots.take(Kind::Fsync, &mut out), 3);
         assert_eq!(out.iter().map(|done| done.id.0).collect::<Vec<_>>(), [0, 1, 2]);
-        assert_eq!(slots.unfinished(), 0);
+        assert_eq!(slots.awaited(), 0);
     }
 
     #[test]
@@ -131,7 +137,8 @@ mod tests {
         assert_eq!(slots.take(Kind::Fsync, &mut out), 1);
         assert!(slots.fill(tickets[2], Ok(2)));
         assert_eq!(slots.take(Kind::Fsync, &mut out), 1);
-        assert_eq!((slots.unfinished(), slots.open.len()), (1, 0), "nothing gathers behind it");
+        assert_eq!((slots.awaited(), slots.open.len()), (0, 0), "nothing gathers behind it");
+        assert_eq!(slots.released().count(), 1);
         assert!(slots.fill(tickets[0], Ok(0)));
         assert_eq!(slots.take(Kind::Fsync, &mut out), 1);
         assert_eq!(out.iter().map(|done| done.id.0).collect::<Vec<_>>(), [1, 2, 0]);

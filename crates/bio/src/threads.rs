@@ -27,7 +27,8 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 /// Runs jobs in threads.
 ///
 /// `wake` is called after a completion became pollable, unless an earlier one that nobody polled already called it: who is
-/// woken must poll. Dropping it runs what is queued, then joins the threads.
+/// woken must poll. Dropping it runs what is queued, then joins the threads, but for those of a kind of which something hangs that was
+/// released.
 pub struct ThreadBio {
     shared: Arc<Shared>,
     next_id: u64,
@@ -48,7 +49,7 @@ struct Queue {
     state: Mutex<QueueState>,
     /// A job was queued, or the executor is being dropped.
     job_ready: Condvar,
-    /// The last unfinished job has ended. Only `drain` waits for it.
+    /// The last job that is awaited has ended. Only `drain` and the end wait for it.
     all_done: Condvar,
 }
 
@@ -58,7 +59,21 @@ struct QueueState {
     slots: Slots,
     /// Threads waiting for a job; one that was notified counts until it has the lock.
     idle_threads: usize,
+    /// Threads in all.
+    threads: usize,
     closing: bool,
+}
+
+impl QueueState {
+    /// How many threads there may be: one more for each job that was released and still runs, since it may do so for ever.
+    fn most_threads(&self, kind: Kind) -> usize {
+        let is_queued = |ticket: Ticket| self.jobs.iter().any(|(queued, _)| *queued == ticket);
+        kind.concurrency() + self.slots.released().filter(|ticket| !is_queued(*ticket)).count()
+    }
+
+    fn lacks_thread(&self, kind: Kind) -> bool {
+        self.jobs.len() > self.idle_threads && self.threads < self.most_threads(kind)
+    }
 }
 
 impl ThreadBio {
@@ -69,13 +84,32 @@ impl ThreadBio {
         Self { shared: Arc::new(shared), next_id: 0, pending: [0; Kind::COUNT], threads: Default::default() }
     }
 
-    /// Starts one more thread for `kind`.
-    fn start_thread(&mut self, kind: Kind) -> io::Result<()> {
+    /// Starts one more thread for `kind` if its queue lacks one.
+    fn start_lacking_thread(&mut self, kind: Kind) {
         let shared = Arc::clone(&self.shared);
+        let mut state = shared.queues[kind.index()].state.lock();
+        if !state.lacks_thread(kind) {
+            return;
+        }
+        state.threads += 1;
+        drop(state);
+        let threads = &mut self.threads[kind.index()];
+        threads.retain(|thread| !thread.is_finished());
         let builder = Builder::new().name(kind.thread_name().to_owned());
-        let thread = with_signals_blocked(|| builder.spawn(move || work(&shared, kind)))?;
-        self.threads[kind.index()].push(thread);
-        Ok(())
+        let worker = Arc::clone(&shared);
+        match with_signals_blocked(|| builder.spawn(move || work(&worker, kind))) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                let mut state = shared.queues[kind.index()].state.lock();
+                state.threads -= 1;
+                let others = state.threads + kind.concurrency() - state.most_threads(kind);
+                drop(state);
+                // The threads there are will come to it, but for those that what was released may keep for ever.
+                if others == 0 {
+                    self.refuse_queued(kind, &error);
+                }
+            }
+        }
     }
 
     /// Ends the queued jobs of a kind that has no thread and can get none.
@@ -101,17 +135,11 @@ impl Bio for ThreadBio {
         let mut state = queue.state.lock();
         let ticket = state.slots.open(id);
         state.jobs.push_back((ticket, job));
-        let lacks_thread = state.jobs.len() > state.idle_threads;
+        let lacks_thread = state.lacks_thread(kind);
         drop(state);
         queue.job_ready.notify_one();
-        let running = self.threads[kind.index()].len();
-        if lacks_thread && running < kind.concurrency() {
-            match self.start_thread(kind) {
-                Ok(()) => {}
-                Err(error) if running == 0 => self.refuse_queued(kind, &error),
-                // The threads there are will come to it.
-                Err(_) => {}
-            }
+        if lacks_thread {
+            self.start_lacking_thread(kind);
         }
         id
     }
@@ -137,12 +165,14 @@ impl Bio for ThreadBio {
         let mut state = self.shared.queues[kind.index()].state.lock();
         let pollable = state.slots.release(id);
         self.shared.announce(kind, pollable, state);
+        // What waits for a thread gets the one that it would have taken.
+        self.start_lacking_thread(kind);
     }
 
     fn drain(&mut self, kind: Kind) {
         let queue = &self.shared.queues[kind.index()];
         let mut state = queue.state.lock();
-        while state.slots.unfinished() > 0 {
+        while state.slots.awaited() > 0 {
             queue.all_done.wait(&mut state);
         }
     }
@@ -154,9 +184,13 @@ impl Drop for ThreadBio {
             queue.state.lock().closing = true;
             queue.job_ready.notify_all();
         }
-        for thread in self.threads.iter_mut().flat_map(|threads| threads.drain(..)) {
-            // A job's panic is caught where it runs; one of our own has gone to the panic hook.
-            drop(thread.join());
+        for kind in Kind::ALL {
+            self.drain(kind);
+            let hangs = self.shared.queues[kind.index()].state.lock().slots.released().next().is_some();
+            for thread in self.threads[kind.index()].drain(..).filter(|_| !hangs) {
+                // A job's panic is caught where it runs; one of our own has gone to the panic hook.
+                drop(thread.join());
+            }
         }
     }
 }
@@ -167,7 +201,7 @@ impl Shared {
         let queue = &self.queues[kind.index()];
         let mut state = queue.state.lock();
         let pollable = state.slots.fill(ticket, outcome);
-        if state.slots.unfinished() == 0 {
+        if state.slots.awaited() == 0 {
             queue.all_done.notify_all();
         }
         self.announce(kind, pollable, state);
@@ -190,11 +224,16 @@ fn bit(kind: Kind) -> u32 {
     1 << kind.index()
 }
 
-/// The body of a thread: jobs of `kind` in order of submission, until the executor is dropped and the queue is empty.
+/// The body of a thread: jobs of `kind` in order of submission, until the executor is dropped and the queue is empty, or what hung
+/// beside it has ended.
 fn work(shared: &Shared, kind: Kind) {
     let queue = &shared.queues[kind.index()];
     loop {
         let mut state = queue.state.lock();
+        if state.threads > state.most_threads(kind) {
+            state.threads -= 1;
+            return;
+        }
         let (ticket, job) = loop {
             if let Some(next) = state.jobs.pop_front() {
                 break next;

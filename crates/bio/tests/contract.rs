@@ -264,3 +264,91 @@ fn the_inline_executor_lets_no_write_overtake_another() {
     assert!(bio.run_next(Kind::Write));
     assert!(!bio.run_next(Kind::Write));
 }
+
+/// Four jobs of a kind that hang and were released.
+fn four_that_hang(bio: &mut ThreadBio) -> Vec<mpsc::Sender<()>> {
+    let (send, started) = mpsc::channel();
+    let mut releases = Vec::new();
+    for id in 0..4 {
+        let (job, release) = held(id, &send);
+        let id = bio.submit(Kind::Fsync, job);
+        started.recv().unwrap();
+        bio.release(Kind::Fsync, id);
+        releases.push(release);
+    }
+    releases
+}
+
+/// An fsync that hung of a file that had been given up kept CONFIG SET appendonly no and SHUTDOWN waiting.
+#[test]
+fn a_drain_waits_for_nothing_that_was_released() {
+    let (mut bio, _wakes) = threads();
+    let releases = four_that_hang(&mut bio);
+    let ran = Arc::new(AtomicUsize::new(0));
+    bio.submit(Kind::Fsync, job(Does::Returns(0), &ran));
+    bio.drain(Kind::Fsync);
+    assert_eq!(ran.load(Ordering::SeqCst), 1);
+    releases.iter().for_each(|release| release.send(()).unwrap());
+}
+
+/// Four of them took every thread, and no file could be fsynced any more.
+#[test]
+fn what_was_released_and_hangs_takes_no_thread_from_others_and_leaves_none_behind() {
+    let (mut bio, _wakes) = threads();
+    let (send, started) = mpsc::channel();
+    let (queued, release_queued) = held(4, &send);
+    let mut releases = Vec::new();
+    let mut ids = Vec::new();
+    for id in 0..4 {
+        let (job, release) = held(id, &send);
+        ids.push(bio.submit(Kind::Fsync, job));
+        releases.push(release);
+        started.recv().unwrap();
+    }
+    bio.submit(Kind::Fsync, queued);
+    assert!(started.try_recv().is_err());
+    bio.release(Kind::Fsync, ids[0]);
+    assert_eq!(started.recv().unwrap(), 4, "one that was queued before");
+    releases[0].send(()).unwrap();
+    let mut done = Vec::new();
+    while done.is_empty() {
+        bio.poll(&mut done);
+        std::thread::yield_now();
+    }
+    let (late, release_late) = held(5, &send);
+    bio.submit(Kind::Fsync, late);
+    assert!(started.try_recv().is_err(), "four at a time again");
+    releases[1].send(()).unwrap();
+    assert_eq!(started.recv().unwrap(), 5);
+    for release in [&releases[2], &releases[3], &release_queued, &release_late] {
+        release.send(()).unwrap();
+    }
+}
+
+/// The process did not end.
+#[test]
+fn the_executor_is_dropped_beside_what_was_released_and_hangs() {
+    let (mut bio, _wakes) = threads();
+    let releases = four_that_hang(&mut bio);
+    let ran = Arc::new(AtomicUsize::new(0));
+    bio.submit(Kind::Fsync, job(Does::Returns(0), &ran));
+    drop(bio);
+    assert_eq!(ran.load(Ordering::SeqCst), 1, "what is queued still runs");
+    releases.iter().for_each(|release| release.send(()).unwrap());
+}
+
+#[test]
+fn the_inline_executor_lets_everything_pass_what_was_released() {
+    let mut bio = InlineBio::new();
+    let ids: Vec<JobId> = (0..6).map(|n| bio.submit(Kind::Fsync, Box::new(move || Ok(n)))).collect();
+    assert_eq!(bio.runnable(Kind::Fsync), 4);
+    bio.release(Kind::Fsync, ids[1]);
+    assert_eq!(bio.runnable(Kind::Fsync), 5);
+    bio.drain(Kind::Fsync);
+    let mut done = Vec::new();
+    bio.poll(&mut done);
+    assert_eq!(done.iter().map(|done| done.id).collect::<Vec<_>>(), [ids[0], ids[2], ids[3], ids[4], ids[5]]);
+    assert_eq!((bio.runnable(Kind::Fsync), bio.pending(Kind::Fsync)), (1, 1));
+    bio.run_all();
+    assert_eq!(bio.runnable(Kind::Fsync), 0);
+}

@@ -1,9 +1,11 @@
 //! The end of a server: what a signal waits for, and what one that was refused leaves as it was.
 
+use bio::Kind;
 use vfs::sim::{Call, Fault, Rule};
 
 use crate::snapshots::{DUMP, end_snapshot, started, without_points};
 use crate::support::{DIR, Rig};
+use crate::switches::{before_switch, beside_a_stuck_fsync_of_the_old_file};
 
 /// No file of a rewrite can be made.
 fn no_rewrite_can_begin() -> Rule {
@@ -101,4 +103,45 @@ fn a_rewrite_that_a_refused_shutdown_has_killed_is_made_again() {
         rig.settle();
         assert_eq!(rig.info("aof_rewrites_succeeded"), "1", "and once is enough");
     }
+}
+
+/// What waits in the loop for all fsyncs waited for those of a file that had been given up, on a disk that was dying: for ever.
+#[test]
+fn nothing_waits_for_an_fsync_of_a_file_that_was_given_up() {
+    for request in ["CONFIG SET appendonly no", "DEBUG LOADAOF", "SHUTDOWN"] {
+        let mut rig = beside_a_stuck_fsync_of_the_old_file();
+        let client = rig.client();
+        rig.send(client, request);
+        rig.turn();
+        let ended = rig.status() == Some(0);
+        assert!(ended || rig.take(client) == "+OK|", "{request}: {:#?}", rig.lines());
+        assert_eq!(rig.queued(Kind::Fsync), 1, "{request}");
+    }
+}
+
+/// An fsync of the new file of a rewrite that had been given up kept every later rewrite from its own.
+#[test]
+fn a_rewrite_does_not_wait_for_the_fsync_of_one_that_was_given_up() {
+    let mut rig = before_switch("always");
+    let client = rig.client();
+    rig.send(client, "DEBUG LOADAOF");
+    assert_eq!((rig.take(client).as_str(), rig.queued(Kind::BulkFsync)), ("+OK|", 1));
+    rig.run(Kind::Close);
+    rig.turn();
+    rig.send(client, "BGREWRITEAOF");
+    rig.turn();
+    assert_eq!(rig.take(client), "+Background append only file rewriting started|");
+    for _ in 0..100 {
+        if rig.info("aof_rewrites_succeeded") == "1" {
+            break;
+        }
+        rig.children.step(rig.mono_ms());
+        if rig.queued(Kind::BulkFsync) == 2 {
+            rig.run_newest(Kind::BulkFsync);
+        }
+        let _ = [Kind::Write, Kind::Rename, Kind::DirFsync].map(|kind| rig.run(kind));
+        rig.pass_ms(1);
+    }
+    assert_eq!(rig.info("aof_rewrites_succeeded"), "1", "{:#?}", rig.lines());
+    assert_eq!(rig.queued(Kind::BulkFsync), 1, "the first has not ended");
 }

@@ -8,7 +8,7 @@ use crate::support::{BOOT, DIR, LOG, Rig, config, names_are_lost_after_the_renam
 
 /// A server whose rewrite child is done: the new file waits for its early fsync, so that the one of the switch finds little to
 /// do.
-fn before_switch(policy: &str) -> Rig {
+pub(crate) fn before_switch(policy: &str) -> Rig {
     let mut rig = Rig::new(policy);
     let client = rig.client();
     rig.ask(client, "SET a 1");
@@ -131,6 +131,11 @@ fn written_to_both_files() -> (Rig, ClientId) {
 /// every acknowledgement of the new one.
 #[test]
 fn after_a_switch_an_fsync_of_the_old_file_holds_up_no_acknowledgement() {
+    acknowledged_beside_a_stuck_fsync(&mut beside_a_stuck_fsync_of_the_old_file());
+}
+
+/// A server whose log is a new file since a switch, while an fsync of the old one does not end.
+pub(crate) fn beside_a_stuck_fsync_of_the_old_file() -> Rig {
     let (mut rig, client) = written_to_both_files();
     assert!(rig.run_newest(Kind::Fsync), "that of the new file");
     rig.turn();
@@ -141,7 +146,7 @@ fn after_a_switch_an_fsync_of_the_old_file_holds_up_no_acknowledgement() {
     }
     rig.turn();
     assert_eq!(rig.take(client), "+OK|");
-    acknowledged_beside_a_stuck_fsync(&mut rig);
+    rig
 }
 
 /// A write, while an fsync of a file that no longer counts does not end: neither does it hold up the reply, nor does the loop fsync
