@@ -175,6 +175,10 @@ pub fn judge_started(
     let mut server = match started {
         Ok(server) => server,
         Err(refusal) if dump_beside.is_some() && is_of_empty_log(&refusal, before) => start_without_dump(image, spawn)?,
+        Err(refusal) if dump_beside.is_some() && is_of_older_copy(&refusal) => {
+            image.take_away(DIR, LOG);
+            Server::start(image, spawn).map_err(Violation::DoesNotStart)?
+        }
         Err(refusal) if crashed.stateless => {
             repaired = true;
             repair(image, before, spawn, &crashed.written, refusal)?
@@ -231,7 +235,14 @@ fn is_of_empty_log(refusal: &Refusal, before: &[u8]) -> bool {
     }
 }
 
-/// Does what such a refusal tells an operator to do. The caller puts the snapshot back, to be judged.
+/// Whether a start refuses a log that was only a copy, made before the snapshot, and says that first it may be moved away.
+fn is_of_older_copy(refusal: &Refusal) -> bool {
+    let newer = format!("{DUMP} (");
+    matches!(refusal, Refusal::Start(engine::StartError::BesideData { found, advice, .. })
+        if found == LOG && advice.starts_with(&newer) && advice.contains("or move dump.rdb away to load"))
+}
+
+/// Does what a refusal of the former kind tells an operator to do. The caller puts the snapshot back, to be judged.
 fn start_without_dump(image: &SimDisk, spawn: &Spawn) -> Result<Server, Violation> {
     image.take_away(DIR, DUMP);
     Server::start(image, spawn).map_err(Violation::DoesNotStart)
