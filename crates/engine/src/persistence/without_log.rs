@@ -59,14 +59,20 @@ impl Engine {
             );
         }
         let (dir, options) = (&self.persistence.dir, self.load_options());
-        let import = match dataset {
-            Dataset::Copy => Import::of_log(dir, &self.config.appendfilename, options)?,
-            Dataset::Dump | Dataset::Unknown => Import::of_dump(dir, &self.config.dbfilename, options)?,
+        let (import, name) = match dataset {
+            Dataset::Copy => {
+                let name = &self.config.appendfilename;
+                (Import::of_log(dir, name, options)?, name)
+            }
+            Dataset::Dump | Dataset::Unknown => {
+                let name = &self.config.dbfilename;
+                (Import::of_dump(dir, name, options)?, name)
+            }
         };
         match import {
             Some(import) => {
                 // Its server may have been killed before its name was durable; what is served must not go back to an older one.
-                let error = |source| self.file_error("make durable", &self.config.dbfilename, source);
+                let error = |source| self.file_error("make durable", name, source);
                 self.persistence.dir.fsync().map_err(error)?;
                 self.persistence.phase = Phase::Loading(Box::new(Loading::dump(import, DumpLoad::default(), self.now)));
             }

@@ -91,6 +91,22 @@ fn a_copy_that_bgrewriteaof_made_without_a_log_is_loaded_while_it_is_newer_than_
     assert!(says(&disk, with_log(), "SET a 5").starts_with("+OK"));
 }
 
+/// The error named the snapshot, which there may not even be.
+#[test]
+fn a_copy_whose_name_cannot_be_made_durable_is_what_the_error_names() {
+    use vfs::sim::{Call, Fault, Rule};
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    for (disk, loaded) in [(rig.killed(), LOG), (disk_with_dump(), DUMP)] {
+        disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+        let error = refused(&disk, without_points());
+        assert!(matches!(&error, StartError::File { name, .. } if name == loaded), "{error}");
+    }
+}
+
 /// A start with `appendonly yes` served a copy that was older than the snapshot, and the next snapshot took that one's place.
 #[test]
 fn with_a_log_a_copy_that_is_older_than_the_snapshot_is_refused() {
