@@ -109,26 +109,42 @@ pub enum CleanError {
     },
 }
 
-/// Removes the temporary files that a crash left beside the log `aof_name`, and returns their names, sorted. Only after the
+/// What was found of temporary files, sorted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Those that were removed.
+    pub removed: Vec<String>,
+    /// Those that may be of another server's rewrite.
+    pub left: Vec<String>,
+}
+
+/// Removes the temporary files that a crash left beside the log `aof_name`. The files of rewrites have Redis's names: one whose number is that
+/// of a process which, as `is_others` says, lives and is none of ours, may be in use and is left. Only after the
 /// directory's lock was taken: they may be another server's; and after what [`StateFile::finished`](crate::StateFile::finished) finds has
 /// its name. A directory under such a name is left alone. The removal is not
 /// made durable: a file that comes back is removed at the next start.
 ///
 /// # Errors
 /// The first one met.
-pub fn clean_temp_files(dir: &dyn Dir, aof_name: &str) -> Result<Vec<String>, CleanError> {
+pub fn clean_temp_files(dir: &dyn Dir, aof_name: &str, is_others: &dyn Fn(u32) -> bool) -> Result<Cleaned, CleanError> {
     let mut names = dir.list().map_err(CleanError::List)?;
     names.retain(|name| is_temp_name(name, aof_name) && !planted(Mutant::TempFilesStay));
     names.sort_unstable();
-    let mut removed = Vec::with_capacity(names.len());
+    let mut cleaned = Cleaned::default();
     for name in names {
+        if let Some(TempFile::Rewrite { pid } | TempFile::RewriteDone { pid }) = TempFile::parse(&name, aof_name)
+            && is_others(pid)
+        {
+            cleaned.left.push(name);
+            continue;
+        }
         match remove(dir, &name) {
-            Ok(true) => removed.push(name),
+            Ok(true) => cleaned.removed.push(name),
             Ok(false) => {}
             Err(source) => return Err(CleanError::Remove { name, source }),
         }
     }
-    Ok(removed)
+    Ok(cleaned)
 }
 
 fn remove(dir: &dyn Dir, name: &str) -> io::Result<bool> {
@@ -202,8 +218,11 @@ mod tests {
             dir.open(name, Open::CreateNew).unwrap();
         }
         std::fs::create_dir(place.path().join("temp-rewriteaof-13.aof")).unwrap();
-        let removed = clean_temp_files(&dir, AOF).unwrap();
-        assert_eq!(removed, ["temp-appendonly.aof.state", "temp-rewriteaof-12.aof", "temp-rewriteaof-bg-12.aof"]);
+        let cleaned = clean_temp_files(&dir, AOF, &|_| false).unwrap();
+        assert_eq!(
+            cleaned.removed,
+            ["temp-appendonly.aof.state", "temp-rewriteaof-12.aof", "temp-rewriteaof-bg-12.aof"]
+        );
         let mut left = dir.list().unwrap();
         left.sort_unstable();
         assert_eq!(left, ["appendonly.aof", "temp-rewriteaof-13.aof"]);

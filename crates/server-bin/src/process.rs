@@ -129,6 +129,7 @@ pub(crate) fn facts(config_file: String) -> Process {
         cpu: Some(cpu),
         nanos: Some(clock::mono_ns),
         allow_clients: Some(allow_clients),
+        is_others: Some(is_others),
         system_memory_bytes: system_memory_bytes(),
         threads: true,
         hooks: hooks::from_env(),
@@ -140,6 +141,20 @@ pub(crate) fn facts(config_file: String) -> Process {
 fn boot_id() -> [u8; 16] {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     text.parse::<engine::BootId>().map(|id| id.0).unwrap_or_default()
+}
+
+/// Whether a process of this id lives and is none of ours, as its name says: neither a server nor a child. Where the kernel tells of no
+/// process none is taken to live.
+fn is_others(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    pid != std::process::id() && is_of_another(&stat)
+}
+
+/// What a line of `/proc/<pid>/stat` says of that: the name, which may hold anything, stands in parentheses, and the state behind it.
+fn is_of_another(stat: &str) -> bool {
+    let Some((name, rest)) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')) else { return false };
+    let has_ended = rest.trim_start().starts_with(['Z', 'X']);
+    !has_ended && !name.starts_with("ledgerstone")
 }
 
 fn os_line() -> String {
@@ -229,5 +244,20 @@ mod tests {
         let stream = accepted();
         prepare_socket(&stream, 0).unwrap();
         assert!(!getsockopt(&stream, sockopt::KeepAlive).unwrap());
+    }
+
+    #[test]
+    fn a_process_that_lives_under_another_name_is_none_of_ours() {
+        for (stat, expected) in [
+            ("77 (redis-server) S 1 77 77 0 -1", true),
+            ("77 (odd) name) R 1", true),
+            ("77 (redis-server) Z 1 77 77 0 -1", false),
+            ("77 (ledgerstone-ser) S 1", false),
+            ("77 (ledgerstone-aof) R 1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_of_another(stat), expected, "{stat}");
+        }
+        assert!(!is_others(std::process::id()) && !is_others(u32::MAX));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use aof_load::{Import, Imported, LeftOut, Sources};
 use aof_rewrite::Mode;
-use aof_state::{Identity, TempFile, clean_temp_files};
+use aof_state::{Identity, TempFile};
 use vfs::{Dir, DurableRenameError, File, FileKind, Open, durable_rename_new, error_chain, strerror};
 
 use super::loading::{Loading, Seconds, Work};
@@ -229,7 +229,7 @@ impl Engine {
         );
         // What the rewrite left is removed by a job; what cannot be removed now is removed at the next start.
         self.persistence.bio.drain(bio::Kind::Close);
-        let _left = clean_temp_files(&*self.persistence.dir, &log);
+        let _left = self.clean_temp_files();
         self.exit = Some(Exit { status: 1 });
     }
 }

@@ -33,7 +33,7 @@ impl Engine {
             self.end_rewrite();
             self.persistence.phase = Phase::Off;
             // A copy in the making; what cannot be removed now is removed at the next start.
-            let _left = aof_state::clean_temp_files(&*self.persistence.dir, &self.config.appendfilename);
+            let _left = self.clean_temp_files();
             self.exit = Some(Exit { status: 0 });
             return;
         }

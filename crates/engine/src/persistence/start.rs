@@ -7,7 +7,7 @@ use std::io;
 
 use aof_load::{AmbiguousTail, LoadError, LoadOptions, Proven, Recovery, SourceKind};
 use aof_state::{
-    BootId, CleanError, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files, is_temp_name,
+    BootId, CleanError, Cleaned, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files, is_temp_name,
     set_aside_at, state_name,
 };
 use mutants::{Mutant, planted};
@@ -161,12 +161,23 @@ impl Engine {
 
     fn clean_leftovers(&mut self) -> Result<(), StartError> {
         let dir = self.persistence.dir_name();
-        let removed = clean_temp_files(&*self.persistence.dir, &self.config.appendfilename)
-            .map_err(|source| StartError::Clean { dir, source })?;
+        let Cleaned { removed, left } = self.clean_temp_files().map_err(|source| StartError::Clean { dir, source })?;
         for name in removed {
             self.log_line(Level::Notice, format_args!("Removed the temporary file {name}, left by a crash"));
         }
+        for name in left {
+            self.log_line(
+                Level::Notice,
+                format_args!("{name} has the number of a process that lives and may be writing to it: left alone"),
+            );
+        }
         Ok(())
+    }
+
+    /// Removes temporary files, but for what may be of another server that runs in the directory.
+    pub(super) fn clean_temp_files(&self) -> Result<Cleaned, CleanError> {
+        let is_others = |pid| self.process.is_others.is_some_and(|is_others| is_others(pid));
+        clean_temp_files(&*self.persistence.dir, &self.config.appendfilename, &is_others)
     }
 
     /// A directory that cannot be written would only be noticed at the next rewrite.

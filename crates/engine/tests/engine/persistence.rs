@@ -4,7 +4,7 @@ use engine::{Config, StartError};
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
 use vfs::{Dir as _, FileKind};
 
-use crate::support::{BOOT, DIR, LOG, Rig, config};
+use crate::support::{BOOT, DIR, LOG, OTHERS_PID, Rig, config};
 
 fn refused(disk: &SimDisk, config: Config) -> StartError {
     Rig::on(disk, config, BOOT).err().expect("the server must not start")
@@ -103,6 +103,21 @@ fn what_a_crash_left_of_a_rewrite_is_removed_and_nothing_else() {
     let names = rig.disk.names(DIR);
     assert!(names.iter().all(|name| !name.starts_with("temp-")), "{names:?}");
     assert!(["appendonly.aof.old-1", "notes", LOG].iter().all(|kept| names.iter().any(|n| n == kept)), "{names:?}");
+}
+
+/// A start removed the files of a Redis that was rewriting its log there.
+#[test]
+fn what_another_server_is_rewriting_its_log_to_is_not_removed() {
+    let disk = ended();
+    let others = [format!("temp-rewriteaof-{OTHERS_PID}.aof"), format!("temp-rewriteaof-bg-{OTHERS_PID}.aof")];
+    for name in others.iter().map(String::as_str).chain(["temp-rewriteaof-7.aof"]) {
+        disk.put(DIR, name, b"x");
+    }
+    let rig = Rig::on(&disk, config("everysec"), BOOT).unwrap();
+    let mut left: Vec<_> = rig.disk.names(DIR).into_iter().filter(|name| name.starts_with("temp-")).collect();
+    left.sort_unstable();
+    assert_eq!(left, others);
+    assert_eq!(rig.log_count("may be writing to it: left alone"), 2, "{:#?}", rig.lines());
 }
 
 /// A disk on which a server ended in order, with a log that holds data.

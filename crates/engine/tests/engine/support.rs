@@ -16,6 +16,9 @@ pub(crate) const LOG: &str = "appendonly.aof";
 /// For how many clients the system has descriptors.
 pub(crate) const CLIENTS_ALLOWED: u32 = 12_000;
 
+/// A process that lives and is none of ours.
+pub(crate) const OTHERS_PID: u32 = 777;
+
 /// The boot of the machine that tests start on.
 pub(crate) const BOOT: u8 = 1;
 
@@ -165,6 +168,7 @@ impl Rig {
                 pid: 42,
                 boot_id: [boot; 16],
                 nanos: Some(nanos),
+                is_others: Some(|pid| pid == OTHERS_PID),
                 allow_clients: Some(|wanted| wanted.min(CLIENTS_ALLOWED)),
                 ..Process::default()
             },
