@@ -20,7 +20,9 @@ impl Engine {
         let dir = std::sync::Arc::clone(&self.persistence.dir);
         let finished = StateFile::finished(&*dir, &log).map_err(|source| self.file_error("list", ".", source))?;
         let Some(finished) = finished else { return Ok(()) };
-        let dumped_later = self.stat(&dump)?.is_some_and(|found| found.modified_ns > finished.modified_ns);
+        // One that lies in the future says nothing but that the clock was set back.
+        let later_ns = finished.modified_ns + 1..=self.now.unix_ns();
+        let dumped_later = self.stat(&dump)?.is_some_and(|found| later_ns.contains(&found.modified_ns));
         // It was given up, or holds no more than what was saved after it: the snapshot is what would be loaded without it.
         if finished.announced && dumped_later && self.moved_aside(&log)?.is_none() {
             return Ok(());

@@ -235,6 +235,30 @@ fn a_new_name_that_is_not_durable_refuses_writes_with_the_systems_reason() {
     assert_eq!(rig.ask(client, "GET a"), "$1|1|");
 }
 
+/// What was answered while nothing was promised yet is shown again only when it will last.
+#[test]
+fn after_a_first_rewrite_whose_name_may_not_last_always_shows_nothing_that_came_during_its_switch() {
+    for policy in ["always", "everysec", "no"] {
+        let before = Config { appendonly: false, ..config(policy) };
+        let mut rig = Rig::on(&vfs::sim::SimDisk::new(), before, BOOT).unwrap();
+        let client = rig.client();
+        rig.ask(client, "SET a 1");
+        rig.ask(client, "CONFIG SET appendonly yes");
+        rig.pass_until_phase("rename");
+        assert_eq!(rig.ask(client, "SET b 2"), "+OK|");
+        rig.disk.inject(names_are_lost_after_the_rename(usize::MAX));
+        rig.settle();
+        assert_eq!(rig.ask(client, "GET a"), "$1|1|", "{policy}");
+        let shown = rig.ask(client, "GET b");
+        assert_eq!(shown == "$1|2|", policy != "always", "{policy}: {shown}");
+        assert!(rig.ask(client, "SET c 3").starts_with("-MISCONF"), "{policy}");
+        rig.disk.heal();
+        rig.pass_ms(2_000);
+        rig.settle();
+        assert_eq!(rig.ask(client, "GET b"), "$1|2|", "{policy}: {:#?}", rig.lines());
+    }
+}
+
 /// A state file that was made durable between the rename and the switch's own fsync of the directory took the error of that
 /// rename: the switch believed a name that a power cut took back, with everything acknowledged since.
 #[test]
