@@ -24,9 +24,9 @@ use anyhow::{Context as _, Result, bail};
 use powerfs::{Disk, Mode, NameRule, Operation};
 use testkit::binary::SERVER_VARIABLE;
 
-use crate::crash::{Policy, PolicyChoice, mix};
+use crate::crash::{Policy, PolicyChoice, build_with_hooks, mix};
 use crate::parallel;
-use crate::suite::{find_program, server_under_test};
+use crate::suite::find_program;
 use judge::Outcome;
 use loads::{LOADS, Load, Start};
 use points::{Cell, Point, Table};
@@ -73,7 +73,8 @@ fn run_prepared(options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let started = Instant::now();
     let given = options.server.clone().or_else(|| std::env::var_os(SERVER_VARIABLE).map(PathBuf::from));
-    let binary = server_under_test(given.as_deref())?;
+    // Nearly all of the time goes to starts, which take an unoptimized server half as long again.
+    let binary = given.map_or_else(|| build_with_hooks("test-crash --power"), Ok)?;
     println!("test-crash --power: seed {seed:#x}");
     let points = options.points.unwrap_or(POINTS);
     let ours = crash_points("ours", (&binary, options.server.is_some()), options, points, seed)?;
@@ -88,7 +89,9 @@ fn run_prepared(options: &Options) -> Result<()> {
     print_tables(&ours.table, reference.as_ref().map(|reference| &reference.table));
     let mut broken_cuts = 0;
     if options.only.is_none() {
+        let begun = Instant::now();
         broken_cuts = cuts::run(&binary, options, seed)?;
+        println!("  cut in {:.1} s", begun.elapsed().as_secs_f64());
         if options.server.is_none() {
             ext4::run(&binary)?;
         }
@@ -128,7 +131,9 @@ fn crash_points(
     wanted: usize,
     seed: u64,
 ) -> Result<Half> {
+    let begun = Instant::now();
     let runs = record_all(name, binary, foreign, options, seed)?;
+    let carried_out = begun.elapsed();
     let points = points::draw(&runs, wanted, seed);
     let recoveries = Recoveries::of(binary, foreign);
     let started = Instant::now();
@@ -136,8 +141,9 @@ fn crash_points(
     grounds::stay_if_interrupted();
     let operations: usize = runs.iter().map(|run| run.recording.records.len()).sum();
     println!(
-        "  {name}: {} loads with {operations} operations; {} crash points left {} different disks, started from in {:.1} s",
+        "  {name}: {} loads with {operations} operations in {:.1} s; {} crash points left {} different disks, started from in {:.1} s",
         runs.len(),
+        carried_out.as_secs_f64(),
         points.len(),
         recoveries.starts(),
         started.elapsed().as_secs_f64()
