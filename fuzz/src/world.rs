@@ -2,7 +2,7 @@
 
 use engine::{ClientId, Config, Now, TestHooks};
 use resp_codec::{ReplyDecoder, Value, encode_command};
-use tests_sim::server::{Policy, Server, Spawn};
+use tests_sim::server::{DIR, LOG, Policy, Server, Spawn};
 use vfs::sim::SimDisk;
 
 use crate::log::Words;
@@ -46,6 +46,11 @@ impl World {
         let mut server = Server::start(disk, &spawn).unwrap_or_else(|refusal| panic!("no start: {refusal:?}"));
         let client = server.connect();
         Self { server, client }
+    }
+
+    /// Whether nothing was written: there are no keys, and nothing stands in the log.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.server.engine.digest() == [0; 20] && self.server.disk.content(DIR, LOG).is_none_or(|log| log.is_empty())
     }
 
     /// Kills the server and starts one on what it left, which must hold the same.

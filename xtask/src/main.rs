@@ -82,6 +82,10 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if let Some(error) = fuzz::become_compiler() {
+        eprintln!("xtask: the compiler does not run: {error}");
+        return ExitCode::FAILURE;
+    }
     let done = match Arguments::parse().command {
         Task::Tidy(options) => tidy::run(&options),
         Task::Test(options) => suite::run(&options),

@@ -2,8 +2,9 @@
 //!
 //! A search by time begins with the inputs of the repository and keeps none of its own. A search by number is a part of a long run:
 //! it goes on from what the parts before have found, and both what it finds and a line on what it was are kept. `programs.rs` builds,
-//! `search.rs` runs libFuzzer over one target and reads what it says, `parts.rs` keeps the record of a long run.
+//! through `compiler.rs`, `search.rs` runs libFuzzer over one target and reads what it says, `parts.rs` keeps the record of a long run.
 
+mod compiler;
 mod parts;
 mod programs;
 mod search;
@@ -17,6 +18,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::parallel;
 use crate::sim::commit;
 use crate::suite::require_program;
+pub(crate) use compiler::become_compiler;
 use parts::{Part, Record};
 use programs::{build, place, targets};
 use search::{Search, Searched, Until, run_again};

@@ -10,13 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use commands::TABLE;
 use testkit::binary::workspace_root;
 
-/// What the compiler is told: a counter for every edge, by the pass of LLVM that cargo-fuzz uses too. Our crates and those they use are
-/// built so, the standard library is not.
-///
-/// Notes of what is compared (`-sanitizer-coverage-trace-compares`) are not taken: a third of the time went to them, and with them no
-/// target reached more in as many inputs. What they help to find is whole numbers of 4 and 8 bytes, and ours are text, or short.
-const INSTRUMENTED: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table --cfg fuzzing";
+use super::compiler;
 
 /// The directory of the targets.
 pub(super) fn home() -> PathBuf {
@@ -46,7 +40,8 @@ pub(super) fn build(targets: &[String]) -> Result<PathBuf> {
     let triple = host_triple()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(workspace_root()).env("RUSTFLAGS", INSTRUMENTED).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command.current_dir(workspace_root());
+    compiler::wrap(&mut command).context("the path of this program")?;
     command.args(["build", "--quiet", "--locked", "-p", "fuzz", "--features", "libfuzzer", "--profile", "fuzz"]);
     // With a target named, build scripts and macros of the compiler stay as they are.
     command.arg("--target-dir").arg(place()).args(["--target", &triple]);
