@@ -60,6 +60,8 @@ pub(crate) struct RunPlan {
     pub(crate) rewrite_after_ms: Option<u64>,
     /// The earliest kill, in milliseconds of load.
     pub(crate) kill_after_ms: u64,
+    /// The fewest transactions acknowledged before the kill, so that a slow machine tests as much as a fast one.
+    pub(crate) kill_after_acked: u64,
     /// How long the kill waits once its target is seen, in microseconds.
     pub(crate) linger_us: u64,
     /// How long an fsync takes at least.
@@ -119,6 +121,7 @@ fn draw_run(target: Target, policy: Policy, knobs: Knobs, rng: &mut Rng) -> RunP
     let child_linger_us = rng.u64(..40_000);
     let short_linger_us = rng.u64(..4_000);
     let flush_delay_ms = rng.u64(30..120);
+    let (any_acked, enough_acked) = (rng.u64(..3_000), rng.u64(1_000..3_000));
     let (with_rewrite, start_kill, start_kill_ms) = (rng.bool(), rng.u8(..4) == 0, rng.u64(1..40));
     let rewrites = match target {
         Target::Child | Target::Switch { .. } => true,
@@ -134,6 +137,8 @@ fn draw_run(target: Target, policy: Policy, knobs: Knobs, rng: &mut Rng) -> RunP
         killed_in_start_after_ms: start_kill.then_some(start_kill_ms),
         rewrite_after_ms: rewrites.then_some(rewrite_ms),
         kill_after_ms: first_acks_ms + if target == Target::Moment { moment_ms } else { rewrite_ms },
+        // Any moment is also one at which next to nothing was acknowledged.
+        kill_after_acked: if target == Target::Moment { any_acked } else { enough_acked },
         linger_us: if target == Target::Child { child_linger_us } else { short_linger_us },
         fsync_delay_ms,
         switch_delay_ms: if matches!(target, Target::Switch { .. }) { 12 } else { 0 },

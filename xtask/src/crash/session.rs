@@ -103,7 +103,7 @@ impl Session<'_> {
         }
         let recovered: Vec<u64> = self.records.iter().map(|r| r.recovered_before).collect();
         let load = Workload::start(server.address(), &recovered, shape(run), run.workload_seed)?;
-        let sight = aim(run, self.visible_target(run), &mut control);
+        let sight = aim(run, self.visible_target(run), &mut control, &load);
         self.orphans = server.children();
         let died = server.try_wait()?;
         if died.is_none() {
@@ -244,7 +244,7 @@ fn kill_in_start(builder: &ServerBuilder, after_ms: u64) -> Result<()> {
 }
 
 /// Watches the loaded server until the moment to kill it. Returns what was seen last.
-fn aim(run: &RunPlan, target: Target, control: &mut Client) -> Result<Sight> {
+fn aim(run: &RunPlan, target: Target, control: &mut Client, load: &Workload) -> Result<Sight> {
     let begin = Instant::now();
     let mut asked: Option<Instant> = None;
     let mut rewrites = 0;
@@ -253,6 +253,7 @@ fn aim(run: &RunPlan, target: Target, control: &mut Client) -> Result<Sight> {
         let sight = Sight::of(&Info::fetch(control, "persistence")?);
         let loaded = begin.elapsed();
         if loaded >= Duration::from_millis(run.kill_after_ms)
+            && load.acked() >= run.kill_after_acked
             && (sight.hits(target) || settles(target, sight, rewrites))
         {
             hit.get_or_insert_with(Instant::now);
