@@ -178,22 +178,22 @@ impl Client {
 
     fn choose(&mut self, rng: &mut fastrand::Rng, shape: Shape) -> Op {
         let clients = shape.clients;
-        let key = |prefix: &str, number: u32| Key::new(&format!("{prefix}:{number}"));
+        let key = Key::numbered;
         let mine = self.number;
-        let scratch = |rng: &mut fastrand::Rng| key(rng.choice(["s", "t", "n"]).unwrap_or("s"), mine);
+        let scratch = |rng: &mut fastrand::Rng| key(rng.choice(*b"stn").unwrap_or(b's'), mine);
         match rng.u8(..16) {
             0..6 => {
                 self.pushed += 1;
-                Op::Transaction { left: key("a", mine), right: key("b", mine), n: self.pushed }
+                Op::Transaction { left: key(b'a', mine), right: key(b'b', mine), n: self.pushed }
             }
-            6 => Op::Fill { key: key("c", mine), n: self.pushed, times: rng.usize(1..40) },
-            7 | 8 => Op::Set { key: key("s", mine), text: text(rng, shape.long_values), px_ms: None },
-            9 => Op::Set { key: key("t", mine), text: text(rng, shape.long_values), px_ms: Some(lifetime_ms(rng)) },
-            10 | 11 => Op::Incr { key: key("n", mine) },
+            6 => Op::Fill { key: key(b'c', mine), n: self.pushed, times: rng.usize(1..40) },
+            7 | 8 => Op::Set { key: key(b's', mine), text: text(rng, shape.long_values), px_ms: None },
+            9 => Op::Set { key: key(b't', mine), text: text(rng, shape.long_values), px_ms: Some(lifetime_ms(rng)) },
+            10 | 11 => Op::Incr { key: key(b'n', mine) },
             12 => Op::Pexpire { key: scratch(rng), ms: lifetime_ms(rng) },
             13 => Op::Del { key: scratch(rng) },
             // Another's key of the same database: what is shown to anybody must survive.
-            _ => Op::Get { key: key(rng.choice(["s", "t", "n"]).unwrap_or("s"), neighbour(mine, clients, rng)) },
+            _ => Op::Get { key: key(rng.choice(*b"stn").unwrap_or(b's'), neighbour(mine, clients, rng)) },
         }
     }
 

@@ -22,6 +22,22 @@ impl Key {
         Self::of(name).unwrap_or_else(|| unreachable!("the workload has no key as long as {name}"))
     }
 
+    /// The key `kind:number`.
+    ///
+    /// # Panics
+    /// If the kind is no ASCII letter.
+    pub fn numbered(kind: u8, number: u32) -> Self {
+        assert!(kind.is_ascii_alphabetic(), "a kind is a letter");
+        let (mut bytes, mut len) = ([0; LONGEST_BYTES], 2);
+        (bytes[0], bytes[1]) = (kind, b':');
+        let digits = number.checked_ilog10().unwrap_or(0);
+        for nth in (0..=digits).rev() {
+            bytes[usize::from(len)] = b'0' + u8::try_from(number / 10_u32.pow(nth) % 10).unwrap_or(0);
+            len += 1;
+        }
+        Self { bytes, len }
+    }
+
     /// The key of this name; `None` if the workload has none as long.
     pub fn of(name: &str) -> Option<Self> {
         let mut bytes = [0; LONGEST_BYTES];
@@ -49,6 +65,13 @@ impl fmt::Debug for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_numbered_key_is_its_letter_and_number() {
+        for (number, name) in [(0, "a:0"), (9, "a:9"), (10, "a:10"), (305, "a:305"), (u32::MAX, "a:4294967295")] {
+            assert_eq!(Key::numbered(b'a', number), Key::new(name));
+        }
+    }
 
     #[test]
     fn keys_are_ordered_as_their_names_and_no_longer_name_becomes_one() {

@@ -128,7 +128,7 @@ impl Life {
         let (admin, probe) = (server.connect(), server.connect());
         let clients = (0..shape.clients)
             .map(|number| {
-                let pushed = base.last_pushed(number % crate::model::DATABASES, Key::new(&format!("a:{number}")));
+                let pushed = base.last_pushed(number % crate::model::DATABASES, Key::numbered(b'a', number));
                 Client::connect(&mut server, number, pushed)
             })
             .collect();
