@@ -121,7 +121,7 @@ mutants! {
     MovedAsideKept [SetAsideGone]: "the first rewrite overwrites the file that has the log's name",
     ChildFileUnsynced [Snapshot]: "what a child writes gets its name without an fsync",
     SaveWithoutDirFsync [Snapshot]: "a snapshot counts as saved without the fsync of the directory",
-    SaveHalf [Snapshot]: "a snapshot whose write failed gets its name all the same",
+    SaveHalf [Snapshot]: "a snapshot whose last write or fsync failed gets its name all the same",
     StaleTempTaken [Snapshot]: "a child goes on in the temp file of an earlier one",
     SaveBesideRewrite [TwoChildren]: "a snapshot that is due starts while a rewrite runs",
 }

@@ -115,10 +115,9 @@ impl<K: Borrow<Keyspace>> SaveTask<K> {
         let mono_ms = env.mono_ms();
         self.file.report_in_time(env, mono_ms);
         match self.stage {
-            Stage::Keys => match self.keys(env) {
-                Err(_) if planted(Mutant::SaveHalf) => self.stage = Stage::Rename,
-                done => done?,
-            },
+            Stage::Keys => self.keys(env)?,
+            // All that a simulation writes is in the buffer until then.
+            Stage::Fsync if planted(Mutant::SaveHalf) && self.file.fsync(env).is_err() => self.stage = Stage::Rename,
             Stage::Fsync => {
                 self.file.fsync(env)?;
                 self.enter(SavePhase::Written, env);

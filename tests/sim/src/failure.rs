@@ -55,6 +55,7 @@ impl Problem {
                 Violation::Damaged { .. } => "damaged value",
                 Violation::Lost { .. } => "lost",
                 Violation::Unstable { .. } => "unstable",
+                Violation::BrokenWord { .. } => "broken word",
                 Violation::LeftOver(_) => "file left over",
                 Violation::TailGone(_) => "tail gone",
                 Violation::Snapshot(_) => "snapshot",
@@ -70,7 +71,7 @@ impl Problem {
     pub fn sign(&self) -> Option<mutants::Sign> {
         use mutants::Sign;
         Some(match self.name() {
-            "lost" | "damaged value" => Sign::Loss,
+            "lost" | "damaged value" | "broken word" => Sign::Loss,
             "ack after failure" => Sign::EarlyAck,
             "no prefix" | "wrong reply" => Sign::Content,
             "split transaction" => Sign::Split,

@@ -8,7 +8,7 @@ use crate::background::FsyncRun;
 use crate::excuse::{self, Holes, Written};
 use crate::history::History;
 use crate::key::Key;
-use crate::model::{Dataset, Held};
+use crate::model::{Dataset, Entry, Held};
 use crate::server::{DIR, LOG, Policy, Refusal, Server, Spawn};
 use crate::snapshot::{self, Broken, DUMP};
 
@@ -99,6 +99,15 @@ pub enum Violation {
         first: Box<Dataset>,
         /// And at the second.
         second: Box<Dataset>,
+    },
+    /// A recovered server said with WAITAOF what it holds to be on stable storage, and after a power cut it was not.
+    BrokenWord {
+        /// What changed.
+        what: String,
+        /// What it held.
+        before: Box<Dataset>,
+        /// What is there.
+        found: Box<Dataset>,
     },
     /// A file that should have been removed.
     LeftOver(Vec<String>),
@@ -207,7 +216,8 @@ fn judge_again(image: &SimDisk, spawn: &Spawn, server: &Server, dataset: &Datase
         let again = after.image(image, &mut fastrand::Rng::with_seed(spawn.seed));
         let boot = if after == Crash::Kill { spawn.boot } else { !spawn.boot };
         let spawn = Spawn { boot, now: server.now, hooks: TestHooks::default(), ..spawn.clone() };
-        let second = Dataset::read_back(&mut Server::start(&again, &spawn).map_err(Violation::DoesNotStart)?);
+        let mut server_again = Server::start(&again, &spawn).map_err(Violation::DoesNotStart)?;
+        let second = Dataset::read_back(&mut server_again);
         judge_names(&again)?;
         // A key that expires meanwhile is removed whenever the server comes to it.
         let now_ms = server.now.unix().0 + 1_000;
@@ -215,8 +225,31 @@ fn judge_again(image: &SimDisk, spawn: &Spawn, server: &Server, dataset: &Datase
             let (first, second) = (Box::new(dataset.clone()), Box::new(second));
             return Err(Violation::Unstable { after, what, first, second });
         }
+        if after == Crash::Kill && spawn.config.appendonly {
+            judge_promise(server_again, &spawn, second)?;
+        }
     }
     Ok(())
+}
+
+/// What a recovered server says with WAITAOF to be on stable storage outlives a power cut: its log has its name for good. The server is
+/// one of an image of its own, so that the campaign knows nothing of it.
+fn judge_promise(mut server: Server, spawn: &Spawn, mut dataset: Dataset) -> Result<(), Violation> {
+    let client = server.connect();
+    server.ask_as(client, &["SET", "verdict", "1"]);
+    let promise = server.ask_as(client, &["WAITAOF", "1", "0", "0"]);
+    if promise != Value::Array(vec![Value::Integer(1), Value::Integer(0)]) {
+        return Err(Violation::TakesNoWrites(promise));
+    }
+    dataset.keys.insert((0, Key::new("verdict")), Entry { held: Held::Text("1".into()), deadline_ms: None });
+    let rng = &mut fastrand::Rng::with_seed(spawn.seed);
+    let image = Crash::Power(CrashMode::Strict, NameMode::OnlyDirFsync).image(&server.disk, rng);
+    let spawn = Spawn { boot: !spawn.boot, now: server.now, ..spawn.clone() };
+    let found = Dataset::read_back(&mut Server::start(&image, &spawn).map_err(Violation::DoesNotStart)?);
+    match difference(&dataset, &found, server.now.unix().0 + 1_000) {
+        Some(what) => Err(Violation::BrokenWord { what, before: Box::new(dataset), found: Box::new(found) }),
+        None => Ok(()),
+    }
 }
 
 /// What differs between two datasets, if anything does.
