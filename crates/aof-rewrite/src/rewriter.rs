@@ -119,7 +119,7 @@ impl Rewriter {
 
     /// Takes back what was scheduled.
     pub fn unschedule(&mut self) {
-        self.scheduled = None;
+        (self.scheduled, self.hurries) = (None, false);
     }
 
     /// The end of the server waits for the first rewrite: a retry is due at once, and further ones after a second each.
@@ -224,7 +224,7 @@ impl Rewriter {
 
     /// Stops the rewrite, as far as it can be stopped, and takes back what was scheduled. No failure: the status stays.
     pub fn abort(&mut self, env: &mut RewriteEnv<'_>) -> Abort {
-        self.scheduled = None;
+        self.unschedule();
         self.happen(env, Event::Abort);
         if self.is_switching() { Abort::Switching } else { Abort::Done }
     }
@@ -388,6 +388,7 @@ impl Rewriter {
         self.figures.succeeded += 1;
         self.figures.last_failed = false;
         self.backoff.succeeded();
+        self.hurries = false;
         self.notices.push(Notice::Finished);
         self.copied = self.run.as_ref().filter(|run| run.mode == Mode::Once).map(|run| Arc::clone(&run.file));
         self.end_run(Some(env.mono_ms));

@@ -26,5 +26,5 @@ pub use keeper::StateKeeper;
 pub use offset::{LogOffset, Marks};
 pub use probe::probe_disk;
 pub use state::{DecodeError, STATE_FILE_BYTES, StateFile};
-pub use store::{Durability, Finished, NoState, WriteError, aside_name, set_aside_at, state_name};
+pub use store::{Durability, Finished, NoState, Unread, WriteError, aside_name, set_aside_at, state_name};
 pub use temp::{CleanError, Cleaned, LOCK_NAME, TempFile, clean_temp_files, is_temp_name};

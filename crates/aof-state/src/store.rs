@@ -110,6 +110,16 @@ impl From<WriteError> for io::Error {
     }
 }
 
+/// What could not be read, of a directory.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} cannot be read")]
+pub struct Unread {
+    /// The file; `.` for the directory itself.
+    pub name: String,
+    /// Why.
+    pub source: io::Error,
+}
+
 /// A whole log under a temporary name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
@@ -161,15 +171,21 @@ impl StateFile {
     /// that holds what it holds.
     ///
     /// # Errors
-    /// If the directory cannot be read.
-    pub fn finished(dir: &dyn Dir, aof_name: &str) -> io::Result<Option<Finished>> {
-        let Ok(states) = read_all(dir, aof_name) else { return Ok(None) };
+    /// If the directory, the state file or such a file cannot be read: then nobody knows whether there is one.
+    pub fn finished(dir: &dyn Dir, aof_name: &str) -> Result<Option<Finished>, Unread> {
+        let unread = |name: &str, source| Unread { name: name.to_owned(), source };
+        let states = match read_all(dir, aof_name) {
+            Ok(states) => states,
+            Err(NoState::Unreadable(source)) => return Err(unread(&state_name(aof_name), source)),
+            Err(_) => return Ok(None),
+        };
         let is_finished = |name: &String| matches!(TempFile::parse(name, aof_name), Some(TempFile::RewriteDone { .. }));
         let mut last = None;
-        for name in dir.list()?.into_iter().filter(is_finished) {
-            // What can't be read is no file of ours.
-            let Ok(file) = dir.open(&name, Open::Read) else { continue };
-            let (Ok(found), Ok(now)) = (Identity::of(&*file), file.metadata()) else { continue };
+        for name in dir.list().map_err(|source| unread(".", source))?.into_iter().filter(is_finished) {
+            let error = |source| unread(&name, source);
+            let file = dir.open(&name, Open::Read).map_err(error)?;
+            let found = Identity::of(&*file).map_err(error)?;
+            let now = file.metadata().map_err(error)?;
             let Some(at) = states.iter().rposition(|state| state.identity == found && found.is_telling()) else {
                 continue;
             };

@@ -17,6 +17,8 @@ use crate::server::{DIR, LOG};
 const SECTOR_BYTES: usize = 512;
 /// A record of a state file (docs/formats.md).
 const STATE_RECORD_BYTES: usize = 80;
+/// The flag of a copy in it.
+const STATE_COPY: u8 = 16;
 
 /// What the file is called that the next start takes for the log: the last one that was finished and announced, if none has the log's
 /// name.
@@ -68,9 +70,19 @@ impl Written {
 
     /// Whether a state file on the disk speaks of this very file.
     pub fn is_vouched_for(&self, image: &SimDisk) -> bool {
+        self.any_record(image, |_| true)
+    }
+
+    /// Whether a state file on the disk says of this very file that it is a copy, as long as it was then.
+    pub fn is_copy(&self, image: &SimDisk) -> bool {
+        let len = image.content(DIR, &left_log(image)).map_or(0, |log| log.len() as u64);
+        self.any_record(image, |record| record[12] & STATE_COPY != 0 && record[64..72] == len.to_le_bytes())
+    }
+
+    fn any_record(&self, image: &SimDisk, fits: impl Fn(&[u8; STATE_RECORD_BYTES]) -> bool) -> bool {
         let state = image.content(DIR, "appendonly.aof.state").unwrap_or_default();
         let (records, _) = state.as_chunks::<STATE_RECORD_BYTES>();
-        self.mark.is_some_and(|mark| records.iter().any(|record| record[32..48] == mark))
+        self.mark.is_some_and(|mark| records.iter().any(|record| record[32..48] == mark && fits(record)))
     }
 }
 

@@ -4,9 +4,10 @@
 //! Before that rewrite there was no log, or one that had just been moved aside, so this file may be the only one that holds what was
 //! executed since. It gets its name at the next start, whether that is to load it or only to refuse to leave it aside.
 
-use aof_state::StateFile;
+use aof_state::{Finished, StateFile};
 
 use super::StartError;
+use crate::clock::FileTime;
 use crate::engine::Engine;
 use crate::log::Level;
 
@@ -18,14 +19,23 @@ impl Engine {
             return Ok(());
         }
         let dir = std::sync::Arc::clone(&self.persistence.dir);
-        let finished = StateFile::finished(&*dir, &log).map_err(|source| self.file_error("list", ".", source))?;
+        let finished = StateFile::finished(&*dir, &log);
+        let finished = finished.map_err(|unread| self.file_error("read", &unread.name, unread.source))?;
         let Some(finished) = finished else { return Ok(()) };
-        // One that lies in the future says nothing but that the clock was set back.
-        let later_ns = finished.modified_ns + 1..=self.now.unix_ns();
-        let dumped_later = self.stat(&dump)?.is_some_and(|found| later_ns.contains(&found.modified_ns));
-        // It was given up, or holds no more than what was saved after it: the snapshot is what would be loaded without it.
-        if finished.announced && dumped_later && self.moved_aside(&log)?.is_none() {
-            return Ok(());
+        let dumped_ns = self.stat(&dump)?.map(|found| found.modified_ns);
+        if finished.announced
+            && let Some(dumped_ns) = dumped_ns
+        {
+            let in_future = dumped_ns.max(finished.modified_ns) > self.now.unix_ns();
+            let dumped_later = dumped_ns > finished.modified_ns;
+            // A snapshot that is certainly the later one holds all that was promised of a file that was given up. One that is older than what
+            // was moved aside is still to be chosen by somebody.
+            if in_future || dumped_later && self.moved_aside(&log)?.is_some() {
+                return Err(self.beside_finished(&finished, dumped_ns));
+            }
+            if dumped_later {
+                return Ok(());
+            }
         }
         dir.rename_new(&finished.name, &log)
             .and_then(|()| dir.fsync())
@@ -38,5 +48,17 @@ impl Engine {
             ),
         );
         Ok(())
+    }
+
+    /// The refusal to choose between a finished log and a snapshot that may be newer.
+    fn beside_finished(&self, finished: &Finished, dumped_ns: u64) -> StartError {
+        let (log, dump, name) = (&self.config.appendfilename, &self.config.dbfilename, &finished.name);
+        let advice = format!(
+            "a finished log that has no name yet ({}), beside {dump} ({}), and nobody knows which was written last. Rename {name} to {log} to \
+             load it, or move it away to go on without it",
+            FileTime(finished.modified_ns),
+            FileTime(dumped_ns)
+        );
+        StartError::BesideData { dir: self.persistence.dir_name(), found: name.clone(), advice }
     }
 }

@@ -94,9 +94,14 @@ impl Engine {
     /// # Errors
     /// Why it may not end now; nothing has changed then but a rewrite or a snapshot that was stopped, and is begun anew.
     pub(crate) fn shutdown(&mut self, how: ShutdownHow) -> Result<(), String> {
+        self.log_line(Level::Warning, format_args!("User requested shutdown..."));
+        let insists = how.nosave || how.force;
+        if self.is_only_copy() && !insists {
+            return Err("the first append only file is still being written, and nothing else holds the data".to_owned());
+        }
         let saving = self.persistence.snapshots.saver.is_running();
         let rewriting = self.persistence.rewriter.unfinished();
-        self.shut_down(how).inspect_err(|_| {
+        self.shut_down(how, insists).inspect_err(|_| {
             let p = &mut self.persistence;
             if saving {
                 p.snapshots.schedule();
@@ -107,12 +112,7 @@ impl Engine {
         })
     }
 
-    fn shut_down(&mut self, how: ShutdownHow) -> Result<(), String> {
-        let insists = how.nosave || how.force;
-        self.log_line(Level::Warning, format_args!("User requested shutdown..."));
-        if self.is_only_copy() && !insists {
-            return Err("the first append only file is still being written, and nothing else holds the data".to_owned());
-        }
+    fn shut_down(&mut self, how: ShutdownHow, insists: bool) -> Result<(), String> {
         if !self.persistence.is_loading() {
             self.settle_flush();
         }

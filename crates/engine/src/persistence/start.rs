@@ -249,10 +249,12 @@ impl Engine {
         self.refuse_beside(&old, &advice)
     }
 
-    /// A state file that speaks of bytes is evidence of a log that is gone. Of a copy it is none: there is what it was made of.
+    /// A state file that speaks of bytes is evidence of a log that is gone. Of a copy beside a snapshot it is none: one of the two had to
+    /// be moved away.
     fn refuse_missing(&self, name: &str) -> Result<(), StartError> {
+        let dumped = self.stat(&self.config.dbfilename)?.is_some();
         match StateFile::read_alone(&*self.persistence.dir, name) {
-            Ok(state) if state.fsynced_offset_bytes > 0 && !state.copy => Err(StartError::Missing {
+            Ok(state) if state.fsynced_offset_bytes > 0 && !(state.copy && dumped) => Err(StartError::Missing {
                 dir: self.persistence.dir_name(),
                 name: name.to_owned(),
                 fsynced_offset_bytes: state.fsynced_offset_bytes,
@@ -272,7 +274,7 @@ impl Engine {
                 None => self.create_log(&name),
             };
         }
-        self.refuse_older_copy(&name)?;
+        self.take_copy(&name)?;
         self.open_log(Some(self.beside()))
     }
 

@@ -92,7 +92,7 @@ impl Engine {
             }
             return Ok(Dataset::Dump);
         };
-        let copied_ns = self.copied_ns(&log)?;
+        let copied_ns = self.copied(&log)?.map(|(_, copied_ns)| copied_ns);
         let dataset = choose(copied_ns, dumped_ns, self.now.unix_ns());
         let (copy_time, dump_time) = (FileTime(copied_ns.unwrap_or(0)), FileTime(dumped_ns.unwrap_or(0)));
         let to_load = format!("set 'appendonly yes' to load {log}");
@@ -115,28 +115,31 @@ impl Engine {
         Ok(dataset)
     }
 
-    /// When the log was whole as a copy, if it is one that nobody has gone on with.
-    fn copied_ns(&self, log: &str) -> Result<Option<u64>, StartError> {
+    /// The state of the log and when it was whole as a copy, if it is one that nobody has gone on with.
+    fn copied(&self, log: &str) -> Result<Option<(StateFile, u64)>, StartError> {
         let dir = &*self.persistence.dir;
         // What can't be opened is no copy of ours, and the refusal names it.
         let Ok(file) = dir.open(log, Open::Read) else { return Ok(None) };
         match StateFile::read(dir, log, &*file) {
-            Ok(state) if state.copy => Ok(self.stat(&state_name(log))?.map(|found| found.modified_ns)),
+            Ok(state) if state.copy => Ok(self.stat(&state_name(log))?.map(|found| (state, found.modified_ns))),
             _ => Ok(None),
         }
     }
 
-    /// A server that keeps a log would go on with the copy. One that is older than the snapshot is not the dataset, and nobody knows which
-    /// is once the clock was set back.
-    pub(super) fn refuse_older_copy(&self, log: &str) -> Result<(), StartError> {
+    /// A server that keeps a log goes on with a copy. One that is older than the snapshot is not the dataset, and nobody knows which is once
+    /// the clock was set back. From now on it is a copy no more, durably: a power cut that took what is appended to it would leave it as it
+    /// was, and a snapshot that was made of it would be the newer one.
+    pub(super) fn take_copy(&self, log: &str) -> Result<(), StartError> {
+        let Some((state, copied_ns)) = self.copied(log)? else { return Ok(()) };
         let dump = &self.config.dbfilename;
         let dumped_ns = self.stat(dump)?.map(|found| found.modified_ns);
-        let copied_ns = self.copied_ns(log)?.filter(|_| dumped_ns.is_some());
-        if copied_ns.is_none() || choose(copied_ns, dumped_ns, self.now.unix_ns()) == Dataset::Copy {
-            return Ok(());
+        if dumped_ns.is_some() && choose(Some(copied_ns), dumped_ns, self.now.unix_ns()) != Dataset::Copy {
+            let written_ns = self.stat(log)?.map_or(0, |found| found.modified_ns);
+            return Err(self.beside_log(log, written_ns, dumped_ns, &format!("move {dump} away to load {log}")));
         }
-        let written_ns = self.stat(log)?.map_or(0, |found| found.modified_ns);
-        Err(self.beside_log(log, written_ns, dumped_ns, &format!("move {dump} away to load {log}")))
+        StateFile { copy: false, ..state }
+            .write(&*self.persistence.dir, log, Durability::Durable)
+            .map_err(|error| self.file_error("write", &state_name(log), error.into()))
     }
 
     /// The refusal to start beside a log, which names what is newer first, and first what loads that. `to_load`: what loads the log.

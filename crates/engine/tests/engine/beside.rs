@@ -5,7 +5,7 @@ use bio::Kind;
 use engine::config::SavePoints;
 use engine::{Config, StartError};
 use vfs::FileKind;
-use vfs::sim::{CrashMode, NameMode, SimDisk};
+use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
 
 use crate::snapshots::{DUMP, end_snapshot, next, next_says, started, without_log, without_points};
 use crate::support::{BOOT, DIR, LOG, Rig, config};
@@ -134,6 +134,45 @@ fn with_a_log_a_copy_that_is_older_than_the_snapshot_is_refused() {
     rig.settle();
     let client = rig.client();
     assert_eq!(rig.ask(client, "GET a"), "$1|2|");
+}
+
+/// Its state file passed for one of a copy that something stands in for.
+#[test]
+fn a_copy_that_is_gone_and_was_the_only_dataset_is_missed() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    let disk = rig.killed();
+    disk.take_away(DIR, LOG);
+    assert_eq!(disk.content(DIR, DUMP), None);
+    let error = refused(&disk, with_log());
+    assert!(matches!(error, StartError::Missing { .. }), "{error}");
+}
+
+/// A power cut took what had been appended under `no`; what was left passed for the copy that it had been, older than a snapshot of the log.
+#[test]
+fn a_copy_that_was_taken_for_the_log_is_never_a_copy_again() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    let disk = rig.killed();
+    let failing = disk.kill();
+    failing.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    let error = refused(&failing, with_log());
+    assert!(matches!(&error, StartError::File { name, .. } if name.ends_with(".state")), "{error}");
+    let mut next = Rig::on(&disk, with_log(), BOOT).unwrap();
+    let client = next.client();
+    next.disk.advance_ns(10_000_000);
+    for request in ["SET a 2", "SAVE"] {
+        assert_eq!(next.ask(client, request), "+OK|");
+    }
+    let cut = next.disk.crash(&mut fastrand::Rng::with_seed(1), CrashMode::Strict, NameMode::OnlyDirFsync);
+    assert!(cut.content(DIR, DUMP).is_some());
+    assert_eq!(says(&cut, with_log(), "GET a"), "$1|1|");
 }
 
 #[test]

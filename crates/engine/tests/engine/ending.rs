@@ -87,6 +87,22 @@ fn a_snapshot_that_a_refused_shutdown_has_killed_is_made_again() {
     assert!(rig.disk.content(DIR, DUMP).is_some(), "{:#?}", rig.lines());
 }
 
+/// One that it had not touched was made twice.
+#[test]
+fn a_snapshot_that_a_refused_shutdown_has_left_alone_is_made_once() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    assert_eq!(rig.ask(client, "BGSAVE"), "+Background saving started|");
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly yes"), "+OK|");
+    assert_eq!(rig.ask(client, "SHUTDOWN"), "-ERR Errors trying to SHUTDOWN. Check logs.|");
+    end_snapshot(&mut rig);
+    rig.settle();
+    rig.pass_ms(10_000);
+    rig.settle();
+    assert_eq!((rig.info("aof_state"), rig.info("rdb_saves")), ("on".into(), "1".into()), "{:#?}", rig.lines());
+}
+
 /// Likewise a BGREWRITEAOF.
 #[test]
 fn a_rewrite_that_a_refused_shutdown_has_killed_is_made_again() {

@@ -5,7 +5,7 @@ use engine::{Config, StartError};
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
 
 use crate::beside::announced;
-use crate::snapshots::{started, without_points};
+use crate::snapshots::{DUMP, started, without_points};
 use crate::support::{BOOT, DIR, LOG, Rig, config};
 
 /// A server without a log that holds `a`, and has turned one on: its file is announced, and about to get its name.
@@ -73,6 +73,98 @@ fn without_a_log_a_server_does_not_start_beside_it() {
     let mut next = Rig::on(&disk, config("no"), BOOT).unwrap();
     let client = next.client();
     assert_eq!(next.ask(client, "GET a"), "$3|new|");
+}
+
+/// One error of the disk at a start made that start believe that there was none, and remove it.
+#[test]
+fn a_start_that_cannot_read_it_is_refused_and_removes_nothing() {
+    let left = about_to_name_it("always").killed();
+    let name = temp_files(&left).remove(0);
+    for unreadable in [format!("{LOG}.state"), name.clone()] {
+        let disk = left.kill();
+        let path = unreadable.clone();
+        disk.inject(Rule::when(Fault::EIO, move |attempt| attempt.call == Call::Open && attempt.name == path));
+        for config in [config("always"), without_points()] {
+            let error = Rig::on(&disk, config, BOOT).err().expect("the server must not start");
+            assert!(matches!(&error, StartError::File { name, .. } if *name == unreadable), "{error}");
+            assert_eq!(temp_files(&disk), [name.as_str()]);
+        }
+        disk.heal();
+        let mut next = Rig::on(&disk, config("always"), BOOT).unwrap();
+        let client = next.client();
+        assert_eq!(next.ask(client, "GET a"), "$1|1|", "{:#?}", next.lines());
+    }
+}
+
+/// It was removed where a snapshot lay in the future, which only says that the clock was set back.
+#[test]
+fn beside_a_snapshot_of_the_future_nobody_chooses() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    for request in ["SET a old", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    let dump = rig.disk.content(DIR, DUMP).unwrap();
+    assert_eq!(rig.ask(client, "SET a new"), "+OK|");
+    announced(&mut rig);
+    let disk = rig.killed();
+    disk.advance_ns(200_000_000_000_000_000);
+    disk.put(DIR, DUMP, &dump);
+    refused_beside_a_snapshot(&disk);
+}
+
+/// A snapshot that was saved later than it was overruled where an older log stood aside.
+#[test]
+fn beside_a_later_snapshot_and_a_log_that_was_moved_aside_nobody_chooses() {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    for request in ["SET a 1", "CONFIG SET appendonly no", "SET a 2"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    rig.run_all();
+    announced(&mut rig);
+    let disk = rig.killed();
+    assert!(disk.give_name(DIR, LOG, "appendonly.aof.old-1790000000000"));
+    for request in ["SET a 3", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    let dump = rig.disk.content(DIR, DUMP).unwrap();
+    disk.advance_ns(20_000_000);
+    disk.put(DIR, DUMP, &dump);
+    refused_beside_a_snapshot(&disk);
+}
+
+/// Neither configuration starts there, and nothing is removed.
+fn refused_beside_a_snapshot(disk: &SimDisk) {
+    let temp = temp_files(disk);
+    for config in [config("no"), without_points()] {
+        let error = Rig::on(disk, config, BOOT).err().expect("the server must not start");
+        assert!(matches!(&error, StartError::BesideData { found, .. } if *found == temp[0]), "{error}");
+        assert!(error.to_string().contains(&format!("Rename {} to {LOG} to load it", temp[0])), "{error}");
+        assert_eq!(temp_files(disk), temp);
+    }
+}
+
+/// Its name was believed, and something was promised of it: then it is no file that was given up, whatever was saved later.
+#[test]
+fn one_that_had_the_name_is_taken_before_a_later_snapshot() {
+    let rig = about_to_name_it("always");
+    let disk = power_cut(&rig, CrashMode::Strict, NameMode::OnlyDirFsync);
+    disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    Rig::on(&disk, config("always"), BOOT + 1).err().expect("the server must not start");
+    disk.heal();
+    let mut next = Rig::on(&disk, config("always"), BOOT + 1).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "SET b 2"), "+OK|");
+    let cut = power_cut(&next, CrashMode::Strict, NameMode::OnlyDirFsync);
+    let mut other = started(without_points());
+    let client = other.client();
+    assert_eq!(other.ask(client, "SAVE"), "+OK|");
+    cut.advance_ns(20_000_000);
+    cut.put(DIR, DUMP, &other.disk.content(DIR, DUMP).unwrap());
+    let mut last = Rig::on(&cut, config("always"), BOOT + 2).unwrap();
+    let client = last.client();
+    assert_eq!(last.ask(client, "MGET a b"), "*2|$1|1|$1|2|", "{:#?}", last.lines());
 }
 
 /// It never had the name, and nothing was promised of it.
