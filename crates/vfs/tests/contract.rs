@@ -340,6 +340,24 @@ fn a_freed_inode_number_is_given_out_again_at_once_even_with_the_same_birth_time
 }
 
 #[test]
+fn what_was_fsynced_keeps_its_inode_number_beside_an_older_file_that_a_lost_unlink_brings_back() {
+    // The newer one got another number, and a state file then spoke of a stranger.
+    let disk = SimDisk::new();
+    let dir = disk.dir("/");
+    drop(dir.open("older", Open::CreateNew).unwrap());
+    dir.fsync().unwrap();
+    dir.unlink("older").unwrap();
+    disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    dir.fsync().unwrap_err();
+    drop(dir.open("newer", Open::CreateNew).unwrap());
+    dir.fsync().unwrap();
+    let number = |disk: &SimDisk, name| disk.dir("/").stat(name).unwrap().map(|found| found.inode);
+    let after = disk.crash(&mut fastrand::Rng::with_seed(1), CrashMode::Strict, NameMode::OnlyDirFsync);
+    assert_eq!(number(&after, "newer"), number(&disk, "newer"));
+    assert!(number(&after, "older").is_some_and(|older| Some(older) != number(&disk, "newer")));
+}
+
+#[test]
 fn a_full_disk_takes_what_fits_and_then_nothing() {
     let disk = SimDisk::new();
     let dir = disk.dir("/");

@@ -246,7 +246,8 @@ fn once(kind: Kind, rng: &mut fastrand::Rng) -> Rule {
         Kind::FsyncKept => {
             Rule::nth(fsync, soon, Fault::FsyncFailed { errno: libc_errno::EIO, pages: LostPages::Kept })
         }
-        Kind::DirFsync => Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO),
+        Kind::DirFsync if soon == 3 => dir_fsync_of_switch(),
+        Kind::DirFsync => Rule::nth(Call::DirFsync, soon, Fault::FSYNC_EIO),
         Kind::Interrupt => {
             let (mut calls, at) = (0, rng.u64(1..30));
             Rule::when(Fault::EINTR, move |_| {
@@ -259,6 +260,17 @@ fn once(kind: Kind, rng: &mut fastrand::Rng) -> Rule {
         Kind::Open => Rule::nth(Call::Open, 1, errno),
         _ => Rule::nth(Call::Append, soon, errno),
     }
+}
+
+/// The first fsync of the directory fails after a file has got the log's name.
+fn dir_fsync_of_switch() -> Rule {
+    let (mut renamed, mut struck) = (false, false);
+    Rule::when(Fault::FSYNC_EIO, move |attempt| {
+        renamed |= attempt.call == Call::Rename && attempt.to == LOG;
+        let strikes = renamed && !struck && attempt.call == Call::DirFsync;
+        struck |= strikes;
+        strikes
+    })
 }
 
 /// A fault that lasts until the disk heals.

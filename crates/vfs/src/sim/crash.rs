@@ -79,13 +79,11 @@ pub(super) fn crash(state: &State, rng: &mut Rng, mode: CrashMode, name_mode: Na
         found.extend(durable.values().copied());
         dirs.insert(path.clone(), Names { cache: durable.clone(), durable, ..Names::default() });
     }
+    let numbers = numbers(state, &found);
     let mut inodes: BTreeMap<InodeId, Inode> = BTreeMap::new();
-    let mut taken = BTreeSet::new();
     for id in found {
         let old = &state.inodes[&id];
-        // An unlink that did not survive may bring back a file whose number was given away: the newer one gets another.
-        let number = if taken.contains(&old.number) { lowest_free(&taken) } else { old.number };
-        taken.insert(number);
+        let number = numbers[&id];
         let mark_survives = mode != CrashMode::Strict && rng.bool();
         let mark = if mark_survives { old.mark } else { old.durable_mark };
         let content = Content::durable(surviving_bytes(&old.content, rng, mode));
@@ -95,6 +93,21 @@ pub(super) fn crash(state: &State, rng: &mut Rng, mode: CrashMode, name_mode: Na
         );
     }
     state.successor(inodes, dirs)
+}
+
+/// The inode numbers of the files that are found. An unlink that did not survive may bring back a file whose number was given away: the
+/// one keeps it whose name was durable, the newest of several, since what was fsynced with a number has it for good.
+fn numbers(state: &State, found: &BTreeSet<InodeId>) -> BTreeMap<InodeId, u64> {
+    let durable: BTreeSet<InodeId> = state.dirs.values().flat_map(|names| names.durable.values()).copied().collect();
+    let (for_good, others): (Vec<InodeId>, Vec<InodeId>) = found.iter().partition(|&id| durable.contains(id));
+    let mut taken = BTreeSet::new();
+    let in_turn = for_good.into_iter().rev().chain(others).map(|id| {
+        let number = state.inodes[&id].number;
+        let number = if taken.contains(&number) { lowest_free(&taken) } else { number };
+        taken.insert(number);
+        (id, number)
+    });
+    in_turn.collect()
 }
 
 fn surviving_names(names: &Names, rng: &mut Rng, mode: CrashMode, name_mode: NameMode) -> BTreeMap<String, InodeId> {
