@@ -109,7 +109,7 @@ mutants! {
     ExpiryOfAccessNotFed [Content]: "keys found past their deadline are not removed in the log",
     HeldReadLeaves [Loss]: "a reply to a read does not wait for the last write of its key",
     WaitaofEarly [Loss]: "WAITAOF takes what is written for what is fsynced",
-    TornInsideMulti [Refusal, Unstable, Split, Stuck]: "a torn tail is cut inside a transaction",
+    TornInsideMulti [Loss, Refusal, Unstable, Split, Stuck]: "a torn tail is cut inside a transaction",
     TornTailKept [Refusal, Unstable]: "a torn tail is copied, but not cut",
     TailUnproven [Unstable, Loss]: "bytes that no fsync vouches for are served as they are found",
     CopyWithoutDirFsync [Unstable, Loss, Refusal]: "the proven copy gets its name without an fsync of the directory",
