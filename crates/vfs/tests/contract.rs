@@ -344,17 +344,26 @@ fn what_was_fsynced_keeps_its_inode_number_beside_an_older_file_that_a_lost_unli
     // The newer one got another number, and a state file then spoke of a stranger.
     let disk = SimDisk::new();
     let dir = disk.dir("/");
-    drop(dir.open("older", Open::CreateNew).unwrap());
+    for name in ["first", "second", "older"] {
+        drop(dir.open(name, Open::CreateNew).unwrap());
+    }
+    // The number that is free is not the one that comes first.
+    dir.rename("second", "first").unwrap();
     dir.fsync().unwrap();
     dir.unlink("older").unwrap();
     disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
     dir.fsync().unwrap_err();
-    drop(dir.open("newer", Open::CreateNew).unwrap());
+    for name in ["newer", "newest"] {
+        drop(dir.open(name, Open::CreateNew).unwrap());
+    }
     dir.fsync().unwrap();
     let number = |disk: &SimDisk, name| disk.dir("/").stat(name).unwrap().map(|found| found.inode);
     let after = disk.crash(&mut fastrand::Rng::with_seed(1), CrashMode::Strict, NameMode::OnlyDirFsync);
-    assert_eq!(number(&after, "newer"), number(&disk, "newer"));
-    assert!(number(&after, "older").is_some_and(|older| Some(older) != number(&disk, "newer")));
+    for name in ["first", "newer", "newest"] {
+        assert_eq!(number(&after, name), number(&disk, name), "{name}");
+    }
+    let older = number(&after, "older").unwrap();
+    assert!(["first", "newer", "newest"].iter().all(|name| number(&after, name) != Some(older)));
 }
 
 #[test]

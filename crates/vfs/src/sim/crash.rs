@@ -101,13 +101,22 @@ fn numbers(state: &State, found: &BTreeSet<InodeId>) -> BTreeMap<InodeId, u64> {
     let durable: BTreeSet<InodeId> = state.dirs.values().flat_map(|names| names.durable.values()).copied().collect();
     let (for_good, others): (Vec<InodeId>, Vec<InodeId>) = found.iter().partition(|&id| durable.contains(id));
     let mut taken = BTreeSet::new();
-    let in_turn = for_good.into_iter().rev().chain(others).map(|id| {
+    let mut numbers = BTreeMap::new();
+    let mut without = Vec::new();
+    for id in for_good.into_iter().rev().chain(others) {
         let number = state.inodes[&id].number;
-        let number = if taken.contains(&number) { lowest_free(&taken) } else { number };
+        if taken.insert(number) {
+            numbers.insert(id, number);
+        } else {
+            without.push(id);
+        }
+    }
+    for id in without {
+        let number = lowest_free(&taken);
         taken.insert(number);
-        (id, number)
-    });
-    in_turn.collect()
+        numbers.insert(id, number);
+    }
+    numbers
 }
 
 fn surviving_names(names: &Names, rng: &mut Rng, mode: CrashMode, name_mode: NameMode) -> BTreeMap<String, InodeId> {
