@@ -62,6 +62,8 @@ fn a_snapshot_that_a_signal_has_killed_is_made_while_the_first_log_cannot_be() {
     assert_eq!(rig.ask(client, "CONFIG SET appendonly yes"), "+OK|");
     rig.disk.inject(no_rewrite_can_begin());
     rig.engine.stop_signal("SIGTERM", 1);
+    rig.pass_until("the end of the child", |rig| rig.children.running().is_empty());
+    assert_eq!(rig.disk.content(DIR, DUMP), None, "it was killed: {:#?}", rig.lines());
     for _ in 0..500 {
         rig.work();
         rig.pass_ms(10);

@@ -214,11 +214,10 @@ fn an_end_is_not_clean_any_more_once_the_next_server_runs() {
 #[test]
 fn a_shutdown_whose_last_fsync_fails_is_refused_unless_it_insists() {
     for (request, ends) in [("SHUTDOWN", false), ("SHUTDOWN NOSAVE", true), ("SHUTDOWN FORCE", true)] {
-        let mut rig = Rig::new("everysec");
+        // No snapshot is wanted, whose failure would be a reason of its own.
+        let mut rig = crate::snapshots::started(Config { appendonly: true, ..crate::snapshots::without_points() });
         let client = rig.client();
         rig.ask(client, "SET a 1");
-        // No snapshot is wanted, whose failure would be a reason of its own.
-        rig.ask(client, "CONFIG SET save \"\"");
         rig.disk.inject(Rule::from_nth(Call::Fdatasync, 1, Fault::FSYNC_EIO));
         rig.disk.inject(Rule::from_nth(Call::Fsync, 1, Fault::FSYNC_EIO));
         rig.send(client, request);
