@@ -81,7 +81,7 @@ impl Persistence {
             Phase::Loading(loading) => loading.state(),
             Phase::WaitRewrite => "wait_rewrite",
             // Nothing was promised of what was answered just before.
-            Phase::On if self.aof.reply_mark() < self.on_from && self.aof.health().is_ok() => "wait_rewrite",
+            Phase::On if self.aof.reply_mark() < self.on_from => "wait_rewrite",
             Phase::On => "on",
         }
     }

@@ -432,7 +432,8 @@ fn turned_on_at_run_time_the_log_promises_from_its_first_rewrite_on() {
 /// INFO said that the log was on while bytes that were acknowledged before it were not yet in it.
 #[test]
 fn a_log_turned_on_is_called_so_only_when_it_holds_what_was_acknowledged_before() {
-    for policy in ["always", "everysec", "no"] {
+    let policies = ["always", "everysec", "no"];
+    for (policy, fails) in policies.map(|policy| [(policy, false), (policy, true)]).into_iter().flatten() {
         let disk = vfs::sim::SimDisk::new();
         let mut rig = Rig::on(&disk, Config { appendonly: false, ..config(policy) }, BOOT).unwrap();
         let client = rig.client();
@@ -448,22 +449,32 @@ fn a_log_turned_on_is_called_so_only_when_it_holds_what_was_acknowledged_before(
         rig.turn();
         assert_eq!(rig.take(other), "+OK|", "nothing is promised yet");
         rig.send(client, "SET c 3");
+        if fails {
+            rig.disk.inject(Rule::from_nth(Call::Append, 1, Fault::ENOSPC));
+        }
         rig.run(Kind::DirFsync);
         rig.turn();
-        for _ in 0..20 {
+        for turn in 0..40 {
             if rig.info("aof_state") == "on" {
                 break;
+            }
+            if turn == 20 {
+                rig.disk.heal();
+                rig.pass_ms(2_000);
+                rig.settle();
             }
             let _ = [Kind::Write, Kind::Fsync].map(|kind| rig.run(kind));
             rig.turn();
         }
         assert_eq!(rig.info("aof_state"), "on");
+        assert_eq!(rig.take(client), "+OK|", "{policy}, {fails}");
         let mut rng = fastrand::Rng::with_seed(1);
         let power_cut = rig.disk.crash(&mut rng, CrashMode::Strict, NameMode::OnlyDirFsync);
         let left = if policy == "always" { power_cut } else { rig.killed() };
         let mut next = Rig::on(&left, config(policy), BOOT + 1).unwrap();
         let client = next.client();
         assert_eq!(next.ask(client, "STRLEN b"), ":100|", "{policy}");
+        assert_eq!(next.ask(client, "GET c"), "$1|3|", "{policy}, the disk was full: {fails}");
     }
 }
 
