@@ -18,8 +18,7 @@ impl Engine {
         if self.stat(&log)?.is_some() {
             return Ok(());
         }
-        let dir = std::sync::Arc::clone(&self.persistence.dir);
-        let finished = StateFile::finished(&*dir, &log);
+        let finished = StateFile::finished(&*self.persistence.dir, &log);
         let finished = finished.map_err(|unread| self.file_error("read", &unread.name, unread.source))?;
         let Some(finished) = finished else { return Ok(()) };
         let dumped_ns = self.stat(&dump)?.map(|found| found.modified_ns);
@@ -37,9 +36,7 @@ impl Engine {
                 return Ok(());
             }
         }
-        dir.rename_new(&finished.name, &log)
-            .and_then(|()| dir.fsync())
-            .map_err(|source| self.file_error("rename", &finished.name, source))?;
+        self.name_log(&finished.name, &log)?;
         self.log_line(
             Level::Warning,
             format_args!(

@@ -220,13 +220,16 @@ impl Engine {
         Ok(StateFile::announces_after(&**dir, log, &*file).then_some(old))
     }
 
+    /// Gives a file the log's name, which no other has, durably.
+    pub(super) fn name_log(&self, from: &str, log: &str) -> Result<(), StartError> {
+        let dir = &self.persistence.dir;
+        dir.rename_new(from, log).and_then(|()| dir.fsync()).map_err(|source| self.file_error("rename", from, source))
+    }
+
     /// Gives the log its name back that a first rewrite has moved aside. Whether it did.
     fn give_name_back(&mut self, log: &str) -> Result<bool, StartError> {
         let Some(old) = self.moved_aside(log)? else { return Ok(false) };
-        let dir = &self.persistence.dir;
-        dir.rename_new(&old, log)
-            .and_then(|()| dir.fsync())
-            .map_err(|source| self.file_error("rename", &old, source))?;
+        self.name_log(&old, log)?;
         self.log_line(
             Level::Warning,
             format_args!(

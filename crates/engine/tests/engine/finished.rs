@@ -18,6 +18,37 @@ fn about_to_name_it(policy: &str) -> Rig {
     rig
 }
 
+/// A server whose log stood aside when its successor was announced, and what its end at that moment leaves: `a` is 1 in the one and 2 in the other.
+fn announced_beside_the_log_of_before() -> (Rig, SimDisk) {
+    let mut rig = Rig::new("no");
+    let client = rig.client();
+    for request in ["SET a 1", "CONFIG SET appendonly no", "SET a 2"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    rig.run_all();
+    announced(&mut rig);
+    let disk = rig.killed();
+    assert!(disk.give_name(DIR, LOG, "appendonly.aof.old-1790000000000"));
+    (rig, disk)
+}
+
+/// What a power cut leaves that takes the name from the log which was given it only by a start that failed, and `b` was written to since.
+fn cut_off_from_its_name() -> SimDisk {
+    let rig = about_to_name_it("always");
+    let disk = power_cut(&rig, CrashMode::Strict, NameMode::OnlyDirFsync);
+    disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    for _ in 0..2 {
+        let error = Rig::on(&disk, config("always"), BOOT + 1).err().expect("the server must not start");
+        assert!(matches!(&error, StartError::File { .. }), "{error}");
+        assert!(disk.content(DIR, LOG).is_some());
+    }
+    disk.heal();
+    let mut next = Rig::on(&disk, config("always"), BOOT + 1).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "SET b 2"), "+OK|");
+    power_cut(&next, CrashMode::Strict, NameMode::OnlyDirFsync)
+}
+
 fn power_cut(rig: &Rig, mode: CrashMode, names: NameMode) -> SimDisk {
     rig.disk.crash(&mut fastrand::Rng::with_seed(1), mode, names)
 }
@@ -116,15 +147,8 @@ fn beside_a_snapshot_of_the_future_nobody_chooses() {
 /// A snapshot that was saved later than it was overruled where an older log stood aside.
 #[test]
 fn beside_a_later_snapshot_and_a_log_that_was_moved_aside_nobody_chooses() {
-    let mut rig = Rig::new("no");
+    let (mut rig, disk) = announced_beside_the_log_of_before();
     let client = rig.client();
-    for request in ["SET a 1", "CONFIG SET appendonly no", "SET a 2"] {
-        assert_eq!(rig.ask(client, request), "+OK|");
-    }
-    rig.run_all();
-    announced(&mut rig);
-    let disk = rig.killed();
-    assert!(disk.give_name(DIR, LOG, "appendonly.aof.old-1790000000000"));
     for request in ["SET a 3", "SAVE"] {
         assert_eq!(rig.ask(client, request), "+OK|");
     }
@@ -148,15 +172,7 @@ fn refused_beside_a_snapshot(disk: &SimDisk) {
 /// Its name was believed, and something was promised of it: then it is no file that was given up, whatever was saved later.
 #[test]
 fn one_that_had_the_name_is_taken_before_a_later_snapshot() {
-    let rig = about_to_name_it("always");
-    let disk = power_cut(&rig, CrashMode::Strict, NameMode::OnlyDirFsync);
-    disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
-    Rig::on(&disk, config("always"), BOOT + 1).err().expect("the server must not start");
-    disk.heal();
-    let mut next = Rig::on(&disk, config("always"), BOOT + 1).unwrap();
-    let client = next.client();
-    assert_eq!(next.ask(client, "SET b 2"), "+OK|");
-    let cut = power_cut(&next, CrashMode::Strict, NameMode::OnlyDirFsync);
+    let cut = cut_off_from_its_name();
     let mut other = started(without_points());
     let client = other.client();
     assert_eq!(other.ask(client, "SAVE"), "+OK|");
@@ -211,15 +227,7 @@ fn a_snapshot_that_was_saved_later_is_taken_before_it() {
 /// The log of before had the name until then; the one that is finished holds it all.
 #[test]
 fn it_comes_before_the_log_that_was_moved_aside_for_it() {
-    let mut rig = Rig::new("no");
-    let client = rig.client();
-    for request in ["SET a 1", "CONFIG SET appendonly no", "SET a 2"] {
-        assert_eq!(rig.ask(client, request), "+OK|");
-    }
-    rig.run_all();
-    announced(&mut rig);
-    let disk = rig.killed();
-    assert!(disk.give_name(DIR, LOG, "appendonly.aof.old-1790000000000"));
+    let (_rig, disk) = announced_beside_the_log_of_before();
     let mut next = Rig::on(&disk, config("no"), BOOT).unwrap();
     let client = next.client();
     assert_eq!(next.ask(client, "GET a"), "$1|2|");
@@ -228,20 +236,8 @@ fn it_comes_before_the_log_that_was_moved_aside_for_it() {
 /// The log has its name only when that is durable, whoever gave it.
 #[test]
 fn a_name_that_a_start_could_not_make_durable_is_not_believed_by_the_next_one() {
-    let rig = about_to_name_it("always");
-    let disk = power_cut(&rig, CrashMode::Strict, NameMode::OnlyDirFsync);
-    disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
-    for _ in 0..2 {
-        let error = Rig::on(&disk, config("always"), BOOT + 1).err().expect("the server must not start");
-        assert!(matches!(&error, StartError::File { .. }), "{error}");
-        assert!(disk.content(DIR, LOG).is_some());
-    }
-    disk.heal();
-    let mut next = Rig::on(&disk, config("always"), BOOT + 1).unwrap();
-    let client = next.client();
-    assert_eq!(next.ask(client, "SET b 2"), "+OK|");
-    // The name was lost all the same, as the disk had said.
-    let cut = power_cut(&next, CrashMode::Strict, NameMode::OnlyDirFsync);
+    // The name was lost, as the disk had said.
+    let cut = cut_off_from_its_name();
     let mut last = Rig::on(&cut, config("always"), BOOT + 2).unwrap();
     let client = last.client();
     assert_eq!(last.ask(client, "MGET a b"), "*2|$1|1|$1|2|", "{:#?}", last.lines());
