@@ -3,7 +3,7 @@
 
 use bio::Kind;
 use engine::config::SavePoints;
-use engine::{Config, StartError};
+use engine::{ClientId, Config, StartError};
 use vfs::FileKind;
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
 
@@ -15,6 +15,16 @@ const COMMAND: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$3\r\nlog\r\n";
 /// With a log and without save points.
 fn with_log() -> Config {
     Config { save: SavePoints::none(), ..config("everysec") }
+}
+
+/// A server without a log, with `a`, that has made a copy of it.
+fn with_copy() -> (Rig, ClientId) {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    (rig, client)
 }
 
 fn refused(disk: &SimDisk, config: Config) -> StartError {
@@ -58,11 +68,7 @@ fn a_rewrite_of_nothing_is_a_log_beside_a_dump_all_the_same() {
 /// A start with `appendonly no` was refused because of what BGREWRITEAOF had made, which in Redis is in nobody's way.
 #[test]
 fn a_copy_that_bgrewriteaof_made_without_a_log_is_loaded_while_it_is_newer_than_the_snapshot() {
-    let mut rig = started(without_points());
-    let client = rig.client();
-    rig.ask(client, "SET a 1");
-    rig.ask(client, "BGREWRITEAOF");
-    rig.settle();
+    let (rig, _) = with_copy();
     let mut rig = next(&rig);
     let client = rig.client();
     assert_eq!(rig.ask(client, "GET a"), "$1|1|", "nothing else holds it");
@@ -94,12 +100,7 @@ fn a_copy_that_bgrewriteaof_made_without_a_log_is_loaded_while_it_is_newer_than_
 /// The error named the snapshot, which there may not even be.
 #[test]
 fn a_copy_whose_name_cannot_be_made_durable_is_what_the_error_names() {
-    use vfs::sim::{Call, Fault, Rule};
-    let mut rig = started(without_points());
-    let client = rig.client();
-    rig.ask(client, "SET a 1");
-    rig.ask(client, "BGREWRITEAOF");
-    rig.settle();
+    let (rig, _) = with_copy();
     for (disk, loaded) in [(rig.killed(), LOG), (disk_with_dump(), DUMP)] {
         disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
         let error = refused(&disk, without_points());
@@ -110,11 +111,7 @@ fn a_copy_whose_name_cannot_be_made_durable_is_what_the_error_names() {
 /// A start with `appendonly yes` served a copy that was older than the snapshot, and the next snapshot took that one's place.
 #[test]
 fn with_a_log_a_copy_that_is_older_than_the_snapshot_is_refused() {
-    let mut rig = started(without_points());
-    let client = rig.client();
-    rig.ask(client, "SET a 1");
-    rig.ask(client, "BGREWRITEAOF");
-    rig.settle();
+    let (mut rig, client) = with_copy();
     rig.disk.advance_ns(10_000_000);
     rig.ask(client, "SET a 2");
     rig.ask(client, "SAVE");
@@ -139,11 +136,7 @@ fn with_a_log_a_copy_that_is_older_than_the_snapshot_is_refused() {
 /// Its state file passed for one of a copy that something stands in for.
 #[test]
 fn a_copy_that_is_gone_and_was_the_only_dataset_is_missed() {
-    let mut rig = started(without_points());
-    let client = rig.client();
-    rig.ask(client, "SET a 1");
-    rig.ask(client, "BGREWRITEAOF");
-    rig.settle();
+    let (rig, _) = with_copy();
     let disk = rig.killed();
     disk.take_away(DIR, LOG);
     assert_eq!(disk.content(DIR, DUMP), None);
@@ -154,11 +147,7 @@ fn a_copy_that_is_gone_and_was_the_only_dataset_is_missed() {
 /// A power cut took what had been appended under `no`; what was left passed for the copy that it had been, older than a snapshot of the log.
 #[test]
 fn a_copy_that_was_taken_for_the_log_is_never_a_copy_again() {
-    let mut rig = started(without_points());
-    let client = rig.client();
-    rig.ask(client, "SET a 1");
-    rig.ask(client, "BGREWRITEAOF");
-    rig.settle();
+    let (rig, _) = with_copy();
     let disk = rig.killed();
     let failing = disk.kill();
     failing.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
@@ -177,11 +166,7 @@ fn a_copy_that_was_taken_for_the_log_is_never_a_copy_again() {
 
 #[test]
 fn a_copy_that_a_server_went_on_with_is_a_log_again() {
-    let mut rig = started(without_points());
-    let client = rig.client();
-    rig.ask(client, "SET a 1");
-    rig.ask(client, "BGREWRITEAOF");
-    rig.settle();
+    let (rig, _) = with_copy();
     let mut rig = Rig::on(&rig.killed(), with_log(), BOOT).unwrap();
     let client = rig.client();
     rig.send(client, "SET a 2");
@@ -400,7 +385,6 @@ fn debug_reload_of_what_cannot_be_taken_is_refused_and_changes_nothing() {
 
 #[test]
 fn debug_reload_of_what_can_be_read_in_part_keeps_the_dataset() {
-    use vfs::sim::{Call, Fault, Rule};
     for config in [without_points(), with_log()] {
         for n in 1.. {
             let mut rig = started(config.clone());
@@ -426,7 +410,6 @@ fn debug_reload_of_what_can_be_read_in_part_keeps_the_dataset() {
 /// A SHUTDOWN that was refused took back the rewrite that was to follow a snapshot.
 #[test]
 fn a_refused_shutdown_leaves_a_scheduled_rewrite_scheduled() {
-    use vfs::sim::{Call, Fault, Rule};
     let mut rig = Rig::new("everysec");
     let client = rig.client();
     rig.ask(client, "SET a 1");
@@ -462,11 +445,7 @@ pub(crate) fn announced(rig: &mut Rig) {
 /// The time of the state file was taken for the copy's, and an announcement writes that file anew.
 #[test]
 fn an_announcement_makes_no_copy_newer_than_the_snapshot() {
-    let mut rig = started(without_points());
-    let client = rig.client();
-    rig.ask(client, "SET a 1");
-    rig.ask(client, "BGREWRITEAOF");
-    rig.settle();
+    let (rig, _) = with_copy();
     refused_after_a_save_and_an_announcement(rig, without_points());
 }
 
