@@ -7,7 +7,6 @@
     reason = "a program for developers: it has threads, a clock and a terminal"
 )]
 
-mod allocator;
 mod options;
 
 use std::process::ExitCode;
@@ -21,9 +20,6 @@ use tests_sim::caught;
 use tests_sim::failure::Failure;
 use tests_sim::report::Report;
 use tests_sim::shrink::shrink;
-
-#[global_allocator]
-static ALLOCATOR: allocator::Kept = allocator::Kept;
 
 /// So many seeds must have crashed in every state; fewer may have missed one by chance.
 const SEEDS_FOR_EVERY_STATE: u64 = 2_000;
