@@ -1,5 +1,6 @@
 //! A server without sockets: the real engine over a simulated disk, fed with requests, killed, and started again.
 
+use engine::config::SavePoints;
 use engine::{ClientId, Config, Now, TestHooks};
 use resp_codec::{ReplyDecoder, Value, encode_command};
 use tests_sim::server::{DIR, LOG, Policy, Server, Spawn};
@@ -38,6 +39,8 @@ impl World {
     fn start(disk: &SimDisk, now: Now, appendonly: bool) -> Self {
         let config = Config {
             appendonly,
+            // FLUSHALL would make one each time, and say so in the log.
+            save: SavePoints::none(),
             databases: DATABASES,
             proto_max_bulk_len_bytes: MAX_STRING_BYTES,
             ..Policy::No.config()

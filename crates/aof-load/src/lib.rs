@@ -49,6 +49,7 @@ pub use notice::{FileRole, Level, Notice};
 pub use outcome::{AmbiguousTail, LoadOptions, Phase, Progress, Proof, Recovered, SourceKind, TornTail};
 pub use recovery::Recovery;
 pub use sink::{Refusal, Sink};
+pub use snapshot::dump_field;
 pub use source::{ReadError, Reader};
 pub use unit::{Batch, Command, Unit};
 

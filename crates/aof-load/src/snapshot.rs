@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rdb::{Checksum, Content, Entry, KeyEntry, Options, RdbError, Reader, Step};
 use rio::{Input, Source, SourceError};
-use vfs::File;
+use vfs::{Dir, File, Open};
 
 use crate::copy::{Failed, read_exact};
 use crate::error::CommandName;
@@ -25,6 +25,29 @@ const MAGIC: &[u8] = b"REDIS";
 const BUFFER_BYTES: usize = 256 * 1024;
 
 type FileBytes = UpTo<Arc<dyn File>>;
+
+/// What the field `key` says in the first 1,024 bytes of the snapshot `name`, in front of its keys. `None` if there is no such file or
+/// field, or if it is no snapshot so far.
+///
+/// # Errors
+/// If it cannot be opened or read.
+pub fn dump_field(dir: &Arc<dyn Dir>, name: &str, key: &[u8]) -> Result<Option<Vec<u8>>, LoadError> {
+    let Some(dump) = LogFile::open(Arc::clone(dir), name, Open::Read)? else { return Ok(None) };
+    Ok(field(&dump.start()?, key))
+}
+
+fn field(head: &[u8], key: &[u8]) -> Option<Vec<u8>> {
+    let options = Options { verify_checksum: false, ..Options::default() };
+    let mut reader = Reader::new(Source::with_buffer(head, Vec::with_capacity(head.len().max(1))), options).ok()?;
+    while let Ok(Some(event)) = reader.next_event() {
+        match event.entry {
+            Entry::Aux { key: found, value } if found == key => return Some(value),
+            Entry::Aux { .. } => {}
+            _ => break,
+        }
+    }
+    None
+}
 
 /// How much more a byte of a snapshot takes to apply than one of commands: values are compressed, and a small key is hardly more than
 /// its name and two lengths.
@@ -232,5 +255,34 @@ impl<F: Deref<Target: File>> Input for UpTo<F> {
         let count = self.file.read_at(&mut buf[..room], self.at)?;
         self.at += count as u64;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyspace::{Deadline, HashSeed, Keyspace, Str, UnixMs, Value};
+    use rdb::SnapshotSettings;
+
+    use super::*;
+
+    fn dump(said: Option<(&str, &str)>) -> Vec<u8> {
+        let mut keyspace = Keyspace::new(1, HashSeed([1; 16]));
+        let key = keyspace.key(b"of");
+        keyspace.db_mut(0).insert(key, Value::Str(Str::new(b"a key")), Deadline::Clear);
+        let settings =
+            SnapshotSettings { redis_ver: "7.2.4", used_mem_bytes: 1, compress: true, checksum: true, field: said };
+        let mut out = Vec::new();
+        settings.writer(&keyspace, UnixMs(0), false).run(&mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_field_is_found_in_front_of_the_keys_alone_and_nothing_behind_it_is_read() {
+        let whole = dump(Some(("of", "this")));
+        let end = whole.windows(4).position(|bytes| bytes == b"this").unwrap() + 4;
+        assert_eq!(field(&whole[..end], b"of").as_deref(), Some(b"this".as_slice()));
+        for without in [&whole[..end - 1], &dump(Some(("off", "this"))), &dump(None), b"", b"*1\r\n$4\r\nPING\r\n"] {
+            assert_eq!(field(without, b"of"), None);
+        }
     }
 }

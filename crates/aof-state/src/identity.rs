@@ -4,7 +4,7 @@
 //! files apart unless both were made within one tick of the kernel's coarse clock (4 ms), or the file system keeps none. The
 //! mark, 16 random bytes in an extended attribute, tells them apart always, where attributes are kept.
 
-use std::io;
+use std::{fmt, io};
 use vfs::File;
 
 /// What tells a log apart from every other file that had its name or its inode.
@@ -45,5 +45,16 @@ impl Identity {
     #[must_use]
     pub fn is_telling(&self) -> bool {
         self.birth_ns.is_some() || self.mark.is_some()
+    }
+}
+/// One word: the inode, the birth time and the mark in hexadecimal digits, with `-` between; what is not known is left out.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-", self.inode)?;
+        if let Some(birth_ns) = self.birth_ns {
+            write!(f, "{birth_ns:x}")?;
+        }
+        f.write_str("-")?;
+        self.mark.iter().flatten().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }

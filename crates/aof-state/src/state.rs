@@ -50,7 +50,8 @@ pub struct StateFile {
     pub clean_end: bool,
     /// Written before the file got the log's name: it says nothing of that, only of the file.
     pub announced: bool,
-    /// The file is a copy that a server without a log made of its dataset, and nobody has gone on with it.
+    /// The file is a copy of a dataset that a server had without a log: it made it, or had it when its log was turned off, and nobody has gone
+    /// on with it.
     pub copy: bool,
 }
 

@@ -213,7 +213,7 @@ impl StateFile {
             return Err(NoState::LogTooShort { len_bytes, fsynced_offset_bytes });
         }
         self.clean_end &= len_bytes == fsynced_offset_bytes;
-        self.copy &= self.clean_end;
+        self.copy &= len_bytes == fsynced_offset_bytes;
         Ok(self)
     }
 
@@ -237,8 +237,8 @@ impl StateFile {
         // One that is missing or damaged says nothing of any file.
         let mut states = log.map_or_else(|| read_all(dir, aof_name).unwrap_or_default(), |log| vec![log]);
         for state in &mut states {
-            // Both are said of a moment, which is the time of the file: and that becomes another.
-            (state.copy, state.clean_end) = (false, false);
+            // It ended at a time, which was that of the state file: and that becomes another.
+            state.clean_end = false;
         }
         states.retain(|state| state.identity != self.identity);
         if states.len() == MOST_RECORDS {

@@ -62,11 +62,14 @@ fn serve(run: &arguments::Run, extensions: &[Extension]) -> anyhow::Result<u8> {
             "ledgerstone-server: appendonly is no, and there are no save points: all data is lost when the server ends"
         );
     }
+    let logfile = settings.config.logfile.clone();
     let status = run_loop(settings, signals, log.clone(), &extensions);
-    if let Err(error) = &status
-        && log.is_file()
-    {
-        log.line(Level::Warning, format_args!("{}", error_chain(&**error)));
+    if log.is_file() {
+        match &status {
+            Err(error) => log.line(Level::Warning, format_args!("{}", error_chain(&**error))),
+            Ok(0) => {}
+            Ok(status) => eprintln!("ledgerstone-server: ends with status {status}; {logfile} says why"),
+        }
     }
     status
 }

@@ -70,20 +70,23 @@ impl Written {
 
     /// Whether a state file on the disk speaks of this very file.
     pub fn is_vouched_for(&self, image: &SimDisk) -> bool {
-        self.any_record(image, |_| true)
+        self.mark.is_some_and(|mark| any_record(image, |record| record[32..48] == mark))
     }
+}
 
-    /// Whether a state file on the disk says of this very file that it is a copy, as long as it was then.
-    pub fn is_copy(&self, image: &SimDisk) -> bool {
-        let len = image.content(DIR, &left_log(image)).map_or(0, |log| log.len() as u64);
-        self.any_record(image, |record| record[12] & STATE_COPY != 0 && record[64..72] == len.to_le_bytes())
-    }
+/// Whether a state file on the disk says of the log there that it is a copy, as long as it was then.
+pub fn has_copy(image: &SimDisk) -> bool {
+    let Some((log, Some(mark))) = image.seen_of(image, DIR, LOG) else { return false };
+    let len = log.len() as u64;
+    any_record(image, |record| {
+        record[32..48] == mark && record[12] & STATE_COPY != 0 && record[64..72] == len.to_le_bytes()
+    })
+}
 
-    fn any_record(&self, image: &SimDisk, fits: impl Fn(&[u8; STATE_RECORD_BYTES]) -> bool) -> bool {
-        let state = image.content(DIR, "appendonly.aof.state").unwrap_or_default();
-        let (records, _) = state.as_chunks::<STATE_RECORD_BYTES>();
-        self.mark.is_some_and(|mark| records.iter().any(|record| record[32..48] == mark && fits(record)))
-    }
+fn any_record(image: &SimDisk, fits: impl Fn(&[u8; STATE_RECORD_BYTES]) -> bool) -> bool {
+    let state = image.content(DIR, "appendonly.aof.state").unwrap_or_default();
+    let (records, _) = state.as_chunks::<STATE_RECORD_BYTES>();
+    records.iter().any(fits)
 }
 
 /// A value with a hole, and the operation that wrote it.

@@ -184,7 +184,7 @@ pub fn judge_started(
     let mut server = match started {
         Ok(server) => server,
         Err(refusal) if dump_beside.is_some() && is_of_empty_log(&refusal, before) => start_without_dump(image, spawn)?,
-        Err(refusal) if dump_beside.is_some() && is_of_older_copy(&refusal) && crashed.written.is_copy(image) => {
+        Err(refusal) if dump_beside.is_some() && is_of_older_copy(&refusal) && excuse::has_copy(image) => {
             image.take_away(DIR, LOG);
             Server::start(image, spawn).map_err(Violation::DoesNotStart)?
         }

@@ -207,7 +207,7 @@ impl Analysis {
     fn plain(&mut self, start: u64, head: Head, before: Database) -> io::Result<Option<Event>> {
         if let Some(open) = &mut self.open {
             let multi = open.start;
-            if head.resembles(b"exec") && self.ahead.likely_mark(self.at, true)? != Mark::Exec {
+            if head.resembles(b"exec") && self.ahead.mark(self.at)? != Mark::Exec {
                 return self.misplaced(start, Expected::Exec { multi });
             }
             open.commands += 1;

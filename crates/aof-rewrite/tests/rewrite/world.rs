@@ -21,7 +21,7 @@ pub(crate) const NOW: UnixMs = UnixMs(1_700_000_000_000);
 
 /// The settings of every RDB preamble, unless a test is about them.
 pub(crate) const PREAMBLE: SnapshotSettings<'static> =
-    SnapshotSettings { redis_ver: "7.2.4", used_mem_bytes: 1_000_000, compress: true, checksum: true };
+    SnapshotSettings { redis_ver: "7.2.4", used_mem_bytes: 1_000_000, compress: true, checksum: true, field: None };
 
 /// A server reduced to what a rewrite touches.
 pub(crate) struct World {

@@ -169,11 +169,12 @@ impl Setting {
         if name != OUTPUT_LIMITS {
             return vec![Self::of_whole(name)];
         }
-        let class_of = |word: &String| {
+        let value = words[1..].join(" ");
+        let class_of = |word: &str| {
             let word = if word.eq_ignore_ascii_case("slave") { "replica" } else { word };
             CLASSES.into_iter().find(|class| class.eq_ignore_ascii_case(word))
         };
-        let classes = words[1..].iter().step_by(4).filter_map(class_of);
+        let classes = value.split_ascii_whitespace().step_by(4).filter_map(class_of);
         classes.map(|class| Self { directive: name, class: Some(class) }).collect()
     }
 
@@ -190,7 +191,7 @@ impl Setting {
             return vec![value.parse().map_or(value, show_memory)];
         }
         if directive.takes_several() && !value.is_empty() {
-            return value.split_whitespace().map(str::to_owned).collect();
+            return value.split_ascii_whitespace().map(str::to_owned).collect();
         }
         vec![value]
     }

@@ -48,7 +48,7 @@ impl SavePoints {
             let number = word.parse::<i64>().ok().filter(|n| *n >= least).ok_or_else(|| invalid.clone())?;
             Ok(number.unsigned_abs())
         };
-        let words: Vec<&str> = value.split_whitespace().collect();
+        let words: Vec<&str> = value.split_ascii_whitespace().collect();
         if !words.len().is_multiple_of(2) {
             return Err(invalid);
         }

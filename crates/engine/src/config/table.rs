@@ -39,7 +39,7 @@ pub(super) static IN_EFFECT: &[Directive] = &[
         "bind",
         |c| c.bind.join(" "),
         |c, v| {
-            c.bind = v.split_whitespace().map(str::to_owned).collect();
+            c.bind = v.split_ascii_whitespace().map(str::to_owned).collect();
             Ok(())
         },
     ),

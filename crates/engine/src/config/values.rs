@@ -83,7 +83,7 @@ pub(super) fn percentiles(value: &str) -> Result<Vec<f64>, ConfigError> {
         let reason = "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
         if (0.0..=100.0).contains(&percentile) { Ok(percentile) } else { Err(ConfigError::Malformed { reason }) }
     };
-    value.split_whitespace().map(percentile).collect()
+    value.split_ascii_whitespace().map(percentile).collect()
 }
 
 pub(super) fn show_percentiles(percentiles: &[f64]) -> String {
@@ -142,7 +142,7 @@ pub(super) fn name_in_dir(value: &str, reason: &'static str) -> Result<String, C
 }
 
 pub(super) fn set_output_limits(c: &mut Config, value: &str) -> Result<(), ConfigError> {
-    let words: Vec<&str> = value.split_whitespace().collect();
+    let words: Vec<&str> = value.split_ascii_whitespace().collect();
     if !words.len().is_multiple_of(4) {
         return Err(ConfigError::Malformed { reason: "Wrong number of arguments in buffer limit configuration." });
     }

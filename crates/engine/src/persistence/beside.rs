@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aof_load::{Import, LoadOptions, Refusal, Sink, Unit};
 use keyspace::{UnixMs, Value};
 use resp_codec::Args;
-use vfs::{Dir, FileKind};
+use vfs::Dir;
 
 use super::StartError;
 use crate::clock::FileTime;
@@ -36,7 +36,6 @@ impl Beside {
     pub(super) fn holds_data(&self) -> bool {
         match self.dir.stat(&self.dump) {
             Ok(None) => false,
-            Ok(Some(found)) if found.kind == FileKind::File && found.len == 0 => false,
             _ => self.holds_key().unwrap_or(true),
         }
     }

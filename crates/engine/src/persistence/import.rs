@@ -49,8 +49,8 @@ impl Engine {
             return Ok(Some(parts));
         }
         let name = &self.config.dbfilename;
-        let holds_data = self.stat(name)?.is_some_and(|found| found.kind != FileKind::File || found.len > 0);
-        Ok(holds_data.then(|| Foreign { name: name.clone(), kind: Kind::Dump }))
+        // One without a byte is what a crash may leave of a snapshot, and is refused as damaged.
+        Ok(self.stat(name)?.map(|_| Foreign { name: name.clone(), kind: Kind::Dump }))
     }
 
     fn foreign_parts(&self) -> Result<Option<Foreign>, StartError> {
@@ -74,7 +74,7 @@ impl Engine {
         Err(self.beside_data(name, advice))
     }
 
-    fn beside_data(&self, found: &str, advice: &str) -> StartError {
+    pub(super) fn beside_data(&self, found: &str, advice: &str) -> StartError {
         StartError::BesideData { dir: self.persistence.dir_name(), found: found.to_owned(), advice: advice.to_owned() }
     }
 

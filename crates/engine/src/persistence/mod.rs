@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use aof_buffer::{AofBuffer, AppendFsync, Options};
 use aof_rewrite::Rewriter;
-use aof_state::{BootId, Identity, LogOffset, StateKeeper, WriteError};
+use aof_state::{BootId, Identity, LogOffset, StateFile, StateKeeper, WriteError};
 use bio::{Bio, Clock, Completion, JobId, Kind, Timings};
 use child::Spawner;
 use commands::Garbage;
@@ -43,6 +43,7 @@ pub use report::LogStatus;
 pub(crate) use shutdown::ShutdownHow;
 use snapshots::Snapshots;
 pub use start::StartError;
+use without_log::CopyJob;
 
 /// What the log is to the server at the moment.
 pub(crate) enum Phase {
@@ -83,7 +84,9 @@ pub(crate) struct Persistence {
     /// The state file being written, and whether another must follow it.
     state_job: Option<JobId>,
     /// The job that says that the log is a copy.
-    copy_job: Option<JobId>,
+    copy_job: Option<CopyJob>,
+    /// The copy that has the log's name, of which the dataset has gone on without a log.
+    ended: Option<StateFile>,
     pub(super) phase: Phase,
     /// What was answered up to here was answered before the log was on: it is called so only when all this is in it.
     on_from: LogOffset,
@@ -155,6 +158,7 @@ impl Persistence {
             keeper: None,
             state_job: None,
             copy_job: None,
+            ended: None,
             phase: Phase::Off,
             on_from: LogOffset(0),
             failed_upto: LogOffset(0),

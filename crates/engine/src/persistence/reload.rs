@@ -18,6 +18,7 @@ use vfs::{Open, error_chain, strerror};
 
 use super::Phase;
 use super::loading::{DumpLoad, Loading, OUT_OF_RANGE, Replay, TWICE};
+use super::shutdown::End;
 use crate::engine::Engine;
 use crate::env::Exit;
 use crate::log::Level;
@@ -123,7 +124,7 @@ impl Engine {
         if self.persistence.rewriter.holds_state_file() {
             return Err(busy());
         }
-        self.secure_log()?;
+        self.secure_log(End::OfServer)?;
         self.check_log().map_err(|reason| {
             format!("the append only file can't be read back: {reason}. BGREWRITEAOF writes it anew")
         })?;

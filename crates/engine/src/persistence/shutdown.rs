@@ -3,7 +3,7 @@
 //! A shutdown whose last flush or fsync fails is refused: the data would be lost with the process.
 
 use aof_rewrite::{Shutdown, ShutdownRule};
-use aof_state::Durability;
+use aof_state::{Durability, StateFile};
 use vfs::error_chain;
 
 use super::Phase;
@@ -20,6 +20,15 @@ pub(crate) struct ShutdownHow {
     pub save: bool,
     /// `FORCE`: end even if the log cannot be written.
     pub force: bool,
+}
+
+/// What ends in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The server, or what it has read of its log.
+    OfServer,
+    /// The log alone: the dataset goes on without it.
+    OfLog,
 }
 
 impl Engine {
@@ -126,8 +135,8 @@ impl Engine {
         self.save_last(how)?;
         if self.persistence.is_on() {
             self.log_line(Level::Notice, format_args!("Calling fsync() on the AOF file."));
-            match self.secure_log() {
-                Ok(()) => {}
+            match self.secure_log(End::OfServer) {
+                Ok(_) => {}
                 Err(reason) if insists => {
                     self.log_line(
                         Level::Warning,
@@ -186,23 +195,32 @@ impl Engine {
         self.persistence.bio.drain(bio::Kind::Rename);
     }
 
-    /// Writes and fsyncs everything fed, then marks the end as clean.
-    pub(super) fn secure_log(&mut self) -> Result<(), String> {
+    /// Writes and fsyncs everything fed, then marks the end as clean: what the state file says, if it says it.
+    pub(super) fn secure_log(&mut self, end: End) -> Result<Option<StateFile>, String> {
         let p = &mut self.persistence;
         p.aof.flush_and_fsync_blocking(&mut *p.bio).map_err(|error| error_chain(&error))?;
         // A state job still queued would undo the clean mark.
         p.bio.drain(bio::Kind::Rename);
-        let Some(keeper) = &p.keeper else { return Ok(()) };
-        let state = keeper.clean_end(p.aof.stats().current_size_bytes);
+        let Some(keeper) = &mut p.keeper else { return Ok(None) };
+        let clean = keeper.clean_end(p.aof.stats().current_size_bytes);
+        let state = StateFile { copy: end == End::OfLog, ..clean };
         if let Err(error) = state.write(&*p.dir, &p.log_name, Durability::Durable) {
             let text = error_chain(&error);
             p.errors.count_background("writing the state file", &error);
+            if end == End::OfLog {
+                // It may be there all the same.
+                keeper.refresh_failed();
+                return Err(format!(
+                    "the state file can't be written, and a start could not tell that the log had ended: {text}"
+                ));
+            }
             self.log_line(
                 Level::Warning,
                 format_args!("Can't write the state file ({text}): the next start will prove the end of the AOF"),
             );
+            return Ok(None);
         }
-        Ok(())
+        Ok(Some(state))
     }
 
     /// Leaves `appendonly yes`: the file is closed in the background.

@@ -39,6 +39,8 @@ pub(super) struct Snapshots {
     /// FLUSHALL: the snapshot is to be empty as well.
     flushed: bool,
     saves: u64,
+    /// What the one that is begun says of the log.
+    said_of_log: Option<(&'static str, String)>,
     pub(super) last_load: LastLoad,
 }
 
@@ -64,6 +66,7 @@ impl Snapshots {
             changes_before: 0,
             flushed: false,
             saves: 0,
+            said_of_log: None,
             last_load: LastLoad::default(),
         }
     }
@@ -143,6 +146,7 @@ impl Persistence {
             used_mem_bytes: self.used_mem_bytes,
             compress: self.preamble.compress,
             checksum: self.preamble.checksum,
+            field: None,
         }
     }
 
@@ -152,7 +156,8 @@ impl Persistence {
         now: Now,
         call: impl FnOnce(&mut Saver, &mut SaveEnv<'_>, &mut dyn Spawner) -> R,
     ) -> R {
-        let snapshot = self.snapshot_settings();
+        let field = self.snapshots.said_of_log.as_ref().map(|(field, said)| (*field, said.as_str()));
+        let snapshot = SnapshotSettings { field, ..self.snapshot_settings() };
         let mut env = SaveEnv {
             dir: &self.dir,
             bio: &mut *self.bio,
@@ -209,6 +214,7 @@ impl Engine {
     pub(super) fn save_in_loop(&mut self) -> bool {
         self.clear_way_for_snapshot();
         self.note_used_memory();
+        self.persistence.snapshots.said_of_log = self.persistence.said_of_log();
         let clock = self.persistence.clock;
         let started_ns = clock.map_or(0, |clock| clock());
         let keyspace: &Keyspace = &self.keyspace;
@@ -246,6 +252,7 @@ impl Engine {
         p.snapshots.saves += 1;
         p.snapshots.changes_before = self.stats.dirty;
         p.snapshots.tried = self.now;
+        p.snapshots.said_of_log = p.said_of_log();
         let started = p.with_save(self.now, |saver, env, spawner| saver.start(env, ForkSource { spawner, keyspace }));
         if started.is_ok() {
             p.snapshots.scheduled = false;

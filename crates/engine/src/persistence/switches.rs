@@ -5,6 +5,7 @@ use mutants::{Mutant, planted};
 use vfs::error_chain;
 
 use super::Phase;
+use super::shutdown::End;
 use crate::engine::Engine;
 use crate::log::Level;
 
@@ -89,7 +90,7 @@ impl Engine {
             return Err(switching());
         }
         if self.persistence.is_on() && !planted(Mutant::TurnedOffUnsynced) {
-            self.secure_log()?;
+            self.persistence.ended = self.secure_log(End::OfLog)?;
         }
         // Cannot be switching: no turn has passed since it was asked. What is held leaves at the end of this turn.
         if self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.abort(env)) == Abort::Switching {

@@ -1,18 +1,24 @@
-//! What a server that keeps no log starts with: its snapshot, or a copy that BGREWRITEAOF made later; and the refusal of a copy that is the
-//! older of the two, by a server that keeps one.
+//! What a server that keeps no log starts with: its snapshot, or the *copy* that has the log's name, whichever holds the later dataset; and
+//! the refusal of a copy that holds the earlier one, by a server that keeps a log.
 //!
-//! Such a copy says so in its state file, which is written once it is whole; so that file's time is the copy's. A log that says nothing of
-//! the kind is somebody's dataset: beside it nothing is started, since only its owner knows which of the two is wanted.
+//! A copy is what BGREWRITEAOF made without a log, or the log that was turned off at run time. Its state file says so, which is written once
+//! it is whole. A log that says nothing of the kind is somebody's dataset: beside it nothing is started, since only its owner knows which
+//! of the two is wanted.
 //!
-//! Invariant: what the copy holds and when it was made are in the same order as for snapshots: while one of the two is in the making,
-//! or what says when it was made, the other is not begun; see `snapshots.rs`.
+//! A snapshot says by itself which log there was when its dataset was taken: one that was on, so that it holds all of that and maybe more, or a
+//! copy, which then holds less than the snapshot. That tells the order of the two for certain, whatever clocks and file times say. What says
+//! nothing of this copy, above all the snapshot of another server, is judged by the time at which the copy was stated.
+//!
+//! Invariant: what the copy holds and when it was stated are in the same order as for snapshots: while a copy is in the making, or what says
+//! that it is one, no snapshot is begun, and the other way round; see `snapshots.rs`.
 
 use std::io;
-use std::sync::Arc;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, OnceLock};
 
-use aof_load::Import;
-use aof_state::{BootId, Durability, Identity, StateFile, state_name};
-use bio::{Completion, Kind};
+use aof_load::{Import, dump_field};
+use aof_state::{BootId, Durability, Identity, NoState, StateFile, state_name};
+use bio::{Completion, JobId, Kind};
 use vfs::{FileKind, Open};
 
 use super::loading::{DumpLoad, Loading};
@@ -32,15 +38,64 @@ enum Dataset {
     Unknown,
 }
 
-/// Chooses between a log with data, which was whole as a copy at `copied_ns` if it is one, and the snapshot of `dumped_ns`. Pure.
-fn choose(copied_ns: Option<u64>, dumped_ns: Option<u64>, now_ns: u64) -> Dataset {
-    match (copied_ns, dumped_ns) {
-        (None, _) => Dataset::Unknown,
-        // The clock was set back: nobody knows what came first.
-        (Some(copied_ns), _) if copied_ns.max(dumped_ns.unwrap_or(0)) > now_ns => Dataset::Unknown,
-        (Some(copied_ns), Some(dumped_ns)) if dumped_ns >= copied_ns => Dataset::Dump,
-        (Some(_), _) => Dataset::Copy,
+/// What a snapshot says of the copy beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// The copy was the log of its server, and was on: it holds what the snapshot holds.
+    Beside,
+    /// Its server had gone on without the copy.
+    After,
+    /// Nothing.
+    Nothing,
+}
+
+/// The field of a snapshot that says it, and how it begins. The identity of the log follows, and behind that of a copy its length: one
+/// that somebody has gone on with, and turned off again, is another.
+const FIELD: &str = "ledgerstone-log";
+const BESIDE: &str = "beside ";
+const AFTER: &str = "after ";
+
+/// A snapshot that stands beside a copy.
+#[derive(Clone, Copy, Debug)]
+struct Dump {
+    modified_ns: u64,
+    said: Said,
+}
+
+/// Chooses between a copy, made at some time of `copied_ns`, and what there is of a snapshot. Pure.
+fn choose(copied_ns: &RangeInclusive<u64>, dump: Option<Dump>, now_ns: u64) -> Dataset {
+    let Some(Dump { modified_ns, said }) = dump else { return Dataset::Copy };
+    match said {
+        Said::Beside => Dataset::Copy,
+        Said::After => Dataset::Dump,
+        // The clock was set back.
+        Said::Nothing if modified_ns.max(*copied_ns.end()) > now_ns => Dataset::Unknown,
+        Said::Nothing if modified_ns > *copied_ns.end() => Dataset::Dump,
+        Said::Nothing if modified_ns < *copied_ns.start() => Dataset::Copy,
+        Said::Nothing => Dataset::Unknown,
     }
+}
+
+fn beside(log: &Identity) -> String {
+    format!("{BESIDE}{log}")
+}
+
+fn after(copy: &StateFile) -> String {
+    format!("{AFTER}{} {}", copy.identity, copy.fsynced_offset_bytes)
+}
+
+/// A log that is a copy.
+#[derive(Clone, Debug)]
+struct Copied {
+    state: StateFile,
+    /// When it was made.
+    at_ns: RangeInclusive<u64>,
+}
+
+/// The job that says that the log is a copy, and which file that is, once it has found out.
+pub(super) struct CopyJob {
+    id: JobId,
+    stated: Arc<OnceLock<StateFile>>,
 }
 
 impl Engine {
@@ -85,59 +140,99 @@ impl Engine {
     fn dataset(&mut self) -> Result<Dataset, StartError> {
         let (log, dump) = (self.config.appendfilename.clone(), self.config.dbfilename.clone());
         let dumped_ns = self.stat(&dump)?.map(|found| found.modified_ns);
-        let Some(found) = self.stat(&log)?.filter(|found| found.kind != FileKind::File || found.len > 0) else {
+        let found = self.stat(&log)?;
+        let copied = self.copied(&log)?;
+        self.persistence.ended = copied.as_ref().map(|copied| copied.state);
+        let Some(found) = found.filter(|found| found.kind != FileKind::File || found.len > 0) else {
             // Beside a snapshot it is one of many, unless a crash has just left it without its name.
             if dumped_ns.is_none() || self.moved_aside(&log)?.is_some() {
                 self.refuse_beside_old(&log, "Rename it to the log's name and set 'appendonly yes'")?;
             }
             return Ok(Dataset::Dump);
         };
-        let copied_ns = self.copied(&log)?.map(|(_, copied_ns)| copied_ns);
-        let dataset = choose(copied_ns, dumped_ns, self.now.unix_ns());
-        let (copy_time, dump_time) = (FileTime(copied_ns.unwrap_or(0)), FileTime(dumped_ns.unwrap_or(0)));
         let to_load = format!("set 'appendonly yes' to load {log}");
+        let Some(copied) = copied else {
+            return Err(self.beside_log(&log, found.modified_ns, dumped_ns, &to_load));
+        };
+        let dataset = choose(&copied.at_ns, self.dump_beside(&copied)?, self.now.unix_ns());
         match dataset {
             Dataset::Unknown => return Err(self.beside_log(&log, found.modified_ns, dumped_ns, &to_load)),
             Dataset::Copy => self.log_line(
                 Level::Warning,
                 format_args!(
-                    "{log}, a copy that BGREWRITEAOF made ({copy_time}), is the latest there is of the dataset: it is loaded instead of \
-                     {dump}, and nothing is appended to it"
+                    "{log} ({}), a copy of the dataset that a server without a log had, is the latest there is of it: it is loaded instead \
+                     of {dump}, and nothing is appended to it",
+                    FileTime(found.modified_ns)
                 ),
             ),
             Dataset::Dump => self.log_line(
                 Level::Notice,
                 format_args!(
-                    "{dump} ({dump_time}) is newer than {log}, a copy that BGREWRITEAOF made ({copy_time}): {dump} is loaded"
+                    "{dump} ({}) is newer than {log} ({}), a copy of the dataset that a server without a log had: {dump} is loaded",
+                    FileTime(dumped_ns.unwrap_or(0)),
+                    FileTime(found.modified_ns)
                 ),
             ),
         }
         Ok(dataset)
     }
 
-    /// The state of the log and when it was whole as a copy, if it is one that nobody has gone on with.
-    fn copied(&self, log: &str) -> Result<Option<(StateFile, u64)>, StartError> {
+    /// What is known of the log as a copy, if it is one that nobody has gone on with.
+    fn copied(&self, log: &str) -> Result<Option<Copied>, StartError> {
         let dir = &*self.persistence.dir;
-        // What can't be opened is no copy of ours, and the refusal names it.
-        let Ok(file) = dir.open(log, Open::Read) else { return Ok(None) };
-        match StateFile::read(dir, log, &*file) {
-            Ok(state) if state.copy => Ok(self.stat(&state_name(log))?.map(|found| (state, found.modified_ns))),
-            _ => Ok(None),
+        // What is no file is no copy of ours, and the refusal names it.
+        if self.stat(log)?.is_none_or(|found| found.kind != FileKind::File) {
+            return Ok(None);
         }
+        let file = dir.open(log, Open::Read).map_err(|source| self.file_error("open", log, source))?;
+        let state = match StateFile::read(dir, log, &*file) {
+            Ok(state) if state.copy => state,
+            // Whether it says so is not known, and what is loaded depends on it.
+            Err(NoState::Unreadable(source)) => return Err(self.file_error("read", &state_name(log), source)),
+            Err(NoState::LogUnreadable(source)) => return Err(self.file_error("look at", log, source)),
+            _ => return Ok(None),
+        };
+        let modified_ns = |name: &str| self.stat(name).map(|found| found.map_or(0, |found| found.modified_ns));
+        let stated_ns = modified_ns(&state_name(log))?;
+        // It is stated as soon as it is made; but an announcement writes that file anew.
+        let first_ns = if StateFile::announces_after(dir, log, &*file) { modified_ns(log)? } else { stated_ns };
+        Ok(Some(Copied { state, at_ns: first_ns.min(stated_ns)..=stated_ns }))
     }
 
-    /// A server that keeps a log goes on with a copy. One that is older than the snapshot is not the dataset, and nobody knows which is once
-    /// the clock was set back. From now on it is a copy no more, durably: a power cut that took what is appended to it would leave it as it
-    /// was, and a snapshot that was made of it would be the newer one.
-    pub(super) fn take_copy(&self, log: &str) -> Result<(), StartError> {
-        let Some((state, copied_ns)) = self.copied(log)? else { return Ok(()) };
+    /// What is known of the snapshot beside a copy, if there is one.
+    fn dump_beside(&self, copied: &Copied) -> Result<Option<Dump>, StartError> {
         let dump = &self.config.dbfilename;
-        let dumped_ns = self.stat(dump)?.map(|found| found.modified_ns);
-        if dumped_ns.is_some() && choose(Some(copied_ns), dumped_ns, self.now.unix_ns()) != Dataset::Copy {
+        let Some(found) = self.stat(dump)? else { return Ok(None) };
+        let field = if found.kind == FileKind::File && copied.state.identity.is_telling() {
+            dump_field(&self.persistence.dir, dump, FIELD.as_bytes())?.and_then(|field| String::from_utf8(field).ok())
+        } else {
+            None
+        };
+        let said = match field {
+            Some(field) if field == beside(&copied.state.identity) => Said::Beside,
+            Some(field) if field == after(&copied.state) => Said::After,
+            _ => Said::Nothing,
+        };
+        Ok(Some(Dump { modified_ns: found.modified_ns, said }))
+    }
+
+    /// A server that keeps a log goes on with a copy. One that holds less than the snapshot is not the dataset, and nobody knows which is
+    /// where the snapshot says nothing of it and the clock was set back. From now on it is a copy no more, durably: a power cut that took what
+    /// is appended to it would leave it as it was, and a snapshot that was made of it would be the newer one.
+    pub(super) fn take_copy(&self, log: &str) -> Result<(), StartError> {
+        let Some(copied) = self.copied(log)? else { return Ok(()) };
+        let dump = &self.config.dbfilename;
+        if let Some(beside) = self.dump_beside(&copied)?
+            && choose(&copied.at_ns, Some(beside), self.now.unix_ns()) != Dataset::Copy
+        {
             let written_ns = self.stat(log)?.map_or(0, |found| found.modified_ns);
-            return Err(self.beside_log(log, written_ns, dumped_ns, &format!("move {dump} away to load {log}")));
+            let to_load = format!("move {dump} away to load {log}");
+            if beside.said == Said::After {
+                return Err(self.beside_data(log, &dump_is_newer(dump, beside.modified_ns, log, written_ns, &to_load)));
+            }
+            return Err(self.beside_log(log, written_ns, Some(beside.modified_ns), &to_load));
         }
-        StateFile { copy: false, ..state }
+        StateFile { copy: false, ..copied.state }
             .write(&*self.persistence.dir, log, Durability::Durable)
             .map_err(|error| self.file_error("write", &state_name(log), error.into()))
     }
@@ -147,18 +242,14 @@ impl Engine {
         let dump = &self.config.dbfilename;
         let advice = match dumped_ns {
             None => format!("{to_load}, or move it away to start without it"),
-            Some(dumped_ns) if dumped_ns >= written_ns => format!(
-                "{dump} ({}) is newer than {log} ({}): move {log} away to start from {dump}, or {to_load}",
-                FileTime(dumped_ns),
-                FileTime(written_ns)
-            ),
+            Some(dumped_ns) if dumped_ns >= written_ns => dump_is_newer(dump, dumped_ns, log, written_ns, to_load),
             Some(dumped_ns) => format!(
                 "{log} ({}) is newer than {dump} ({}): {to_load}, or move {log} away to start from {dump}",
                 FileTime(written_ns),
                 FileTime(dumped_ns)
             ),
         };
-        StartError::BesideData { dir: self.persistence.dir_name(), found: log.to_owned(), advice }
+        self.beside_data(log, &advice)
     }
 
     /// Says in a state file that what a rewrite has just made is a copy, if one has made one.
@@ -171,11 +262,14 @@ impl Engine {
         let mark = self.random_mark();
         let p = &mut self.persistence;
         let (dir, name, boot_id) = (Arc::clone(&p.dir), p.log_name.clone(), p.boot_id);
+        let stated = Arc::new(OnceLock::new());
+        let found = Arc::clone(&stated);
         let job = move || -> io::Result<u64> {
             let state = copy_state(&*file, mark, boot_id)?;
+            let _first = found.set(state);
             state.write(&*dir, &name, Durability::Durable).map(|()| 0).map_err(io::Error::other)
         };
-        p.copy_job = Some(p.bio.submit(Kind::Rename, Box::new(job)));
+        p.copy_job = Some(CopyJob { id: p.bio.submit(Kind::Rename, Box::new(job)), stated });
     }
 
     /// A copy that a child is making is older than what has just been done, though it would be the newer file: it is begun anew.
@@ -196,16 +290,33 @@ impl Engine {
 impl Persistence {
     /// Takes the result of a job if it was the one that says that the log is a copy.
     pub(super) fn copy_stated(&mut self, completion: &Completion) -> bool {
-        if self.copy_job.take_if(|job| *job == completion.id).is_none() {
-            return false;
-        }
-        if let Err(error) = &completion.outcome {
-            let consequence =
-                "a start with 'appendonly no' will ask what is to be done with the copy that BGREWRITEAOF made";
-            self.errors.warn("writing the state file", error, consequence);
+        let Some(CopyJob { stated, .. }) = self.copy_job.take_if(|job| job.id == completion.id) else { return false };
+        match &completion.outcome {
+            Ok(_) => self.ended = stated.get().copied(),
+            Err(error) => {
+                let consequence =
+                    "a start with 'appendonly no' will ask what is to be done with the copy that BGREWRITEAOF made";
+                self.errors.warn("writing the state file", error, consequence);
+            }
         }
         true
     }
+
+    /// What a snapshot that begins now is to say of the log: the field and its value.
+    pub(super) fn said_of_log(&self) -> Option<(&'static str, String)> {
+        let value = if self.is_on() {
+            self.keeper.as_ref().map(|keeper| beside(&keeper.identity()))
+        } else {
+            self.ended.as_ref().map(after)
+        };
+        value.map(|value| (FIELD, value))
+    }
+}
+
+/// What is to be done where the snapshot is the newer one.
+fn dump_is_newer(dump: &str, dumped_ns: u64, log: &str, written_ns: u64, to_load: &str) -> String {
+    let (dumped, written) = (FileTime(dumped_ns), FileTime(written_ns));
+    format!("{dump} ({dumped}) is newer than {log} ({written}): move {log} away to start from {dump}, or {to_load}")
 }
 
 /// Makes the mark of a copy durable; what is to be said of it then.
@@ -223,17 +334,26 @@ mod tests {
     #[test]
     fn the_later_of_copy_and_snapshot_is_the_dataset_unless_the_clock_was_set_back() {
         for (copied, dumped, expected) in [
-            (None, None, Dataset::Unknown),
-            (None, Some(7), Dataset::Unknown),
-            (Some(5), None, Dataset::Copy),
-            (Some(5), Some(4), Dataset::Copy),
-            (Some(5), Some(5), Dataset::Dump),
-            (Some(5), Some(6), Dataset::Dump),
-            (Some(11), Some(6), Dataset::Unknown),
-            (Some(11), None, Dataset::Unknown),
-            (Some(5), Some(11), Dataset::Unknown),
+            (5..=5, None, Dataset::Copy),
+            (5..=5, Some(4), Dataset::Copy),
+            (5..=5, Some(5), Dataset::Unknown),
+            (5..=5, Some(6), Dataset::Dump),
+            (3..=6, Some(2), Dataset::Copy),
+            (3..=6, Some(3), Dataset::Unknown),
+            (3..=6, Some(5), Dataset::Unknown),
+            (3..=6, Some(6), Dataset::Unknown),
+            (3..=6, Some(7), Dataset::Dump),
+            (11..=11, Some(6), Dataset::Unknown),
+            (3..=11, Some(2), Dataset::Unknown),
+            (11..=11, None, Dataset::Copy),
+            (5..=5, Some(11), Dataset::Unknown),
         ] {
-            assert_eq!(choose(copied, dumped, 10), expected, "{copied:?} {dumped:?}");
+            let dump = |said| dumped.map(|modified_ns| Dump { modified_ns, said });
+            assert_eq!(choose(&copied, dump(Said::Nothing), 10), expected, "{copied:?} {dumped:?}");
+            // What it says itself goes before all times.
+            let by_word = |word: Dataset| if dumped.is_some() { word } else { Dataset::Copy };
+            assert_eq!(choose(&copied, dump(Said::After), 10), by_word(Dataset::Dump), "{copied:?} {dumped:?}");
+            assert_eq!(choose(&copied, dump(Said::Beside), 10), by_word(Dataset::Copy), "{copied:?} {dumped:?}");
         }
     }
 }

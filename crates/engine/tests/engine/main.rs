@@ -26,5 +26,6 @@ mod snapshots;
 mod support;
 mod switches;
 mod transactions;
+mod turned_off;
 mod uses;
 mod waiting;

@@ -589,9 +589,15 @@ fn debug_reload_of_anything_but_the_dataset_is_refused_beside_a_log() {
 }
 
 #[test]
-fn an_empty_snapshot_that_is_there_is_damage() {
-    let disk = SimDisk::new();
-    disk.put(DIR, DUMP, b"");
-    let rig = Rig::on(&disk, without_points(), BOOT).unwrap();
-    assert_eq!(rig.status(), Some(1), "{:#?}", rig.lines());
+fn an_empty_snapshot_that_is_there_is_damage_with_a_log_and_without() {
+    for appendonly in [false, true] {
+        let disk = SimDisk::new();
+        disk.put(DIR, DUMP, b"");
+        let config = Config { appendonly, ..without_points() };
+        let mut rig = Rig::loading(&disk, config, BOOT).unwrap();
+        rig.turns(10);
+        assert_eq!(rig.status(), Some(1), "{:#?}", rig.lines());
+        assert!(rig.logged("dump.rdb: byte 0:"), "{:#?}", rig.lines());
+        assert_eq!(disk.content(DIR, LOG), None, "no log stands for what is damaged");
+    }
 }

@@ -20,7 +20,13 @@ pub(crate) const CONFIG: SaveConfig<'static> = SaveConfig {
     name: DUMP,
     incremental_fsync: true,
     server_pid: 42,
-    snapshot: SnapshotSettings { redis_ver: "7.2.4", used_mem_bytes: 1_000_000, compress: true, checksum: true },
+    snapshot: SnapshotSettings {
+        redis_ver: "7.2.4",
+        used_mem_bytes: 1_000_000,
+        compress: true,
+        checksum: true,
+        field: None,
+    },
 };
 
 pub(crate) struct World {

@@ -43,6 +43,8 @@ pub struct SnapshotSettings<'a> {
     pub compress: bool,
     /// `rdbchecksum`. The checksum is the target's: this one only says whether there should be one.
     pub checksum: bool,
+    /// One more field of a file of its own, and what it says. Who does not know it passes over it.
+    pub field: Option<(&'a str, &'a str)>,
 }
 
 impl SnapshotSettings<'_> {
@@ -50,14 +52,14 @@ impl SnapshotSettings<'_> {
     /// left out. `of_log`: it stands at the head of an append-only file.
     pub fn writer<K: Borrow<Keyspace>>(self, keyspace: K, now: UnixMs, of_log: bool) -> SnapshotWriter<K> {
         let encoder = Encoder::reserve(WriteOptions { compress: self.compress, ..WriteOptions::default() });
-        let of_preamble = || vec![("aof-preamble".to_owned(), b"1".to_vec())];
+        let field = if of_log { Some(("aof-preamble", "1")) } else { self.field };
         let preface = Preface {
             redis_ver: self.redis_ver.to_owned(),
             ctime_s: now.0.div_euclid(SECOND_MS),
             used_mem_bytes: i64::try_from(self.used_mem_bytes).unwrap_or(i64::MAX),
             // Redis 7 says so of the base of a log, and Redis 4 to 6 of a snapshot with a tail behind it. Ours is both.
             is_aof_base: of_log,
-            others: if of_log { of_preamble() } else { Vec::new() },
+            others: field.map(|(key, value)| (key.to_owned(), value.into())).into_iter().collect(),
         };
         SnapshotWriter::new(keyspace, Some(now), encoder, preface)
     }

@@ -67,6 +67,20 @@ fn a_refused_start_is_told_in_the_log_file_too() -> Result<()> {
     Ok(())
 }
 
+/// A load that failed ended the server without a word to who had started it by hand.
+#[test]
+fn that_the_server_ends_because_of_what_it_loads_is_told_on_standard_error_beside_a_log_file() -> Result<()> {
+    let home = Home::new()?;
+    let log = home.path().join("server.txt");
+    std::fs::create_dir_all(home.data())?;
+    std::fs::write(home.data().join("dump.rdb"), "")?;
+    let server = home.server()?.directive("logfile", &log.display().to_string());
+    refused(&server.start_refused()?, &["ends with status 1; ", "server.txt says why"])?;
+    let text = std::fs::read_to_string(&log)?;
+    ensure!(text.contains("dump.rdb: byte 0"), "{text}");
+    Ok(())
+}
+
 /// The redis.conf of Debian has both lines, and who starts the server by hand sees no log file.
 #[test]
 fn that_nothing_is_saved_is_told_on_standard_error_as_well_as_in_the_log_file() -> Result<()> {

@@ -99,6 +99,18 @@ fn a_limit_of_no_class_stays_as_its_author_wrote_it() {
     assert_eq!(rewrite(old, &Config::default()), new);
 }
 
+/// Found by fuzzing: what separates words was one thing to who read a file and another to who wrote it, so a line at its end said the
+/// same once more after every rewrite.
+#[test]
+fn words_end_at_the_same_bytes_whoever_reads_them() {
+    let limits = "client-output-buffer-limit pubsub 2kb 1kb 3\nclient-output-buffer-limit \"pubsub 4kb\" 1kb 3\n";
+    check(limits, &[], "client-output-buffer-limit pubsub 4kb 1kb 3\n");
+    let mut config = Config::default();
+    for (name, value) in [("client-output-buffer-limit", "pubsub\u{a0}2kb 1kb 3"), ("save", "60\u{a0}1")] {
+        assert!(Directive::find(name).unwrap().set(&mut config, value).is_err(), "{name} {value}");
+    }
+}
+
 #[test]
 fn what_has_no_effect_here_and_what_is_included_is_left_alone() {
     let old = "include other.conf\nsave 3600 1 300 100 60 10000\nmaxmemory 0\nSAVE \"\"\ndaemonize no\n";

@@ -1,0 +1,215 @@
+//! A log that was turned off at run time: which of it and the snapshot a later start takes, and what it refuses.
+
+use engine::{ClientId, Config, StartError};
+use vfs::sim::{Call, Fault, Rule, SimDisk};
+
+use crate::beside::{announced, disk_with_dump, refused, says, with_log};
+use crate::snapshots::{DUMP, end_snapshot, started, without_points};
+use crate::support::{BOOT, DIR, LOG, Rig};
+
+const STATE: &str = "appendonly.aof.state";
+
+/// A server that was sent these, one after the other, each executed.
+fn after(requests: &[&str]) -> (Rig, ClientId) {
+    let mut rig = started(with_log());
+    let client = rig.client();
+    for request in requests {
+        assert_eq!(rig.ask(client, request), "+OK|", "{request}");
+        rig.settle();
+    }
+    (rig, client)
+}
+
+/// The file gets a time that is later than any other's, as if the clock had been set back since all others were written.
+fn made_the_latest(disk: &SimDisk, name: &str) {
+    disk.advance_ns(3_600_000_000_000);
+    let bytes = disk.content(DIR, name).unwrap();
+    disk.put(DIR, name, &bytes);
+}
+
+/// What a start with a log imports.
+fn imported(disk: &SimDisk, request: &str) -> String {
+    let mut rig = Rig::loading(disk, with_log(), BOOT).unwrap();
+    rig.settle();
+    let client = rig.client();
+    rig.ask(client, request)
+}
+
+/// The log was loaded, as Redis does, and the next snapshot took the place of what had been written since.
+#[test]
+fn a_log_that_was_turned_off_before_the_snapshot_was_saved_is_refused_and_without_a_log_the_snapshot_is_loaded() {
+    for state_is_later in [false, true] {
+        let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"]);
+        let disk = rig.killed();
+        if state_is_later {
+            made_the_latest(&disk, STATE);
+        }
+        let text = refused(&disk, with_log()).to_string();
+        assert!(
+            text.contains("is newer than appendonly.aof (2023") && text.contains("move appendonly.aof away"),
+            "{text}"
+        );
+        assert_eq!(says(&disk, without_points(), "GET a"), "$1|2|");
+        let (without_log, without_dump) = (disk.kill(), disk.kill());
+        without_log.take_away(DIR, LOG);
+        assert_eq!(imported(&without_log, "GET a"), "$1|2|");
+        without_dump.take_away(DIR, DUMP);
+        assert_eq!(says(&without_dump, with_log(), "GET a"), "$1|1|");
+    }
+}
+
+#[test]
+fn a_log_that_was_turned_off_after_the_snapshot_was_saved_is_the_dataset_with_a_log_and_without() {
+    for dump_is_later in [false, true] {
+        let (rig, _) = after(&["SET a 1", "SAVE", "SET a 2", "CONFIG SET appendonly no"]);
+        let disk = rig.killed();
+        if dump_is_later {
+            made_the_latest(&disk, DUMP);
+        }
+        for config in [with_log(), without_points()] {
+            assert_eq!(says(&disk.kill(), config, "GET a"), "$1|2|", "{dump_is_later}");
+        }
+    }
+}
+
+/// Its snapshot has the later date, and the earlier dataset.
+#[test]
+fn a_snapshot_that_was_begun_before_the_log_was_turned_off_is_the_older_of_the_two() {
+    let (mut rig, client) = after(&["SET a 1"]);
+    rig.ask(client, "BGSAVE");
+    for request in ["SET a 2", "CONFIG SET appendonly no"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    rig.disk.advance_ns(10_000_000);
+    end_snapshot(&mut rig);
+    let disk = rig.killed();
+    assert!(disk.content(DIR, DUMP).is_some());
+    for config in [with_log(), without_points()] {
+        assert_eq!(says(&disk.kill(), config, "GET a"), "$1|2|");
+    }
+}
+
+/// A server without a log goes on with what it has loaded of the two, and its snapshots are the later ones.
+#[test]
+fn snapshots_of_later_servers_without_a_log_are_newer_than_it_as_well() {
+    let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no"]);
+    let mut disk = rig.killed();
+    for n in ["2", "3"] {
+        let mut next = Rig::on(&disk, without_points(), BOOT).unwrap();
+        let client = next.client();
+        for request in [&format!("SET a {n}"), "SAVE"] {
+            assert_eq!(next.ask(client, request), "+OK|");
+        }
+        disk = next.killed();
+        made_the_latest(&disk, STATE);
+        refused(&disk, with_log());
+        assert_eq!(says(&disk, without_points(), "GET a"), format!("$1|{n}|"));
+    }
+}
+
+/// The announcement of the new log took back what was said of the one before.
+#[test]
+fn a_log_that_was_turned_on_again_in_vain_is_still_the_older_of_the_two() {
+    let (mut rig, _) = after(&["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"]);
+    announced(&mut rig);
+    let text = refused(&rig.killed(), with_log()).to_string();
+    assert!(text.contains("is newer than appendonly.aof (2023"), "{text}");
+}
+
+/// Of a snapshot that says nothing of the log nobody knows, once something else was stated, when the log had ended.
+#[test]
+fn beside_a_strange_snapshot_and_an_announcement_nobody_chooses() {
+    let (mut rig, _) = after(&["SET a 1", "CONFIG SET appendonly no"]);
+    let strange = disk_with_dump().content(DIR, DUMP).unwrap();
+    rig.disk.advance_ns(10_000_000);
+    rig.disk.put(DIR, DUMP, &strange);
+    let disk = rig.killed();
+    assert_eq!(says(&disk, without_points(), "GET a"), "$4|dump|", "it is newer");
+    rig.disk.advance_ns(10_000_000);
+    announced(&mut rig);
+    let error = refused(&rig.killed(), without_points());
+    assert!(matches!(&error, StartError::BesideData { found, .. } if found == LOG), "{error}");
+}
+
+#[test]
+fn a_log_that_was_gone_on_with_is_the_dataset_whatever_was_saved_since() {
+    let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no"]);
+    let mut next = Rig::on(&rig.killed(), with_log(), BOOT).unwrap();
+    let client = next.client();
+    for request in ["SET a 2", "SAVE", "SET a 3"] {
+        assert_eq!(next.ask(client, request), "+OK|");
+        next.settle();
+    }
+    let disk = next.killed();
+    made_the_latest(&disk, DUMP);
+    assert_eq!(says(&disk, with_log(), "GET a"), "$1|3|");
+}
+
+/// The snapshot that was saved after its first end came back from where it had been moved to, and stood for what was written since.
+#[test]
+fn a_log_that_was_turned_off_once_more_is_not_the_one_that_an_old_snapshot_was_saved_after() {
+    let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"]);
+    let disk = rig.killed();
+    let dump = disk.content(DIR, DUMP).unwrap();
+    disk.take_away(DIR, DUMP);
+    let mut next = Rig::on(&disk, with_log(), BOOT).unwrap();
+    let client = next.client();
+    next.disk.put(DIR, DUMP, &dump);
+    next.disk.advance_ns(10_000_000);
+    for request in ["SET a 3", "CONFIG SET appendonly no"] {
+        assert_eq!(next.ask(client, request), "+OK|");
+        next.settle();
+    }
+    for config in [with_log(), without_points()] {
+        assert_eq!(says(&next.killed(), config, "GET a"), "$1|3|");
+    }
+}
+
+/// An end of the server says nothing against its own log, however late the snapshot.
+#[test]
+fn after_an_end_in_order_no_time_of_a_snapshot_keeps_the_log_from_being_loaded() {
+    let (mut rig, client) = after(&["SET a 1", "SAVE", "SET a 2"]);
+    rig.send(client, "SHUTDOWN NOSAVE");
+    rig.turn();
+    let disk = rig.killed();
+    made_the_latest(&disk, DUMP);
+    assert_eq!(says(&disk, with_log(), "GET a"), "$1|2|");
+}
+
+/// It went on without the log, and no start could have told that the log had ended.
+#[test]
+fn while_the_state_file_cannot_be_written_the_log_is_not_turned_off() {
+    let (mut rig, client) = after(&["SET a 1"]);
+    for call in [Call::Rename, Call::DirFsync] {
+        rig.disk.inject(Rule::from_nth(call, 1, Fault::EIO));
+        let reply = rig.ask(client, "CONFIG SET appendonly no");
+        assert!(reply.contains("the state file can't be written"), "{reply}");
+        assert_eq!(rig.info("aof_state"), "on");
+        rig.disk.heal();
+        rig.pass_ms(2_000);
+        rig.settle();
+        let disk = rig.killed();
+        for request in ["SET a 2", "SAVE"] {
+            assert_eq!(rig.ask(client, request), "+OK|");
+        }
+        assert_eq!(says(&rig.killed(), with_log(), "GET a"), "$1|2|");
+        let error = refused(&disk, Config { dbfilename: "other.rdb".into(), ..without_points() });
+        assert!(matches!(&error, StartError::BesideData { found, .. } if found == LOG), "it is no copy: {error}");
+    }
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly no"), "+OK|");
+}
+
+/// One read that failed, and the log was taken for one that nobody had said anything about: it was served in place of the snapshot.
+#[test]
+fn a_start_that_cannot_read_whether_the_log_had_ended_is_refused() {
+    let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"]);
+    for call in [Call::Open, Call::ReadAt, Call::Metadata, Call::Mark] {
+        let disk = rig.killed();
+        // The probe of the directory comes first.
+        let nth = if call == Call::Open { 2 } else { 1 };
+        disk.inject(Rule::nth(call, nth, Fault::EIO));
+        let error = refused(&disk, with_log());
+        assert!(matches!(&error, StartError::File { .. }), "{call:?}: {error}");
+        assert_eq!(disk.struck().len(), 1, "{call:?}");
+    }
+}
