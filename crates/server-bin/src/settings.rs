@@ -87,7 +87,7 @@ impl Settings {
     }
 
     fn apply_text(&mut self, text: &str, origin: &str, depth: usize) -> anyhow::Result<()> {
-        for line in file::parse(text).with_context(|| origin.to_owned())? {
+        for line in file::parse(text).with_context(|| fatal(origin))? {
             self.apply(&line, origin, depth)?;
         }
         Ok(())
@@ -95,7 +95,8 @@ impl Settings {
 
     fn apply(&mut self, line: &Line, origin: &str, depth: usize) -> anyhow::Result<()> {
         if line.words[0].eq_ignore_ascii_case("include") && line.words.len() == 2 {
-            return self.read_file(Path::new(&line.words[1]), depth + 1);
+            let included = || format!("{}: at line {}: >>> '{}'", fatal(origin), line.number, line.text);
+            return self.read_file(Path::new(&line.words[1]), depth + 1).with_context(included);
         }
         let (name, refused) = match file::apply(&mut self.config, line) {
             Ok(directive) if directive.is_inert() => (directive.name, None),

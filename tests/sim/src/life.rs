@@ -8,7 +8,7 @@ use crate::history::{History, LONGEST_TURN_MS, Terms};
 use crate::key::Key;
 use crate::model::{Dataset, Op};
 use crate::moment::{Plan, State};
-use crate::server::{DIR, Policy, Server, Stalls};
+use crate::server::{DIR, LOG, Policy, Server, Stalls};
 use crate::snapshot::Snapshots;
 use crate::trouble::{Faults, Trouble};
 use crate::verdict::SET_ASIDE;
@@ -361,7 +361,8 @@ impl Life {
         Terms {
             unix_ms: self.server.now.unix().0,
             policy: self.policy,
-            fsync_failed: self.trouble.fsync_failed_before_turn(),
+            // A SAVE of this very turn waits for a switch that is under way, and so for the log to heal.
+            fsync_failed: self.trouble.fsync_failed_before_turn() && self.server.disk.failed_fsyncs(DIR, LOG) > 0,
         }
     }
 

@@ -36,7 +36,9 @@ fn a_configuration_that_cannot_be_read_is_refused() -> Result<()> {
     let home = Home::new()?;
     let include = home.path().join("absent.conf");
     let refusal = home.server()?.directive("include", &include.display().to_string()).start_refused()?;
-    refused(&refusal, &["absent.conf", "No such file or directory"])
+    refused(&refusal, &["absent.conf", "No such file or directory"])?;
+    // And which line asks for it.
+    refused(&refusal, &["FATAL CONFIG FILE ERROR: ", ".conf: at line ", ">>> 'include "])
 }
 
 #[test]
