@@ -159,11 +159,18 @@ impl StateFile {
 
     /// Whether the state file of the log `aof_name` announces a successor of `file`: one that was about to take the name, while this
     /// one had it, or had been announced before.
-    #[must_use]
-    pub fn announces_after(dir: &dyn Dir, aof_name: &str, file: &dyn File) -> bool {
-        let (Ok(states), Ok(found)) = (read_all(dir, aof_name), Identity::of(file)) else { return false };
-        let Some((last, before)) = states.split_last() else { return false };
-        last.announced && before.iter().any(|state| state.identity == found)
+    ///
+    /// # Errors
+    /// If the state file or the identity of `file` cannot be read: then nobody knows.
+    pub fn announces_after(dir: &dyn Dir, aof_name: &str, file: &dyn File) -> io::Result<bool> {
+        let states = match read_all(dir, aof_name) {
+            Ok(states) => states,
+            Err(NoState::Unreadable(source)) => return Err(source),
+            Err(_) => return Ok(false),
+        };
+        let found = Identity::of(file)?;
+        let Some((last, before)) = states.split_last() else { return Ok(false) };
+        Ok(last.announced && before.iter().any(|state| state.identity == found))
     }
 
     /// The file that a rewrite has finished beside the log `aof_name` and that the state file speaks of, the last one if there are

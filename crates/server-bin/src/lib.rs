@@ -19,6 +19,7 @@ mod settings;
 mod signals;
 mod title;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 pub use alloc::ChildGuard as Allocator;
@@ -68,7 +69,11 @@ fn serve(run: &arguments::Run, extensions: &[Extension]) -> anyhow::Result<u8> {
         match &status {
             Err(error) => log.line(Level::Warning, format_args!("{}", error_chain(&**error))),
             Ok(0) => {}
-            Ok(status) => eprintln!("ledgerstone-server: ends with status {status}; {logfile} says why"),
+            Ok(status) => {
+                // Who started it may be gone, and standard error with them.
+                let _ =
+                    writeln!(std::io::stderr(), "ledgerstone-server: ends with status {status}; {logfile} says why");
+            }
         }
     }
     status

@@ -12,6 +12,7 @@ use crate::history::History;
 use crate::key::Key;
 use crate::model::{Dataset, Entry, Held, Name, Op};
 use crate::server::{DIR, LOG};
+use crate::snapshot::DUMP;
 
 /// A disk writes a sector whole or not at all, so an argument that is shorter has no hole inside.
 const SECTOR_BYTES: usize = 512;
@@ -81,6 +82,18 @@ pub fn has_copy(image: &SimDisk) -> bool {
     any_record(image, |record| {
         record[32..48] == mark && record[12] & STATE_COPY != 0 && record[64..72] == len.to_le_bytes()
     })
+}
+
+/// Whether the snapshot on the disk says that it was saved after the log there had ended.
+pub fn dump_says_after(image: &SimDisk) -> bool {
+    let Some((log, mark)) = image.seen_of(image, DIR, LOG) else { return false };
+    let mark: String = mark.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+    let dump = image.content(DIR, DUMP).unwrap_or_default();
+    let head = String::from_utf8_lossy(&dump[..dump.len().min(512)]).into_owned();
+    // The length is the last word of the field, and the next begins with a byte that is no digit.
+    let said = format!("-{mark} {}", log.len());
+    head.contains("after ")
+        && head.find(&said).is_some_and(|at| !head[at + said.len()..].starts_with(|c: char| c.is_ascii_digit()))
 }
 
 fn any_record(image: &SimDisk, fits: impl Fn(&[u8; STATE_RECORD_BYTES]) -> bool) -> bool {

@@ -184,9 +184,16 @@ pub fn judge_started(
     let mut server = match started {
         Ok(server) => server,
         Err(refusal) if dump_beside.is_some() && is_of_empty_log(&refusal, before) => start_without_dump(image, spawn)?,
-        Err(refusal) if dump_beside.is_some() && is_of_older_copy(&refusal) && excuse::has_copy(image) => {
+        Err(refusal)
+            if dump_beside.is_some()
+                && is_of_older_copy(&refusal)
+                && (excuse::has_copy(image) || excuse::dump_says_after(image)) =>
+        {
             image.take_away(DIR, LOG);
             Server::start(image, spawn).map_err(Violation::DoesNotStart)?
+        }
+        Err(refusal) if dump_beside.is_some() && is_of_later_copy(&refusal) && excuse::has_copy(image) => {
+            start_without_dump(image, spawn)?
         }
         Err(refusal) if crashed.stateless => {
             repaired = true;
@@ -275,7 +282,15 @@ fn is_of_older_copy(refusal: &Refusal) -> bool {
         if found == LOG && advice.starts_with(&newer) && advice.contains("or move dump.rdb away to load"))
 }
 
-/// Does what a refusal of the former kind tells an operator to do. The caller puts the snapshot back, to be judged.
+/// Whether a start refuses a log that may be only a copy, of which it does not know whether it was made before the snapshot, and says
+/// first how the log is loaded. So it may be where the clock was set back.
+fn is_of_later_copy(refusal: &Refusal) -> bool {
+    let first = format!(": move {DUMP} away to load {LOG}, or move {LOG} away");
+    matches!(refusal, Refusal::Start(engine::StartError::BesideData { found, advice, .. })
+        if found == LOG && advice.contains(&first))
+}
+
+/// Does what a refusal of this or the first kind tells an operator to do. The caller puts the snapshot back, to be judged.
 fn start_without_dump(image: &SimDisk, spawn: &Spawn) -> Result<Server, Violation> {
     image.take_away(DIR, DUMP);
     Server::start(image, spawn).map_err(Violation::DoesNotStart)

@@ -4,6 +4,7 @@
 //! turned off says so too, and may save afterwards. Else the server does not start: whether the snapshot is of
 //! the same dataset nobody knows but the operator, and nothing was promised of what the log lost.
 
+use std::io;
 use std::sync::Arc;
 
 use aof_load::{Import, LoadOptions, Refusal, Sink, Unit};
@@ -27,9 +28,9 @@ pub(super) struct Beside {
 
 impl Beside {
     /// Whether it was not there yet, or not as it is, when a file was written: the log's server may have gone on without it and saved.
-    pub(super) fn is_newer_than(&self, name: &str) -> bool {
-        let modified_ns = |name| self.dir.stat(name).ok().flatten().map(|found| found.modified_ns);
-        modified_ns(&self.dump).is_some_and(|dumped_ns| modified_ns(name).is_none_or(|at_ns| dumped_ns >= at_ns))
+    pub(super) fn is_newer_than(&self, name: &str) -> io::Result<bool> {
+        let Some(dumped) = self.dir.stat(&self.dump)? else { return Ok(false) };
+        Ok(self.dir.stat(name)?.is_none_or(|found| dumped.modified_ns >= found.modified_ns))
     }
 
     /// Whether it holds a key, or what cannot be read. Reads up to the first.

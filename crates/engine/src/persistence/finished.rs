@@ -28,8 +28,12 @@ impl Engine {
             let in_future = dumped_ns.max(finished.modified_ns) > self.now.unix_ns();
             let dumped_later = dumped_ns > finished.modified_ns;
             // A snapshot that is certainly the later one holds all that was promised of a file that was given up. One that is older than what
-            // was moved aside is still to be chosen by somebody.
-            if in_future || dumped_later && self.moved_aside(&log)?.is_some() {
+            // was moved aside is still to be chosen by somebody, unless it says that it is not.
+            let older_than_aside = match self.moved_aside(&log)?.filter(|_| dumped_later) {
+                Some(aside) => !self.dump_follows(&aside, &log)?,
+                None => false,
+            };
+            if in_future || older_than_aside {
                 return Err(self.beside_finished(&finished, dumped_ns));
             }
             if dumped_later {

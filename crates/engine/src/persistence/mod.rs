@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use aof_buffer::{AofBuffer, AppendFsync, Options};
 use aof_rewrite::Rewriter;
-use aof_state::{BootId, Identity, LogOffset, StateFile, StateKeeper, WriteError};
+use aof_state::{BootId, Identity, LogOffset, StateKeeper, WriteError};
 use bio::{Bio, Clock, Completion, JobId, Kind, Timings};
 use child::Spawner;
 use commands::Garbage;
@@ -43,7 +43,7 @@ pub use report::LogStatus;
 pub(crate) use shutdown::ShutdownHow;
 use snapshots::Snapshots;
 pub use start::StartError;
-use without_log::CopyJob;
+use without_log::{CopyId, CopyJob};
 
 /// What the log is to the server at the moment.
 pub(crate) enum Phase {
@@ -86,7 +86,9 @@ pub(crate) struct Persistence {
     /// The job that says that the log is a copy.
     copy_job: Option<CopyJob>,
     /// The copy that has the log's name, of which the dataset has gone on without a log.
-    ended: Option<StateFile>,
+    ended: Option<CopyId>,
+    /// The log could not be turned off, and goes on; until another state is written the state file may call it a copy all the same.
+    copy_in_doubt: bool,
     pub(super) phase: Phase,
     /// What was answered up to here was answered before the log was on: it is called so only when all this is in it.
     on_from: LogOffset,
@@ -159,6 +161,7 @@ impl Persistence {
             state_job: None,
             copy_job: None,
             ended: None,
+            copy_in_doubt: false,
             phase: Phase::Off,
             on_from: LogOffset(0),
             failed_upto: LogOffset(0),

@@ -201,7 +201,11 @@ impl Engine {
         p.aof.flush_and_fsync_blocking(&mut *p.bio).map_err(|error| error_chain(&error))?;
         // A state job still queued would undo the clean mark.
         p.bio.drain(bio::Kind::Rename);
-        let Some(keeper) = &mut p.keeper else { return Ok(None) };
+        let Some(keeper) = &mut p.keeper else {
+            let unknown = "nothing ties a state file to the log since its last rewrite, and a start could not tell that it had ended: try \
+                           again after a BGREWRITEAOF";
+            return if end == End::OfLog { Err(unknown.to_owned()) } else { Ok(None) };
+        };
         let clean = keeper.clean_end(p.aof.stats().current_size_bytes);
         let state = StateFile { copy: end == End::OfLog, ..clean };
         if let Err(error) = state.write(&*p.dir, &p.log_name, Durability::Durable) {
@@ -210,6 +214,7 @@ impl Engine {
             if end == End::OfLog {
                 // It may be there all the same.
                 keeper.refresh_failed();
+                p.copy_in_doubt = true;
                 return Err(format!(
                     "the state file can't be written, and a start could not tell that the log had ended: {text}"
                 ));

@@ -5,6 +5,7 @@
 use child::Spawner;
 use keyspace::Keyspace;
 use rdb_save::{ForkSource, Outcome, Recent, SaveConfig, SaveEnv, Saver, SnapshotSettings};
+use vfs::error_chain;
 
 use super::Persistence;
 use crate::clock::Now;
@@ -214,7 +215,9 @@ impl Engine {
     pub(super) fn save_in_loop(&mut self) -> bool {
         self.clear_way_for_snapshot();
         self.note_used_memory();
-        self.persistence.snapshots.said_of_log = self.persistence.said_of_log();
+        if !self.may_say_of_log() {
+            return false;
+        }
         let clock = self.persistence.clock;
         let started_ns = clock.map_or(0, |clock| clock());
         let keyspace: &Keyspace = &self.keyspace;
@@ -223,8 +226,9 @@ impl Engine {
             self.stats.dirty = 0;
             let took_ns = clock.map_or(0, |clock| clock()).saturating_sub(started_ns);
             self.persistence.snapshots.saved(self.now.after_us(took_ns / 1_000));
-            self.remake_copy();
         }
+        // Even one that failed may have its name.
+        self.remake_copy();
         self.log_snapshot_notices();
         saved.is_ok()
     }
@@ -244,15 +248,33 @@ impl Engine {
         }
     }
 
+    /// Settles what the snapshot that is about to begin says of the log; whether that is true whatever happens.
+    fn may_say_of_log(&mut self) -> bool {
+        let p = &mut self.persistence;
+        p.snapshots.said_of_log = p.said_of_log();
+        let Err(error) = p.take_back_copy() else { return true };
+        p.errors.count_background("writing the state file", &error);
+        let text = error_chain(&error);
+        self.log_line(
+            Level::Warning,
+            format_args!("Can't begin a snapshot: the log could not be turned off, and the state file can't take that back ({text})"),
+        );
+        false
+    }
+
     /// Forks a child that makes a snapshot; whether it could be forked.
     fn fork_snapshot(&mut self) -> bool {
+        if !self.may_say_of_log() {
+            self.persistence.snapshots.tried = self.now;
+            self.persistence.snapshots.last_ok = false;
+            return false;
+        }
         self.prepare_fork();
         let keyspace: &Keyspace = &self.keyspace;
         let p = &mut self.persistence;
         p.snapshots.saves += 1;
         p.snapshots.changes_before = self.stats.dirty;
         p.snapshots.tried = self.now;
-        p.snapshots.said_of_log = p.said_of_log();
         let started = p.with_save(self.now, |saver, env, spawner| saver.start(env, ForkSource { spawner, keyspace }));
         if started.is_ok() {
             p.snapshots.scheduled = false;

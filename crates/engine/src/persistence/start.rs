@@ -19,7 +19,8 @@ use super::loading::Loading;
 use crate::engine::Engine;
 use crate::log::Level;
 
-/// Why the server cannot start on a directory. Nothing in it was changed, leftovers of a crash aside.
+/// Why the server cannot start on a directory. Nothing in it was changed, but for leftovers of a crash, and that a copy which was taken for the
+/// log is no copy any more.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -217,7 +218,7 @@ impl Engine {
         let aside = names.into_iter().filter_map(|name| Some((set_aside_at(&name, log)?, name)));
         let Some((_, old)) = aside.max() else { return Ok(None) };
         let file = dir.open(&old, Open::Read).map_err(|source| self.file_error("open", &old, source))?;
-        Ok(StateFile::announces_after(&**dir, log, &*file).then_some(old))
+        Ok(self.announces_after(log, &*file)?.then_some(old))
     }
 
     /// Gives a file the log's name, which no other has, durably.
@@ -252,18 +253,22 @@ impl Engine {
         self.refuse_beside(&old, &advice)
     }
 
-    /// A state file that speaks of bytes is evidence of a log that is gone. Of a copy beside a snapshot it is none: one of the two had to
-    /// be moved away.
-    fn refuse_missing(&self, name: &str) -> Result<(), StartError> {
-        let dumped = self.stat(&self.config.dbfilename)?.is_some();
-        match StateFile::read_alone(&*self.persistence.dir, name) {
-            Ok(state) if state.fsynced_offset_bytes > 0 && !(state.copy && dumped) => Err(StartError::Missing {
-                dir: self.persistence.dir_name(),
-                name: name.to_owned(),
-                fsynced_offset_bytes: state.fsynced_offset_bytes,
-            }),
-            _ => Ok(()),
+    /// A state file that speaks of bytes is evidence of a log that is gone, if it is such a log; but not of a copy that had to make way for
+    /// a snapshot.
+    pub(super) fn refuse_missing(&self, name: &str, is_such: impl Fn(&StateFile) -> bool) -> Result<(), StartError> {
+        let state = match StateFile::read_alone(&*self.persistence.dir, name) {
+            Ok(state) if state.fsynced_offset_bytes > 0 && is_such(&state) => state,
+            Err(NoState::Unreadable(source)) => return Err(self.file_error("read", &state_name(name), source)),
+            _ => return Ok(()),
+        };
+        if state.copy && self.has_made_way(&state, name)? {
+            return Ok(());
         }
+        Err(StartError::Missing {
+            dir: self.persistence.dir_name(),
+            name: name.to_owned(),
+            fsynced_offset_bytes: state.fsynced_offset_bytes,
+        })
     }
 
     /// Loads the log; without one, imports what another server left, or begins an empty one.
@@ -271,7 +276,7 @@ impl Engine {
         let name = self.config.appendfilename.clone();
         if self.stat(&name)?.is_none() && !self.give_name_back(&name)? {
             self.refuse_beside_old(&name, "Rename it to the log's name")?;
-            self.refuse_missing(&name)?;
+            self.refuse_missing(&name, |_| true)?;
             return match self.foreign_data()? {
                 Some(found) => self.begin_import(found),
                 None => self.create_log(&name),
@@ -287,7 +292,14 @@ impl Engine {
         let name = self.config.appendfilename.clone();
         let (proven, identity) = self.read_state(&name)?;
         let ended_in_order = proven.is_some_and(|proven| proven.clean_end);
-        let beside = beside.filter(|beside| !ended_in_order || beside.is_newer_than(&state_name(&name)));
+        let beside = match beside {
+            Some(beside) if ended_in_order => {
+                let looked = beside.is_newer_than(&state_name(&name));
+                let newer = looked.map_err(|source| self.file_error("look at", &self.config.dbfilename, source))?;
+                newer.then_some(beside)
+            }
+            beside => beside,
+        };
         if let Some(beside) = &beside
             && self.stat(&name)?.is_some_and(|m| m.len == 0)
         {

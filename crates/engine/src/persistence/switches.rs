@@ -6,6 +6,7 @@ use vfs::error_chain;
 
 use super::Phase;
 use super::shutdown::End;
+use super::without_log::CopyId;
 use crate::engine::Engine;
 use crate::log::Level;
 
@@ -53,6 +54,10 @@ impl Engine {
     /// The first rewrite starts; until it is done nothing is promised.
     fn turn_on(&mut self) -> Result<(), String> {
         self.persistence.phase = Phase::WaitRewrite;
+        // Nobody wants a copy any more, and a snapshot may overtake it.
+        if self.persistence.rewriter.is_copying() {
+            let _done = self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.abort(env));
+        }
         if self.persistence.snapshots.saver.is_running() {
             self.log_line(
                 Level::Notice,
@@ -90,7 +95,7 @@ impl Engine {
             return Err(switching());
         }
         if self.persistence.is_on() && !planted(Mutant::TurnedOffUnsynced) {
-            self.persistence.ended = self.secure_log(End::OfLog)?;
+            self.persistence.ended = self.secure_log(End::OfLog)?.as_ref().map(CopyId::of);
         }
         // Cannot be switching: no turn has passed since it was asked. What is held leaves at the end of this turn.
         if self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.abort(env)) == Abort::Switching {

@@ -276,7 +276,10 @@ impl Persistence {
 
     fn state_written(&mut self, completion: &bio::Completion, mono_ms: u64) {
         self.state_job = None;
-        let Err(error) = &completion.outcome else { return };
+        let Err(error) = &completion.outcome else {
+            self.copy_in_doubt = false;
+            return;
+        };
         self.errors.state_not_written(error, mono_ms);
         if let Some(keeper) = &mut self.keeper {
             keeper.refresh_failed();

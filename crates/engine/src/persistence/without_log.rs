@@ -7,17 +7,19 @@
 //!
 //! A snapshot says by itself which log there was when its dataset was taken: one that was on, so that it holds all of that and maybe more, or a
 //! copy, which then holds less than the snapshot. That tells the order of the two for certain, whatever clocks and file times say. What says
-//! nothing of this copy, above all the snapshot of another server, is judged by the time at which the copy was stated.
+//! nothing of this very file, such as a snapshot of another server, or of before the last rewrite, is judged by the time at which the copy was
+//! stated.
 //!
-//! Invariant: what the copy holds and when it was stated are in the same order as for snapshots: while a copy is in the making, or what says
-//! that it is one, no snapshot is begun, and the other way round; see `snapshots.rs`.
+//! Invariant: what the copy holds and when it was stated are in the same order as for snapshots. A snapshot in the background and a rewrite
+//! never run at once; one in the loop waits for a copy that is being named or stated, and lets one that a child is making be begun anew; and
+//! turning the log on ends that child.
 
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use aof_load::{Import, dump_field};
-use aof_state::{BootId, Durability, Identity, NoState, StateFile, state_name};
+use aof_state::{BootId, Durability, Identity, NoState, STATE_FILE_BYTES, StateFile, WriteError, state_name};
 use bio::{Completion, JobId, Kind};
 use vfs::{FileKind, Open};
 
@@ -76,18 +78,41 @@ fn choose(copied_ns: &RangeInclusive<u64>, dump: Option<Dump>, now_ns: u64) -> D
     }
 }
 
-fn beside(log: &Identity) -> String {
-    format!("{BESIDE}{log}")
+/// What the field says of a log.
+fn said_of(field: &str, log: &CopyId) -> Said {
+    let is_this = |said: &str| {
+        let this = log.identity.to_string();
+        // A mark goes with the file where a directory is copied; the rest does not.
+        said == this || log.identity.mark.is_some() && said.rsplit('-').next() == this.rsplit('-').next()
+    };
+    if field.strip_prefix(BESIDE).is_some_and(is_this) {
+        return Said::Beside;
+    }
+    match field.strip_prefix(AFTER).and_then(|said| said.rsplit_once(' ')) {
+        Some((said, len)) if is_this(said) && len == log.len_bytes.to_string() => Said::After,
+        _ => Said::Nothing,
+    }
 }
 
-fn after(copy: &StateFile) -> String {
-    format!("{AFTER}{} {}", copy.identity, copy.fsynced_offset_bytes)
+/// A copy. One that was gone on with is longer, and another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CopyId {
+    identity: Identity,
+    len_bytes: u64,
+}
+
+impl CopyId {
+    pub(super) fn of(state: &StateFile) -> Self {
+        Self { identity: state.identity, len_bytes: state.fsynced_offset_bytes }
+    }
 }
 
 /// A log that is a copy.
 #[derive(Clone, Debug)]
 struct Copied {
-    state: StateFile,
+    id: CopyId,
+    /// What says so; `None` if only the snapshot does.
+    state: Option<StateFile>,
     /// When it was made.
     at_ns: RangeInclusive<u64>,
 }
@@ -95,7 +120,7 @@ struct Copied {
 /// The job that says that the log is a copy, and which file that is, once it has found out.
 pub(super) struct CopyJob {
     id: JobId,
-    stated: Arc<OnceLock<StateFile>>,
+    made: Arc<OnceLock<CopyId>>,
 }
 
 impl Engine {
@@ -141,12 +166,15 @@ impl Engine {
         let (log, dump) = (self.config.appendfilename.clone(), self.config.dbfilename.clone());
         let dumped_ns = self.stat(&dump)?.map(|found| found.modified_ns);
         let found = self.stat(&log)?;
-        let copied = self.copied(&log)?;
-        self.persistence.ended = copied.as_ref().map(|copied| copied.state);
+        let copied = self.copied(&log, &log)?;
+        self.persistence.ended = copied.as_ref().map(|copied| copied.id);
         let Some(found) = found.filter(|found| found.kind != FileKind::File || found.len > 0) else {
             // Beside a snapshot it is one of many, unless a crash has just left it without its name.
             if dumped_ns.is_none() || self.moved_aside(&log)?.is_some() {
                 self.refuse_beside_old(&log, "Rename it to the log's name and set 'appendonly yes'")?;
+            }
+            if found.is_none() {
+                self.refuse_missing(&log, |state| state.copy)?;
             }
             return Ok(Dataset::Dump);
         };
@@ -154,21 +182,21 @@ impl Engine {
         let Some(copied) = copied else {
             return Err(self.beside_log(&log, found.modified_ns, dumped_ns, &to_load));
         };
-        let dataset = choose(&copied.at_ns, self.dump_beside(&copied)?, self.now.unix_ns());
+        let dataset = choose(&copied.at_ns, self.dump_beside(&copied.id)?, self.now.unix_ns());
         match dataset {
             Dataset::Unknown => return Err(self.beside_log(&log, found.modified_ns, dumped_ns, &to_load)),
             Dataset::Copy => self.log_line(
                 Level::Warning,
                 format_args!(
-                    "{log} ({}), a copy of the dataset that a server without a log had, is the latest there is of it: it is loaded instead \
-                     of {dump}, and nothing is appended to it",
+                    "{log} ({}), a copy of the dataset that nobody has gone on with, is the latest there is: it is loaded, and nothing is \
+                     appended to it",
                     FileTime(found.modified_ns)
                 ),
             ),
             Dataset::Dump => self.log_line(
                 Level::Notice,
                 format_args!(
-                    "{dump} ({}) is newer than {log} ({}), a copy of the dataset that a server without a log had: {dump} is loaded",
+                    "{dump} ({}) is newer than {log} ({}), a copy of the dataset that nobody has gone on with: {dump} is loaded",
                     FileTime(dumped_ns.unwrap_or(0)),
                     FileTime(found.modified_ns)
                 ),
@@ -177,62 +205,92 @@ impl Engine {
         Ok(dataset)
     }
 
-    /// What is known of the log as a copy, if it is one that nobody has gone on with.
-    fn copied(&self, log: &str) -> Result<Option<Copied>, StartError> {
-        let dir = &*self.persistence.dir;
+    /// What is known as a copy of the file `name`, which has the name of the log `log` or was moved aside from it, if it is one that nobody
+    /// has gone on with.
+    fn copied(&self, name: &str, log: &str) -> Result<Option<Copied>, StartError> {
         // What is no file is no copy of ours, and the refusal names it.
-        if self.stat(log)?.is_none_or(|found| found.kind != FileKind::File) {
+        if self.stat(name)?.is_none_or(|found| found.kind != FileKind::File) {
             return Ok(None);
         }
-        let file = dir.open(log, Open::Read).map_err(|source| self.file_error("open", log, source))?;
-        let state = match StateFile::read(dir, log, &*file) {
-            Ok(state) if state.copy => state,
+        let dir = &*self.persistence.dir;
+        let unread = |source| self.file_error("look at", name, source);
+        let file = dir.open(name, Open::Read).map_err(|source| self.file_error("open", name, source))?;
+        match StateFile::read(dir, log, &*file) {
+            Ok(state) if state.copy => {
+                let modified_ns = |name: &str| self.stat(name).map(|found| found.map_or(0, |found| found.modified_ns));
+                let stated_ns = modified_ns(&state_name(log))?;
+                // It is stated as soon as it is made; but an announcement writes that file anew.
+                let first_ns = if self.announces_after(log, &*file)? { modified_ns(name)? } else { stated_ns };
+                let at_ns = first_ns.min(stated_ns)..=stated_ns;
+                Ok(Some(Copied { id: CopyId::of(&state), state: Some(state), at_ns }))
+            }
+            Ok(_) | Err(NoState::LogTooShort { .. }) => Ok(None),
             // Whether it says so is not known, and what is loaded depends on it.
-            Err(NoState::Unreadable(source)) => return Err(self.file_error("read", &state_name(log), source)),
-            Err(NoState::LogUnreadable(source)) => return Err(self.file_error("look at", log, source)),
-            _ => return Ok(None),
-        };
-        let modified_ns = |name: &str| self.stat(name).map(|found| found.map_or(0, |found| found.modified_ns));
-        let stated_ns = modified_ns(&state_name(log))?;
-        // It is stated as soon as it is made; but an announcement writes that file anew.
-        let first_ns = if StateFile::announces_after(dir, log, &*file) { modified_ns(log)? } else { stated_ns };
-        Ok(Some(Copied { state, at_ns: first_ns.min(stated_ns)..=stated_ns }))
+            Err(NoState::Unreadable(source)) => Err(self.file_error("read", &state_name(log), source)),
+            Err(NoState::LogUnreadable(source)) => Err(unread(source)),
+            // It is lost, could not be written, or stayed where the files were copied from: the snapshot may know.
+            Err(_) => {
+                let identity = Identity::of(&*file).map_err(unread)?;
+                let id = CopyId { identity, len_bytes: file.metadata().map_err(unread)?.len };
+                let said = self.dump_beside(&id)?.is_some_and(|dump| dump.said == Said::After);
+                Ok(said.then_some(Copied { id, state: None, at_ns: 0..=u64::MAX }))
+            }
+        }
+    }
+
+    /// Whether the state file announces a successor of this file.
+    pub(super) fn announces_after(&self, log: &str, file: &dyn vfs::File) -> Result<bool, StartError> {
+        let unread = |source| self.file_error("read", &state_name(log), source);
+        StateFile::announces_after(&*self.persistence.dir, log, file).map_err(unread)
     }
 
     /// What is known of the snapshot beside a copy, if there is one.
-    fn dump_beside(&self, copied: &Copied) -> Result<Option<Dump>, StartError> {
+    fn dump_beside(&self, copy: &CopyId) -> Result<Option<Dump>, StartError> {
         let dump = &self.config.dbfilename;
         let Some(found) = self.stat(dump)? else { return Ok(None) };
-        let field = if found.kind == FileKind::File && copied.state.identity.is_telling() {
-            dump_field(&self.persistence.dir, dump, FIELD.as_bytes())?.and_then(|field| String::from_utf8(field).ok())
-        } else {
-            None
+        let field = match found.kind {
+            FileKind::File => dump_field(&self.persistence.dir, dump, FIELD.as_bytes())?,
+            _ => None,
         };
-        let said = match field {
-            Some(field) if field == beside(&copied.state.identity) => Said::Beside,
-            Some(field) if field == after(&copied.state) => Said::After,
-            _ => Said::Nothing,
-        };
-        Ok(Some(Dump { modified_ns: found.modified_ns, said }))
+        let said = field.and_then(|field| String::from_utf8(field).ok()).map(|field| said_of(&field, copy));
+        Ok(Some(Dump { modified_ns: found.modified_ns, said: said.unwrap_or(Said::Nothing) }))
+    }
+
+    /// Whether the snapshot says that it was saved after what was moved aside from the log's name had ended.
+    pub(super) fn dump_follows(&self, aside: &str, log: &str) -> Result<bool, StartError> {
+        let Some(copied) = self.copied(aside, log)? else { return Ok(false) };
+        Ok(self.dump_beside(&copied.id)?.is_some_and(|dump| dump.said == Said::After))
+    }
+
+    /// Whether there is a snapshot for which a copy that is gone had to make way, by the hand of somebody: a start beside both would have been
+    /// refused, or would have loaded the snapshot.
+    pub(super) fn has_made_way(&self, copy: &StateFile, log: &str) -> Result<bool, StartError> {
+        let Some(dump) = self.dump_beside(&CopyId::of(copy))? else { return Ok(false) };
+        let Some(stated) = self.stat(&state_name(log))? else { return Ok(false) };
+        // With an announcement in it that file is a later one, and when the copy was last written to is not known any more.
+        let first_ns = if stated.len > STATE_FILE_BYTES as u64 { 0 } else { stated.modified_ns };
+        Ok(choose(&(first_ns..=stated.modified_ns), Some(dump), self.now.unix_ns()) != Dataset::Copy)
     }
 
     /// A server that keeps a log goes on with a copy. One that holds less than the snapshot is not the dataset, and nobody knows which is
     /// where the snapshot says nothing of it and the clock was set back. From now on it is a copy no more, durably: a power cut that took what
     /// is appended to it would leave it as it was, and a snapshot that was made of it would be the newer one.
     pub(super) fn take_copy(&self, log: &str) -> Result<(), StartError> {
-        let Some(copied) = self.copied(log)? else { return Ok(()) };
-        let dump = &self.config.dbfilename;
-        if let Some(beside) = self.dump_beside(&copied)?
-            && choose(&copied.at_ns, Some(beside), self.now.unix_ns()) != Dataset::Copy
+        let Some(copied) = self.copied(log, log)? else { return Ok(()) };
+        let name = &self.config.dbfilename;
+        if let Some(dump) = self.dump_beside(&copied.id)?
+            && choose(&copied.at_ns, Some(dump), self.now.unix_ns()) != Dataset::Copy
         {
             let written_ns = self.stat(log)?.map_or(0, |found| found.modified_ns);
-            let to_load = format!("move {dump} away to load {log}");
-            if beside.said == Said::After {
-                return Err(self.beside_data(log, &dump_is_newer(dump, beside.modified_ns, log, written_ns, &to_load)));
+            let to_load = format!("move {name} away to load {log}");
+            if dump.said == Said::After {
+                let times = (dump.modified_ns, written_ns);
+                return Err(self.beside_data(log, &dump_is_newer(name, log, times, ", as it says itself", &to_load)));
             }
-            return Err(self.beside_log(log, written_ns, Some(beside.modified_ns), &to_load));
+            return Err(self.beside_log(log, written_ns, Some(dump.modified_ns), &to_load));
         }
-        StateFile { copy: false, ..copied.state }
+        let Some(state) = copied.state else { return Ok(()) };
+        StateFile { copy: false, ..state }
             .write(&*self.persistence.dir, log, Durability::Durable)
             .map_err(|error| self.file_error("write", &state_name(log), error.into()))
     }
@@ -242,7 +300,9 @@ impl Engine {
         let dump = &self.config.dbfilename;
         let advice = match dumped_ns {
             None => format!("{to_load}, or move it away to start without it"),
-            Some(dumped_ns) if dumped_ns >= written_ns => dump_is_newer(dump, dumped_ns, log, written_ns, to_load),
+            Some(dumped_ns) if dumped_ns >= written_ns => {
+                dump_is_newer(dump, log, (dumped_ns, written_ns), "", to_load)
+            }
             Some(dumped_ns) => format!(
                 "{log} ({}) is newer than {dump} ({}): {to_load}, or move {log} away to start from {dump}",
                 FileTime(written_ns),
@@ -262,14 +322,14 @@ impl Engine {
         let mark = self.random_mark();
         let p = &mut self.persistence;
         let (dir, name, boot_id) = (Arc::clone(&p.dir), p.log_name.clone(), p.boot_id);
-        let stated = Arc::new(OnceLock::new());
-        let found = Arc::clone(&stated);
+        let made = Arc::new(OnceLock::new());
+        let found = Arc::clone(&made);
         let job = move || -> io::Result<u64> {
             let state = copy_state(&*file, mark, boot_id)?;
-            let _first = found.set(state);
+            let _first = found.set(CopyId::of(&state));
             state.write(&*dir, &name, Durability::Durable).map(|()| 0).map_err(io::Error::other)
         };
-        p.copy_job = Some(CopyJob { id: p.bio.submit(Kind::Rename, Box::new(job)), stated });
+        p.copy_job = Some(CopyJob { id: p.bio.submit(Kind::Rename, Box::new(job)), made });
     }
 
     /// A copy that a child is making is older than what has just been done, though it would be the newer file: it is begun anew.
@@ -290,33 +350,51 @@ impl Engine {
 impl Persistence {
     /// Takes the result of a job if it was the one that says that the log is a copy.
     pub(super) fn copy_stated(&mut self, completion: &Completion) -> bool {
-        let Some(CopyJob { stated, .. }) = self.copy_job.take_if(|job| job.id == completion.id) else { return false };
-        match &completion.outcome {
-            Ok(_) => self.ended = stated.get().copied(),
-            Err(error) => {
-                let consequence =
-                    "a start with 'appendonly no' will ask what is to be done with the copy that BGREWRITEAOF made";
-                self.errors.warn("writing the state file", error, consequence);
-            }
+        let Some(CopyJob { made, .. }) = self.copy_job.take_if(|job| job.id == completion.id) else { return false };
+        if let Err(error) = &completion.outcome {
+            let consequence = "a start may ask what is to be done with the copy that BGREWRITEAOF made, and one with 'appendonly yes' \
+                               takes it for the log until a snapshot is saved";
+            self.errors.warn("writing the state file", error, consequence);
         }
+        // The state file may say so all the same; and if it does not, snapshots do from now on.
+        self.ended = made.get().copied();
         true
+    }
+
+    /// Sees to it that the state file does not call a log a copy that could not be turned off: a snapshot is about to be made of more than
+    /// a power cut may leave of that.
+    ///
+    /// # Errors
+    /// That of the state file. No snapshot may be begun then.
+    pub(super) fn take_back_copy(&mut self) -> Result<(), WriteError> {
+        if !self.copy_in_doubt {
+            return Ok(());
+        }
+        // One that was queued before it must not be written after it.
+        self.bio.drain(Kind::Rename);
+        let (Some(keeper), Some(fsynced)) = (&self.keeper, self.aof.fsynced_size_bytes()) else { return Ok(()) };
+        keeper.present(fsynced).write(&*self.dir, &self.log_name, Durability::Durable)?;
+        self.copy_in_doubt = false;
+        Ok(())
     }
 
     /// What a snapshot that begins now is to say of the log: the field and its value.
     pub(super) fn said_of_log(&self) -> Option<(&'static str, String)> {
         let value = if self.is_on() {
-            self.keeper.as_ref().map(|keeper| beside(&keeper.identity()))
+            self.keeper.as_ref().map(|keeper| format!("{BESIDE}{}", keeper.identity()))
         } else {
-            self.ended.as_ref().map(after)
+            self.ended.map(|CopyId { identity, len_bytes }| format!("{AFTER}{identity} {len_bytes}"))
         };
         value.map(|value| (FIELD, value))
     }
 }
 
-/// What is to be done where the snapshot is the newer one.
-fn dump_is_newer(dump: &str, dumped_ns: u64, log: &str, written_ns: u64, to_load: &str) -> String {
-    let (dumped, written) = (FileTime(dumped_ns), FileTime(written_ns));
-    format!("{dump} ({dumped}) is newer than {log} ({written}): move {log} away to start from {dump}, or {to_load}")
+/// What is to be done where the snapshot is the newer one, by what `how` adds to the `times` of both.
+fn dump_is_newer(dump: &str, log: &str, times: (u64, u64), how: &str, to_load: &str) -> String {
+    let (dumped, written) = (FileTime(times.0), FileTime(times.1));
+    format!(
+        "{dump} ({dumped}) is newer than {log} ({written}){how}: move {log} away to start from {dump}, or {to_load}"
+    )
 }
 
 /// Makes the mark of a copy durable; what is to be said of it then.

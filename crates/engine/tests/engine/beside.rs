@@ -83,7 +83,7 @@ fn a_copy_that_bgrewriteaof_made_without_a_log_is_loaded_while_it_is_newer_than_
     rig.ask(client, "BGREWRITEAOF");
     rig.settle();
     let mut rig = next(&rig);
-    assert!(rig.logged("a copy of the dataset that a server without a log had, is the latest"), "{:#?}", rig.lines());
+    assert!(rig.logged("a copy of the dataset that nobody has gone on with, is the latest"), "{:#?}", rig.lines());
     let client = rig.client();
     assert_eq!(rig.ask(client, "GET a"), "$1|3|", "and now the copy");
     assert_eq!((rig.info("aof_enabled").as_str(), rig.info("aof_state").as_str()), ("0", "off"));
@@ -144,7 +144,8 @@ fn a_copy_that_is_gone_and_was_the_only_dataset_is_missed() {
     assert!(matches!(error, StartError::Missing { .. }), "{error}");
 }
 
-/// A power cut took what had been appended under `no`; what was left passed for the copy that it had been, older than a snapshot of the log.
+/// A power cut took what had been appended under `no`; what was left passed for the copy that it had been, older than a snapshot of another
+/// server.
 #[test]
 fn a_copy_that_was_taken_for_the_log_is_never_a_copy_again() {
     let (rig, _) = with_copy();
@@ -156,9 +157,8 @@ fn a_copy_that_was_taken_for_the_log_is_never_a_copy_again() {
     let mut next = Rig::on(&disk, with_log(), BOOT).unwrap();
     let client = next.client();
     next.disk.advance_ns(10_000_000);
-    for request in ["SET a 2", "SAVE"] {
-        assert_eq!(next.ask(client, request), "+OK|");
-    }
+    assert_eq!(next.ask(client, "SET a 2"), "+OK|");
+    next.disk.put(DIR, DUMP, &disk_with_dump().content(DIR, DUMP).unwrap());
     let cut = next.disk.crash(&mut fastrand::Rng::with_seed(1), CrashMode::Strict, NameMode::OnlyDirFsync);
     assert!(cut.content(DIR, DUMP).is_some());
     assert_eq!(says(&cut, with_log(), "GET a"), "$1|1|");
@@ -178,6 +178,73 @@ fn a_copy_that_a_server_went_on_with_is_a_log_again() {
     rig.turn();
     let error = refused(&rig.killed(), without_points());
     assert!(matches!(&error, StartError::BesideData { found, .. } if found == LOG), "{error}");
+}
+
+/// The copy got its name, and a later date, after what was saved while its child still ran.
+#[test]
+fn a_copy_in_the_making_is_given_up_when_the_log_is_turned_on() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    assert!(rig.ask(client, "BGREWRITEAOF").starts_with('+'));
+    for request in ["CONFIG SET appendonly yes", "SET a 2", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    rig.disk.advance_ns(10_000_000);
+    for _ in 0..2_000 {
+        for config in [with_log(), without_points()] {
+            let Ok(mut next) = Rig::loading(&rig.killed(), config, BOOT) else { continue };
+            next.settle();
+            let client = next.client();
+            assert_eq!(next.ask(client, "GET a"), "$1|2|", "{:#?}", next.lines());
+        }
+        if rig.info("aof_state") == "on" {
+            break;
+        }
+        rig.work();
+    }
+    assert_eq!(rig.info("aof_rewrites_succeeded"), "1", "the copy is no more");
+}
+
+/// What SAVE could not make durable may have its name all the same, and was older by its date than the copy of before.
+#[test]
+fn a_copy_is_made_anew_beside_a_snapshot_whose_name_may_not_last() {
+    let (mut rig, client) = with_copy();
+    rig.ask(client, "BGREWRITEAOF");
+    rig.ask(client, "SET a 2");
+    rig.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::EIO));
+    assert_eq!(rig.ask(client, "SAVE"), "-ERR|");
+    rig.disk.heal();
+    rig.disk.advance_ns(10_000_000);
+    rig.settle();
+    rig.settle();
+    assert_eq!(next_says(&rig, "GET a"), "$1|2|");
+}
+
+/// Where the state file could not be written, or only not made durable, the next snapshot said nothing of the copy, and that counted as the later.
+#[test]
+fn a_snapshot_after_a_copy_that_could_not_be_stated_is_the_newer_one() {
+    for fails_durably in [false, true] {
+        let mut rig = started(without_points());
+        let client = rig.client();
+        rig.ask(client, "SET a 1");
+        rig.ask(client, "BGREWRITEAOF");
+        let mut renamed = false;
+        rig.disk.inject(Rule::when(Fault::EIO, move |attempt| {
+            let names_state = attempt.call == Call::Rename && attempt.to == "appendonly.aof.state";
+            renamed |= names_state;
+            if fails_durably { renamed && attempt.call == Call::DirFsync } else { names_state }
+        }));
+        rig.settle();
+        assert!(rig.logged("Error writing the state file") || !rig.disk.struck().is_empty(), "{:#?}", rig.lines());
+        rig.disk.heal();
+        rig.ask(client, "SET a 2");
+        assert_eq!(rig.ask(client, "SAVE"), "+OK|");
+        let disk = rig.killed();
+        assert_eq!(disk.content(DIR, "appendonly.aof.state").is_some(), fails_durably);
+        refused(&disk, with_log());
+        assert_eq!(says(&disk, without_points(), "GET a"), "$1|2|");
+    }
 }
 
 /// What SAVE or FLUSHALL saved while the child of the copy ran was older by its date, and came second.

@@ -109,6 +109,14 @@ pub(crate) fn config(policy: &str) -> Config {
     Config { appendfsync: policy.parse().unwrap(), ..Config::default() }
 }
 
+/// Each process of a test draws marks of its own, and every time the same ones.
+fn next_seed() -> [u8; 16] {
+    thread_local! {
+        static PROCESSES: Cell<u128> = const { Cell::new(9) };
+    }
+    PROCESSES.replace(PROCESSES.get() + 1).to_le_bytes()
+}
+
 impl Rig {
     /// A server under `policy` on an empty disk, serving.
     pub(crate) fn new(policy: &str) -> Self {
@@ -172,7 +180,7 @@ impl Rig {
                 allow_clients: Some(|wanted| wanted.min(CLIENTS_ALLOWED)),
                 ..Process::default()
             },
-            seed: [9; 16],
+            seed: next_seed(),
         };
         let engine = Engine::with_extensions(config, env, now, extensions);
         let mut rig = Self { engine, disk: disk.clone(), children, threads, now, log };

@@ -1,7 +1,7 @@
 //! A log that was turned off at run time: which of it and the snapshot a later start takes, and what it refuses.
 
 use engine::{ClientId, Config, StartError};
-use vfs::sim::{Call, Fault, Rule, SimDisk};
+use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
 
 use crate::beside::{announced, disk_with_dump, refused, says, with_log};
 use crate::snapshots::{DUMP, end_snapshot, started, without_points};
@@ -199,17 +199,129 @@ fn while_the_state_file_cannot_be_written_the_log_is_not_turned_off() {
     assert_eq!(rig.ask(client, "CONFIG SET appendonly no"), "+OK|");
 }
 
+/// What a start serves for `a`; `None` if it is refused, or ends while it loads.
+fn served(disk: &SimDisk, config: Config) -> Option<String> {
+    let mut rig = Rig::loading(disk, config, BOOT).ok()?;
+    rig.settle();
+    if rig.status().is_some() {
+        return None;
+    }
+    let client = rig.client();
+    Some(rig.ask(client, "GET a"))
+}
+
+/// Lets each call of a start fail that reads, one after the other: it is refused, or serves what it does if none fails.
+fn is_never_misled(what: &str, left: &SimDisk) {
+    for config in [with_log(), without_points()] {
+        let right = served(&left.kill(), config.clone());
+        for call in [Call::Open, Call::ReadAt, Call::Metadata, Call::Mark, Call::Stat, Call::List] {
+            for nth in 1..100 {
+                let disk = left.kill();
+                disk.inject(Rule::nth(call, nth, Fault::EIO));
+                let found = served(&disk, config.clone());
+                if disk.struck().is_empty() {
+                    break;
+                }
+                assert!(found.is_none() || found == right, "{what}: {call:?} {nth} fails: {found:?} for {right:?}");
+            }
+        }
+    }
+}
+
 /// One read that failed, and the log was taken for one that nobody had said anything about: it was served in place of the snapshot.
 #[test]
-fn a_start_that_cannot_read_whether_the_log_had_ended_is_refused() {
+fn a_start_that_cannot_read_what_it_chooses_by_is_refused() {
     let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"]);
-    for call in [Call::Open, Call::ReadAt, Call::Metadata, Call::Mark] {
-        let disk = rig.killed();
-        // The probe of the directory comes first.
-        let nth = if call == Call::Open { 2 } else { 1 };
-        disk.inject(Rule::nth(call, nth, Fault::EIO));
-        let error = refused(&disk, with_log());
-        assert!(matches!(&error, StartError::File { .. }), "{call:?}: {error}");
-        assert_eq!(disk.struck().len(), 1, "{call:?}");
+    is_never_misled("turned off", &rig.killed());
+    let (mut rig, _) = after(&["SET a 1", "CONFIG SET appendonly no"]);
+    rig.disk.advance_ns(10_000_000);
+    rig.disk.put(DIR, DUMP, &disk_with_dump().content(DIR, DUMP).unwrap());
+    rig.disk.advance_ns(10_000_000);
+    announced(&mut rig);
+    is_never_misled("a strange snapshot and an announcement", &rig.killed());
+    let disk = rig.killed();
+    let finished = disk.names(DIR).into_iter().find(|name| name.starts_with("temp-rewriteaof-bg-")).unwrap();
+    assert!(disk.give_name(DIR, LOG, "appendonly.aof.old-1790000000000"));
+    is_never_misled("moved aside, and the new one is finished", &disk);
+    disk.take_away(DIR, &finished);
+    is_never_misled("moved aside", &disk);
+    let (rig, _) = after(&["SET a 1", "SAVE", "SET a 2"]);
+    let disk = rig.killed();
+    disk.take_away(DIR, LOG);
+    is_never_misled("the log is gone", &disk);
+    let (mut rig, client) = after(&[]);
+    rig.send(client, "SHUTDOWN");
+    rig.settle();
+    let disk = rig.killed();
+    disk.advance_ns(10_000_000);
+    disk.put(DIR, DUMP, &disk_with_dump().content(DIR, DUMP).unwrap());
+    is_never_misled("an empty log that ended", &disk);
+}
+
+/// It is the dataset, but for a snapshot for which somebody has moved it away; an older one was imported instead.
+#[test]
+fn a_log_that_was_turned_off_and_is_gone_is_missed_beside_an_older_snapshot() {
+    let (rig, _) = after(&["SET a 1", "SAVE", "SET a 2", "CONFIG SET appendonly no"]);
+    let disk = rig.killed();
+    disk.take_away(DIR, LOG);
+    for config in [with_log(), without_points()] {
+        let error = refused(&disk, config);
+        assert!(matches!(error, StartError::Missing { .. }), "{error}");
     }
+}
+
+/// The state file was not restored, or speaks of the file that the directory was copied from, or the file system tells nothing.
+#[test]
+fn a_snapshot_that_was_saved_after_the_log_had_ended_says_so_to_whoever_has_no_state_file() {
+    for keeps in [true, false] {
+        let disk = SimDisk::new();
+        disk.set_keeps(keeps, keeps);
+        let mut rig = Rig::on(&disk, with_log(), BOOT).unwrap();
+        let client = rig.client();
+        for request in ["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"] {
+            assert_eq!(rig.ask(client, request), "+OK|", "{request}");
+        }
+        let disk = rig.killed();
+        if keeps {
+            disk.take_away(DIR, STATE);
+        }
+        refused(&disk, with_log());
+        assert_eq!(says(&disk, without_points(), "GET a"), "$1|2|", "{keeps}");
+    }
+}
+
+/// It was, and the state file could not say that it had ended.
+#[test]
+fn a_log_that_nothing_tells_from_others_is_not_turned_off() {
+    let (mut rig, client) = after(&["SET a 1"]);
+    rig.ask(client, "BGREWRITEAOF");
+    rig.pass_until_phase("rename");
+    rig.disk.inject(Rule::nth(Call::Mark, 1, Fault::EIO));
+    rig.settle();
+    assert_eq!(rig.disk.struck().len(), 1);
+    let reply = rig.ask(client, "CONFIG SET appendonly no");
+    assert!(reply.starts_with('-') && reply.contains("BGREWRITEAOF"), "{reply}");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly no"), "+OK|");
+}
+
+/// The state file called it a copy though it went on, so that after a power cut it passed for one that holds what was saved.
+#[test]
+fn a_log_that_could_not_be_turned_off_is_no_copy_that_holds_what_was_saved_since() {
+    let (mut rig, client) = after(&["SET a 1"]);
+    rig.disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::EIO));
+    assert!(rig.ask(client, "CONFIG SET appendonly no").starts_with('-'));
+    for request in ["SAVE", "BGSAVE"] {
+        assert_eq!(rig.ask(client, request), "-ERR|");
+    }
+    assert_eq!(rig.log_count("Can't begin a snapshot: the log could not be turned off"), 2);
+    rig.disk.heal();
+    rig.disk.advance_ns(10_000_000);
+    for request in ["SET a 2", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    let cut = rig.disk.crash(&mut fastrand::Rng::with_seed(1), CrashMode::Strict, NameMode::AnyFsync);
+    assert!(cut.content(DIR, DUMP).is_some());
+    assert_ne!(served(&cut, without_points()).as_deref(), Some("$1|1|"));
 }
