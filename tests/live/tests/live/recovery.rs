@@ -150,3 +150,29 @@ fn past_deadlines_are_stored_while_loading_and_expire_after() -> Result<()> {
     ensure!(show(&call(&mut client, "EXISTS moved")?) == "0");
     dialogue(&mut client, &[("LLEN l", "2")])
 }
+
+/// On a real file system, whose inodes, birth times and attributes tell the log from others; and without the state file too.
+#[test]
+fn a_log_that_was_turned_off_is_told_from_what_was_saved_later_and_earlier() -> Result<()> {
+    let home = Home::new()?;
+    let without_log = home.server()?.directive("appendonly", "no");
+    let mut server = home.server()?.start()?;
+    let mut client = server.client()?;
+    dialogue(&mut client, &[("SET k 1", "OK"), ("SAVE", "OK"), ("SET k 2", "OK"), ("CONFIG SET appendonly no", "OK")])?;
+    server.kill_9()?;
+    let mut server = without_log.start()?;
+    let mut client = server.client()?;
+    dialogue(&mut client, &[("GET k", "\"2\""), ("SET k 3", "OK"), ("SAVE", "OK")])?;
+    server.kill_9()?;
+    for state_is_there in [true, false] {
+        if !state_is_there {
+            std::fs::remove_file(home.data().join("appendonly.aof.state"))?;
+        }
+        refused(&home.server()?.start_refused()?, &["dump.rdb", "is newer than appendonly.aof", "as it says itself"])?;
+        let mut server = without_log.start()?;
+        dialogue(&mut server.client()?, &[("GET k", "\"3\"")])?;
+        server.kill_9()?;
+    }
+    std::fs::rename(home.aof(), home.path().join("away.aof"))?;
+    dialogue(&mut home.server()?.start()?.client()?, &[("GET k", "\"3\"")])
+}
