@@ -172,7 +172,19 @@ impl<'a> Run<'a> {
             report: Report::default(),
             dump: None,
         };
-        let disk = SimDisk::new();
+        let mut disk = SimDisk::new();
+        // What a first start does is done but once in a campaign.
+        if campaign.second_faults > 0 && run.rng.u8(..6) == 0 {
+            let spawn = run.spawn();
+            trouble::while_starting(&disk, campaign.shape.faults, &mut run.rng);
+            let started = Server::start(&disk, &spawn);
+            run.report.faults(disk.struck().iter().copied());
+            disk.heal();
+            if let Ok(server) = started {
+                return Ok((run, server));
+            }
+            disk = Crash::Kill.image(&disk, &mut run.rng);
+        }
         let spawn = run.spawn();
         match Server::start(&disk, &spawn) {
             Ok(server) => Ok((run, server)),

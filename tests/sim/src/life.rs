@@ -110,6 +110,8 @@ pub struct Life {
     clients: Vec<Client>,
     /// Sends what changes something; its replies are not waited for.
     admin: engine::ClientId,
+    /// Looks at keys, and may wait for the log meanwhile: the replies to others must not stand behind such a one.
+    reader: engine::ClientId,
     /// Sends PING alone.
     probe: engine::ClientId,
     /// Whose promise a reply of this turn is.
@@ -125,7 +127,7 @@ pub struct Life {
 impl Life {
     /// Clients on a server that holds `base`.
     pub fn new(mut server: Server, base: Dataset, shape: Shape) -> Self {
-        let (admin, probe) = (server.connect(), server.connect());
+        let (admin, reader, probe) = (server.connect(), server.connect(), server.connect());
         let clients = (0..shape.clients)
             .map(|number| {
                 let pushed = base.last_pushed(number % crate::model::DATABASES, Key::numbered(b'a', number));
@@ -147,6 +149,7 @@ impl Life {
             dataset: base,
             clients,
             admin,
+            reader,
             probe,
             policy,
             was_off: false,
@@ -279,7 +282,7 @@ impl Life {
             let mut requests = Vec::new();
             encode_command(&mut requests, [&b"SELECT"[..], db.to_string().as_bytes()].into_iter());
             encode_command(&mut requests, [&b"EXISTS"[..], key.as_bytes()].into_iter());
-            self.tell(self.admin, &requests);
+            self.tell(self.reader, &requests);
             let op = Op::Touch { key };
             self.dataset.apply(db, &op, terms.unix_ms);
             self.history.execute(db, op, terms, false);

@@ -14,6 +14,7 @@
 //! never run at once; one in the loop waits for a copy that is being named or stated, and lets one that a child is making be begun anew; and
 //! turning the log on ends that child.
 
+use std::cmp::Ordering;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
@@ -298,14 +299,15 @@ impl Engine {
     /// The refusal to start beside a log, which names what is newer first, and first what loads that. `to_load`: what loads the log.
     fn beside_log(&self, log: &str, written_ns: u64, dumped_ns: Option<u64>, to_load: &str) -> StartError {
         let dump = &self.config.dbfilename;
-        let advice = match dumped_ns {
+        let written = FileTime(written_ns);
+        let advice = match dumped_ns.map(|dumped_ns| (dumped_ns, dumped_ns.cmp(&written_ns))) {
             None => format!("{to_load}, or move it away to start without it"),
-            Some(dumped_ns) if dumped_ns >= written_ns => {
-                dump_is_newer(dump, log, (dumped_ns, written_ns), "", to_load)
-            }
-            Some(dumped_ns) => format!(
-                "{log} ({}) is newer than {dump} ({}): {to_load}, or move {log} away to start from {dump}",
-                FileTime(written_ns),
+            Some((dumped_ns, Ordering::Greater)) => dump_is_newer(dump, log, (dumped_ns, written_ns), "", to_load),
+            Some((_, Ordering::Equal)) => format!(
+                "{log} and {dump} have the same time ({written}): {to_load}, or move {log} away to start from {dump}"
+            ),
+            Some((dumped_ns, Ordering::Less)) => format!(
+                "{log} ({written}) is newer than {dump} ({}): {to_load}, or move {log} away to start from {dump}",
                 FileTime(dumped_ns)
             ),
         };
