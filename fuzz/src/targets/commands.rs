@@ -30,6 +30,8 @@ fn is_sent(words: &[Vec<u8>]) -> bool {
     let word = |i: usize| words.get(i).map(|word| word.to_ascii_lowercase()).unwrap_or_default();
     match (name.to_ascii_lowercase().as_slice(), word(1).as_slice()) {
         (b"shutdown" | b"quit" | b"wait" | b"waitaof", _) | (b"client", b"kill" | b"reply" | b"pause") => false,
+        // Whoever speaks HTTP is disconnected.
+        (b"post" | b"host:", _) => false,
         (b"config", b"set") => words.iter().skip(2).step_by(2).all(|word| is_threshold(word)),
         // A reply or a dataset as large as was asked for is no fault.
         (b"debug", b"populate") => word(2).len() <= 3 && word(4).len() <= 3,
