@@ -50,7 +50,7 @@ impl Default for Options {
 }
 
 /// How many seeds a planted bug may need before it counts as not found.
-const MUTANT_SEEDS: u64 = 4_000;
+const MUTANT_SEEDS: u64 = 20_000;
 
 /// Builds the simulation and runs it.
 ///
