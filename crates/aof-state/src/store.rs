@@ -76,6 +76,9 @@ pub enum Durability {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
+    /// What it says of other files could not be read, and would be lost.
+    #[error("reading the state file failed")]
+    Read(#[source] io::Error),
     /// The temporary file could not be made.
     #[error("creating the temporary state file failed")]
     Create(#[source] io::Error),
@@ -97,7 +100,8 @@ impl From<WriteError> for io::Error {
     /// The system's error alone.
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Create(source)
+            WriteError::Read(source)
+            | WriteError::Create(source)
             | WriteError::Write(source)
             | WriteError::Fsync(source)
             | WriteError::Rename(source)
@@ -241,8 +245,15 @@ impl StateFile {
     /// # Errors
     /// One named error per step. The name must not be taken then.
     pub fn announce(&self, log: Option<Self>, dir: &dyn Dir, aof_name: &str) -> Result<(), WriteError> {
-        // One that is missing or damaged says nothing of any file.
-        let mut states = log.map_or_else(|| read_all(dir, aof_name).unwrap_or_default(), |log| vec![log]);
+        let mut states = match log {
+            Some(log) => vec![log],
+            None => match read_all(dir, aof_name) {
+                Ok(states) => states,
+                Err(NoState::Unreadable(source)) => return Err(WriteError::Read(source)),
+                // One that is missing or damaged says nothing of any file.
+                Err(_) => Vec::new(),
+            },
+        };
         for state in &mut states {
             // It ended at a time, which was that of the state file: and that becomes another.
             state.clean_end = false;

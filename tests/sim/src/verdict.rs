@@ -195,6 +195,11 @@ pub fn judge_started(
         Err(refusal) if dump_beside.is_some() && is_of_later_copy(&refusal) && excuse::has_copy(image) => {
             start_without_dump(image, spawn)?
         }
+        Err(refusal) if dump_beside.is_some() && nameless_log(&refusal, image).is_some() => {
+            let name = nameless_log(&refusal, image).unwrap_or_default();
+            image.give_name(DIR, &name, LOG);
+            Server::start(image, spawn).map_err(Violation::DoesNotStart)?
+        }
         Err(refusal) if crashed.stateless => {
             repaired = true;
             repair(image, before, spawn, &crashed.written, refusal)?
@@ -290,6 +295,15 @@ fn is_of_later_copy(refusal: &Refusal) -> bool {
         if found == LOG && advice.contains(&first))
 }
 
+/// The finished log of which a start refuses to say whether it is older than the snapshot, since another log was moved aside for it. Of
+/// what it holds nothing was promised that the other does not hold.
+fn nameless_log(refusal: &Refusal, image: &SimDisk) -> Option<String> {
+    let Refusal::Start(engine::StartError::BesideData { found, advice, .. }) = refusal else { return None };
+    let is_aside = image.names(DIR).iter().any(|name| name.starts_with(SET_ASIDE));
+    let tells = advice.contains(&format!("Rename {found} to {LOG} to load it"));
+    (is_aside && tells && found.starts_with("temp-rewriteaof-bg-")).then(|| found.clone())
+}
+
 /// Does what a refusal of this or the first kind tells an operator to do. The caller puts the snapshot back, to be judged.
 fn start_without_dump(image: &SimDisk, spawn: &Spawn) -> Result<Server, Violation> {
     image.take_away(DIR, DUMP);
@@ -329,7 +343,11 @@ fn repair(
         return Err(Violation::DoesNotStart(refusal));
     };
     image.tamper(DIR, LOG, |bytes| bytes.truncate(valid_bytes));
-    Server::start(image, spawn).map_err(Violation::DoesNotStart)
+    match Server::start(image, spawn) {
+        // What is left may be nothing, and a snapshot stand beside it.
+        Err(refusal) if valid_bytes == 0 && is_of_empty_log(&refusal, &[]) => start_without_dump(image, spawn),
+        started => started.map_err(Violation::DoesNotStart),
+    }
 }
 
 fn number_after(text: &str, words: &str) -> Option<usize> {

@@ -116,6 +116,29 @@ fn a_log_that_was_turned_on_again_in_vain_is_still_the_older_of_the_two() {
     assert!(text.contains("is newer than appendonly.aof (2023"), "{text}");
 }
 
+/// The state file could not be read when a new log was announced, and what it said of the old one was forgotten.
+#[test]
+fn an_announcement_forgets_nothing_that_it_cannot_read() {
+    let (mut rig, client) = after(&["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"]);
+    let is_copy = |rig: &Rig| rig.disk.content(DIR, STATE).is_some_and(|state| state[12] & 16 != 0);
+    assert!(is_copy(&rig));
+    rig.disk.inject(Rule::when(Fault::EIO, |attempt| attempt.call == Call::Open && attempt.name == STATE));
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly yes"), "+OK|");
+    for _ in 0..200 {
+        rig.work();
+        assert!(is_copy(&rig), "{:#?}", rig.lines());
+    }
+    assert!(!rig.disk.struck().is_empty());
+    rig.disk.heal();
+    for _ in 0..20_000 {
+        if rig.info("aof_state") == "on" {
+            return;
+        }
+        rig.work();
+    }
+    panic!("the first rewrite is not tried again: {:#?}", rig.lines());
+}
+
 /// Of a snapshot that says nothing of the log nobody knows, once something else was stated, when the log had ended.
 #[test]
 fn beside_a_strange_snapshot_and_an_announcement_nobody_chooses() {
@@ -245,9 +268,12 @@ fn a_start_that_cannot_read_what_it_chooses_by_is_refused() {
     is_never_misled("moved aside, and the new one is finished", &disk);
     disk.take_away(DIR, &finished);
     is_never_misled("moved aside", &disk);
-    let (rig, _) = after(&["SET a 1", "SAVE", "SET a 2"]);
+    let (mut rig, _) = after(&["SET a 1", "SAVE", "SET a 2"]);
+    rig.pass_ms(2_000);
+    rig.settle();
     let disk = rig.killed();
     disk.take_away(DIR, LOG);
+    assert_eq!(served(&disk, with_log()), None, "the state file speaks of it");
     is_never_misled("the log is gone", &disk);
     let (mut rig, client) = after(&[]);
     rig.send(client, "SHUTDOWN");
