@@ -190,6 +190,7 @@ pub fn judge_started(
                 && (excuse::has_copy(image) || excuse::dump_says_after(image)) =>
         {
             image.take_away(DIR, LOG);
+            image.take_away(DIR, "appendonly.aof.state");
             Server::start(image, spawn).map_err(Violation::DoesNotStart)?
         }
         Err(refusal) if dump_beside.is_some() && is_of_later_copy(&refusal) && excuse::has_copy(image) => {
@@ -290,7 +291,7 @@ fn is_of_older_copy(refusal: &Refusal) -> bool {
 /// Whether a start refuses a log that may be only a copy, of which it does not know whether it was made before the snapshot, and says
 /// first how the log is loaded. So it may be where the clock was set back.
 fn is_of_later_copy(refusal: &Refusal) -> bool {
-    let first = format!(": move {DUMP} away to load {LOG}, or move {LOG} away");
+    let first = format!(": move {DUMP} away to load {LOG}, or move {LOG} and");
     matches!(refusal, Refusal::Start(engine::StartError::BesideData { found, advice, .. })
         if found == LOG && advice.contains(&first))
 }

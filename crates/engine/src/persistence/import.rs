@@ -125,7 +125,7 @@ impl Engine {
         };
         let dir = self.persistence.dir_name();
         let text = format!(
-            "There is no {log} in {dir}, but {name}, which another server left ({files}, {total_bytes} bytes): importing it. It is \
+            "There is no {log} in {dir}, but {name} ({files}, {total_bytes} bytes): importing it. It is \
              left as it is, and clients are served once {log} holds all of it",
             name = found.name
         );

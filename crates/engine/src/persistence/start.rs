@@ -16,6 +16,7 @@ use vfs::{DirLock, File, FileKind, LockOutcome, Open};
 use super::Phase;
 use super::beside::Beside;
 use super::loading::Loading;
+use crate::clock::FileTime;
 use crate::engine::Engine;
 use crate::log::Level;
 
@@ -76,7 +77,7 @@ pub enum StartError {
     /// There is no log, but a state file of one that held data.
     #[error(
         "{dir}/{name} is missing, and {name}.state says that {fsynced_offset_bytes} bytes of it were fsynced. Restore it from a \
-         copy; or, if it was removed on purpose, remove {name}.state to start empty"
+         copy; or, if it was removed on purpose, remove {name}.state to go on with what else there is"
     )]
     Missing {
         /// The directory.
@@ -246,10 +247,18 @@ impl Engine {
         let prefix = format!("{log}.old-");
         let names = self.persistence.dir.list().map_err(|source| self.file_error("list", ".", source))?;
         let old: Vec<&str> = names.iter().filter(|n| n.starts_with(&prefix)).map(String::as_str).collect();
-        let advice = format!(
-            "it was moved aside when 'appendonly' was turned on, and its successor is missing. {to_load} to load it, or move it away to \
-             start without it"
-        );
+        let Some(aside) = old.last() else { return Ok(()) };
+        let dump = &self.config.dbfilename;
+        let ways = match (self.stat(dump)?, self.stat(aside)?) {
+            (Some(dumped), Some(aside)) if dumped.modified_ns > aside.modified_ns => format!(
+                "{dump} ({}) is newer by their times: move this away to start from {dump}. {to_load} to load it instead",
+                FileTime(dumped.modified_ns)
+            ),
+            (Some(_), _) => format!("{to_load} to load it, or move it away to start from {dump}"),
+            (None, _) => format!("{to_load} to load it, or move it away to start without it"),
+        };
+        let advice =
+            format!("it was moved aside when 'appendonly' was turned on, and its successor is missing. {ways}");
         self.refuse_beside(&old, &advice)
     }
 

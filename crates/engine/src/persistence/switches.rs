@@ -101,6 +101,14 @@ impl Engine {
         if self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.abort(env)) == Abort::Switching {
             return Err(switching());
         }
+        if self.persistence.is_on() {
+            let log = self.config.appendfilename.clone();
+            let points = if self.config.save.is_empty() { ", and there are no save points" } else { "" };
+            self.log_line(
+                Level::Warning,
+                format_args!("{log} is turned off and holds everything so far. Only snapshots keep what is written from now on{points}"),
+            );
+        }
         self.close_log();
         self.refuse_log_waiters();
         Ok(())

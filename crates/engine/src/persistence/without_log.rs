@@ -189,15 +189,15 @@ impl Engine {
             Dataset::Copy => self.log_line(
                 Level::Warning,
                 format_args!(
-                    "{log} ({}), a copy of the dataset that nobody has gone on with, is the latest there is: it is loaded, and nothing is \
-                     appended to it",
+                    "{log} ({}), which was turned off or made by BGREWRITEAOF without a log, is the latest there is of the dataset: it is \
+                     loaded, and nothing is appended to it",
                     FileTime(found.modified_ns)
                 ),
             ),
             Dataset::Dump => self.log_line(
                 Level::Notice,
                 format_args!(
-                    "{dump} ({}) is newer than {log} ({}), a copy of the dataset that nobody has gone on with: {dump} is loaded",
+                    "{dump} ({}) is newer than {log} ({}), which was turned off or made by BGREWRITEAOF without a log: {dump} is loaded",
                     FileTime(dumped_ns.unwrap_or(0)),
                     FileTime(found.modified_ns)
                 ),
@@ -229,14 +229,27 @@ impl Engine {
             // Whether it says so is not known, and what is loaded depends on it.
             Err(NoState::Unreadable(source)) => Err(self.file_error("read", &state_name(log), source)),
             Err(NoState::LogUnreadable(source)) => Err(unread(source)),
-            // It is lost, could not be written, or stayed where the files were copied from: the snapshot may know.
+            // It is lost, could not be written, or the files were copied from elsewhere: the snapshot may know.
             Err(_) => {
                 let identity = Identity::of(&*file).map_err(unread)?;
                 let id = CopyId { identity, len_bytes: file.metadata().map_err(unread)?.len };
                 let said = self.dump_beside(&id)?.is_some_and(|dump| dump.said == Said::After);
-                Ok(said.then_some(Copied { id, state: None, at_ns: 0..=u64::MAX }))
+                let known = if said { Some(id) } else { self.copied_elsewhere(id, log)? };
+                Ok(known.map(|id| Copied { id, state: None, at_ns: 0..=u64::MAX }))
             }
         }
+    }
+
+    /// What was a copy in the directory that this one was copied from: the state file says so of a file that was as long, and the snapshot
+    /// knows that one.
+    fn copied_elsewhere(&self, id: CopyId, log: &str) -> Result<Option<CopyId>, StartError> {
+        let Ok(state) = StateFile::read_alone(&*self.persistence.dir, log) else { return Ok(None) };
+        let original = CopyId::of(&state);
+        if !state.copy || original.len_bytes != id.len_bytes {
+            return Ok(None);
+        }
+        let dump = self.dump_beside(&original)?;
+        Ok(dump.is_some_and(|dump| dump.said != Said::Nothing).then_some(original))
     }
 
     /// Whether the state file announces a successor of this file.
@@ -301,14 +314,17 @@ impl Engine {
         let dump = &self.config.dbfilename;
         let written = FileTime(written_ns);
         let advice = match dumped_ns.map(|dumped_ns| (dumped_ns, dumped_ns.cmp(&written_ns))) {
-            None => format!("{to_load}, or move it away to start without it"),
-            Some((dumped_ns, Ordering::Greater)) => dump_is_newer(dump, log, (dumped_ns, written_ns), "", to_load),
-            Some((_, Ordering::Equal)) => format!(
-                "{log} and {dump} have the same time ({written}): {to_load}, or move {log} away to start from {dump}"
-            ),
+            None => format!("{to_load}, or move it and {log}.state away to start without it"),
+            Some((dumped_ns, Ordering::Greater)) => {
+                dump_is_newer(dump, log, (dumped_ns, written_ns), " by their times", to_load)
+            }
+            Some((_, Ordering::Equal)) => {
+                format!("{log} and {dump} have the same time ({written}): {to_load}, or {away}", away = away(log, dump))
+            }
             Some((dumped_ns, Ordering::Less)) => format!(
-                "{log} ({written}) is newer than {dump} ({}): {to_load}, or move {log} away to start from {dump}",
-                FileTime(dumped_ns)
+                "{log} ({written}) is newer than {dump} ({}) by their times: {to_load}, or {away}",
+                FileTime(dumped_ns),
+                away = away(log, dump)
             ),
         };
         self.beside_data(log, &advice)
@@ -394,9 +410,12 @@ impl Persistence {
 /// What is to be done where the snapshot is the newer one, by what `how` adds to the `times` of both.
 fn dump_is_newer(dump: &str, log: &str, times: (u64, u64), how: &str, to_load: &str) -> String {
     let (dumped, written) = (FileTime(times.0), FileTime(times.1));
-    format!(
-        "{dump} ({dumped}) is newer than {log} ({written}){how}: move {log} away to start from {dump}, or {to_load}"
-    )
+    format!("{dump} ({dumped}) is newer than {log} ({written}){how}: {away}, or {to_load}", away = away(log, dump))
+}
+
+/// How the snapshot is loaded: the state file would miss the log.
+fn away(log: &str, dump: &str) -> String {
+    format!("move {log} and {log}.state away to start from {dump}")
 }
 
 /// Makes the mark of a copy durable; what is to be said of it then.

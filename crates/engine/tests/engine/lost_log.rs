@@ -108,7 +108,9 @@ fn what_was_saved_while_the_log_was_off_is_not_left_aside_for_an_empty_log() {
     for command in ["CONFIG SET appendonly no", "SET a 1", "SAVE"] {
         rig.ask(client, command);
     }
-    assert!(refusal(&rig.killed()).contains("move appendonly.aof away to start from dump.rdb"));
+    assert!(
+        refusal(&rig.killed()).contains("move appendonly.aof and appendonly.aof.state away to start from dump.rdb")
+    );
 }
 
 /// A log that says how its dataset became empty is not one that lost everything.

@@ -46,7 +46,8 @@ fn a_log_that_was_turned_off_before_the_snapshot_was_saved_is_refused_and_withou
         }
         let text = refused(&disk, with_log()).to_string();
         assert!(
-            text.contains("is newer than appendonly.aof (2023") && text.contains("move appendonly.aof away"),
+            text.contains("is newer than appendonly.aof (2023")
+                && text.contains("move appendonly.aof and appendonly.aof.state away"),
             "{text}"
         );
         assert_eq!(says(&disk, without_points(), "GET a"), "$1|2|");
@@ -313,6 +314,25 @@ fn a_snapshot_that_was_saved_after_the_log_had_ended_says_so_to_whoever_has_no_s
         }
         refused(&disk, with_log());
         assert_eq!(says(&disk, without_points(), "GET a"), "$1|2|", "{keeps}");
+    }
+}
+
+/// `cp -r` keeps neither inodes nor times nor attributes.
+#[test]
+fn in_a_copied_directory_the_order_of_log_and_snapshot_is_still_known() {
+    for (requests, later) in [
+        (["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"], DUMP),
+        (["SET a 1", "SAVE", "SET a 2", "CONFIG SET appendonly no"], LOG),
+    ] {
+        let (rig, _) = after(&requests);
+        let copied = SimDisk::new();
+        for name in [later, STATE, if later == LOG { DUMP } else { LOG }] {
+            copied.put(DIR, name, &rig.disk.content(DIR, name).unwrap());
+            copied.advance_ns(10_000_000);
+        }
+        assert_eq!(served(&copied.kill(), without_points()).as_deref(), Some("$1|2|"), "{later}");
+        let with_log = served(&copied, with_log());
+        assert_eq!(with_log.as_deref(), if later == LOG { Some("$1|2|") } else { None });
     }
 }
 
