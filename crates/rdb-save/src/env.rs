@@ -8,6 +8,8 @@ use keyspace::{Keyspace, UnixMs};
 use rdb::SnapshotSettings;
 use vfs::Dir;
 
+use crate::task::SaveStep;
+
 /// The settings a snapshot is made under.
 #[derive(Clone, Copy, Debug)]
 pub struct SaveConfig<'a> {
@@ -67,6 +69,14 @@ pub struct SaveError {
     pub step: &'static str,
     /// The error number; 0 if the system gave none.
     pub errno: i32,
+}
+
+impl SaveError {
+    /// Whether the new one has its name, and only how long is in doubt.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.step == SaveStep::FsyncDir.name()
+    }
 }
 
 /// How a snapshot in the background ended.

@@ -83,10 +83,11 @@ impl Engine {
         let dump = &self.config.dbfilename;
         let time = |name| FileTime(self.stat(name).ok().flatten().map_or(0, |found| found.modified_ns));
         let advice = format!(
-            "{log} ({}) holds nothing, and nothing says that its server ended in order, so a crash may have taken what it held. Move {log} away \
-             to import {dump} ({}), or move {dump} away to start empty",
+            "{log} ({}) holds nothing, and nothing says that its server ended in order, so a crash may have taken what it held. Either {away} ({}), or \
+             move {dump} away to start empty",
             time(log),
-            time(dump)
+            time(dump),
+            away = self.away(log)
         );
         StartError::BesideData { dir: self.persistence.dir_name(), found: dump.clone(), advice }
     }

@@ -89,6 +89,8 @@ pub(crate) struct Persistence {
     ended: Option<CopyId>,
     /// The log could not be turned off, and goes on; until another state is written the state file may call it a copy all the same.
     copy_in_doubt: bool,
+    /// The state that was being written when that came up: its end says nothing of it.
+    stated_before_doubt: Option<JobId>,
     pub(super) phase: Phase,
     /// What was answered up to here was answered before the log was on: it is called so only when all this is in it.
     on_from: LogOffset,
@@ -162,6 +164,7 @@ impl Persistence {
             copy_job: None,
             ended: None,
             copy_in_doubt: false,
+            stated_before_doubt: None,
             phase: Phase::Off,
             on_from: LogOffset(0),
             failed_upto: LogOffset(0),

@@ -214,7 +214,7 @@ impl Engine {
             if end == End::OfLog {
                 // It may be there all the same.
                 keeper.refresh_failed();
-                p.copy_in_doubt = true;
+                (p.copy_in_doubt, p.stated_before_doubt) = (true, p.state_job);
                 return Err(format!(
                     "the state file can't be written, and a start could not tell that the log had ended: {text}"
                 ));

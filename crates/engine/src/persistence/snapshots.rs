@@ -227,8 +227,10 @@ impl Engine {
             let took_ns = clock.map_or(0, |clock| clock()).saturating_sub(started_ns);
             self.persistence.snapshots.saved(self.now.after_us(took_ns / 1_000));
         }
-        // Even one that failed may have its name.
-        self.remake_copy();
+        // One whose name may not last has it all the same.
+        if saved.map_or_else(|error| error.is_named(), |()| true) {
+            self.remake_copy();
+        }
         self.log_snapshot_notices();
         saved.is_ok()
     }
@@ -252,6 +254,13 @@ impl Engine {
     fn may_say_of_log(&mut self) -> bool {
         let p = &mut self.persistence;
         p.snapshots.said_of_log = p.said_of_log();
+        if p.copy_in_doubt && p.rewriter.holds_state_file() {
+            self.log_line(
+                Level::Warning,
+                format_args!("Can't begin a snapshot while a rewritten append only file is taking its place"),
+            );
+            return false;
+        }
         let Err(error) = p.take_back_copy() else { return true };
         p.errors.count_background("writing the state file", &error);
         let text = error_chain(&error);

@@ -246,8 +246,10 @@ impl Engine {
     pub(super) fn refuse_beside_old(&self, log: &str, to_load: &str) -> Result<(), StartError> {
         let prefix = format!("{log}.old-");
         let names = self.persistence.dir.list().map_err(|source| self.file_error("list", ".", source))?;
-        let old: Vec<&str> = names.iter().filter(|n| n.starts_with(&prefix)).map(String::as_str).collect();
-        let Some(aside) = old.last() else { return Ok(()) };
+        let mut old: Vec<&str> = names.iter().filter(|n| n.starts_with(&prefix)).map(String::as_str).collect();
+        // The latest first.
+        old.sort_by_key(|name| std::cmp::Reverse(set_aside_at(name, log)));
+        let Some(aside) = old.first() else { return Ok(()) };
         let dump = &self.config.dbfilename;
         let ways = match (self.stat(dump)?, self.stat(aside)?) {
             (Some(dumped), Some(aside)) if dumped.modified_ns > aside.modified_ns => format!(

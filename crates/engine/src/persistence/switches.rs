@@ -91,7 +91,9 @@ impl Engine {
     /// The log is flushed, fsynced and closed, or nothing changes.
     fn turn_off(&mut self) -> Result<(), String> {
         let switching = || "a rewritten append only file is just taking its place: try again in a moment".to_owned();
-        if self.persistence.rewriter.is_switching() {
+        // What is about to be said of the new file must not be written over.
+        let rewriter = &self.persistence.rewriter;
+        if rewriter.is_switching() || self.persistence.is_on() && rewriter.holds_state_file() {
             return Err(switching());
         }
         if self.persistence.is_on() && !planted(Mutant::TurnedOffUnsynced) {

@@ -276,8 +276,9 @@ impl Persistence {
 
     fn state_written(&mut self, completion: &bio::Completion, mono_ms: u64) {
         self.state_job = None;
+        let is_older = self.stated_before_doubt.take_if(|job| *job == completion.id).is_some();
         let Err(error) = &completion.outcome else {
-            self.copy_in_doubt = false;
+            self.copy_in_doubt &= is_older;
             return;
         };
         self.errors.state_not_written(error, mono_ms);

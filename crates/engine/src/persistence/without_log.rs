@@ -19,7 +19,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
-use aof_load::{Import, dump_field};
+use aof_load::{Import, LoadError, dump_field};
 use aof_state::{BootId, Durability, Identity, NoState, STATE_FILE_BYTES, StateFile, WriteError, state_name};
 use bio::{Completion, JobId, Kind};
 use vfs::{FileKind, Open};
@@ -116,6 +116,8 @@ struct Copied {
     state: Option<StateFile>,
     /// When it was made.
     at_ns: RangeInclusive<u64>,
+    /// It may be another one that is as long by chance.
+    unsure: bool,
 }
 
 /// The job that says that the log is a copy, and which file that is, once it has found out.
@@ -171,21 +173,30 @@ impl Engine {
         self.persistence.ended = copied.as_ref().map(|copied| copied.id);
         let Some(found) = found.filter(|found| found.kind != FileKind::File || found.len > 0) else {
             // Beside a snapshot it is one of many, unless a crash has just left it without its name.
-            if dumped_ns.is_none() || self.moved_aside(&log)?.is_some() {
+            let answered = match self.moved_aside(&log)? {
+                Some(aside) => self.dump_follows(&aside, &log)?,
+                None => dumped_ns.is_some(),
+            };
+            if !answered {
                 self.refuse_beside_old(&log, "Rename it to the log's name and set 'appendonly yes'")?;
             }
-            if found.is_none() {
-                self.refuse_missing(&log, |state| state.copy)?;
-            }
+            self.refuse_missing(&log, |state| state.copy)?;
             return Ok(Dataset::Dump);
         };
         let to_load = format!("set 'appendonly yes' to load {log}");
         let Some(copied) = copied else {
             return Err(self.beside_log(&log, found.modified_ns, dumped_ns, &to_load));
         };
-        let dataset = choose(&copied.at_ns, self.dump_beside(&copied.id)?, self.now.unix_ns());
+        let dump_there = self.dump_beside(&copied.id)?;
+        let dataset = match choose(&copied.at_ns, dump_there, self.now.unix_ns()) {
+            Dataset::Dump if copied.unsure => Dataset::Unknown,
+            dataset => dataset,
+        };
         match dataset {
-            Dataset::Unknown => return Err(self.beside_log(&log, found.modified_ns, dumped_ns, &to_load)),
+            Dataset::Unknown => {
+                let to_load = format!("set 'appendonly yes' and move {dump} away to load {log}");
+                return Err(self.beside_log(&log, found.modified_ns, dumped_ns, &to_load));
+            }
             Dataset::Copy => self.log_line(
                 Level::Warning,
                 format_args!(
@@ -223,7 +234,7 @@ impl Engine {
                 // It is stated as soon as it is made; but an announcement writes that file anew.
                 let first_ns = if self.announces_after(log, &*file)? { modified_ns(name)? } else { stated_ns };
                 let at_ns = first_ns.min(stated_ns)..=stated_ns;
-                Ok(Some(Copied { id: CopyId::of(&state), state: Some(state), at_ns }))
+                Ok(Some(Copied { id: CopyId::of(&state), state: Some(state), at_ns, unsure: false }))
             }
             Ok(_) | Err(NoState::LogTooShort { .. }) => Ok(None),
             // Whether it says so is not known, and what is loaded depends on it.
@@ -235,7 +246,7 @@ impl Engine {
                 let id = CopyId { identity, len_bytes: file.metadata().map_err(unread)?.len };
                 let said = self.dump_beside(&id)?.is_some_and(|dump| dump.said == Said::After);
                 let known = if said { Some(id) } else { self.copied_elsewhere(id, log)? };
-                Ok(known.map(|id| Copied { id, state: None, at_ns: 0..=u64::MAX }))
+                Ok(known.map(|id| Copied { id, state: None, at_ns: 0..=u64::MAX, unsure: !said }))
             }
         }
     }
@@ -243,7 +254,11 @@ impl Engine {
     /// What was a copy in the directory that this one was copied from: the state file says so of a file that was as long, and the snapshot
     /// knows that one.
     fn copied_elsewhere(&self, id: CopyId, log: &str) -> Result<Option<CopyId>, StartError> {
-        let Ok(state) = StateFile::read_alone(&*self.persistence.dir, log) else { return Ok(None) };
+        let state = match StateFile::read_alone(&*self.persistence.dir, log) {
+            Ok(state) => state,
+            Err(NoState::Unreadable(source)) => return Err(self.file_error("read", &state_name(log), source)),
+            Err(_) => return Ok(None),
+        };
         let original = CopyId::of(&state);
         if !state.copy || original.len_bytes != id.len_bytes {
             return Ok(None);
@@ -263,7 +278,13 @@ impl Engine {
         let dump = &self.config.dbfilename;
         let Some(found) = self.stat(dump)? else { return Ok(None) };
         let field = match found.kind {
-            FileKind::File => dump_field(&self.persistence.dir, dump, FIELD.as_bytes())?,
+            FileKind::File => {
+                let read = dump_field(&self.persistence.dir, dump, FIELD.as_bytes());
+                read.map_err(|error| match error {
+                    LoadError::Io { source, .. } => self.file_error("read", dump, source),
+                    error => error.into(),
+                })?
+            }
             _ => None,
         };
         let said = field.and_then(|field| String::from_utf8(field).ok()).map(|field| said_of(&field, copy));
@@ -282,8 +303,11 @@ impl Engine {
         let Some(dump) = self.dump_beside(&CopyId::of(copy))? else { return Ok(false) };
         let Some(stated) = self.stat(&state_name(log))? else { return Ok(false) };
         // With an announcement in it that file is a later one, and when the copy was last written to is not known any more.
-        let first_ns = if stated.len > STATE_FILE_BYTES as u64 { 0 } else { stated.modified_ns };
-        Ok(choose(&(first_ns..=stated.modified_ns), Some(dump), self.now.unix_ns()) != Dataset::Copy)
+        if stated.len > STATE_FILE_BYTES as u64 {
+            return Ok(dump.said == Said::After);
+        }
+        let at_ns = stated.modified_ns..=stated.modified_ns;
+        Ok(choose(&at_ns, Some(dump), self.now.unix_ns()) != Dataset::Copy)
     }
 
     /// A server that keeps a log goes on with a copy. One that holds less than the snapshot is not the dataset, and nobody knows which is
@@ -297,9 +321,9 @@ impl Engine {
         {
             let written_ns = self.stat(log)?.map_or(0, |found| found.modified_ns);
             let to_load = format!("move {name} away to load {log}");
-            if dump.said == Said::After {
+            if dump.said == Said::After && !copied.unsure {
                 let times = (dump.modified_ns, written_ns);
-                return Err(self.beside_data(log, &dump_is_newer(name, log, times, ", as it says itself", &to_load)));
+                return Err(self.beside_data(log, &self.dump_is_newer(log, times, ", as it says itself", &to_load)));
             }
             return Err(self.beside_log(log, written_ns, Some(dump.modified_ns), &to_load));
         }
@@ -316,18 +340,34 @@ impl Engine {
         let advice = match dumped_ns.map(|dumped_ns| (dumped_ns, dumped_ns.cmp(&written_ns))) {
             None => format!("{to_load}, or move it and {log}.state away to start without it"),
             Some((dumped_ns, Ordering::Greater)) => {
-                dump_is_newer(dump, log, (dumped_ns, written_ns), " by their times", to_load)
+                self.dump_is_newer(log, (dumped_ns, written_ns), " by their times", to_load)
             }
             Some((_, Ordering::Equal)) => {
-                format!("{log} and {dump} have the same time ({written}): {to_load}, or {away}", away = away(log, dump))
+                format!("{log} and {dump} have the same time ({written}): {to_load}, or {away}", away = self.away(log))
             }
             Some((dumped_ns, Ordering::Less)) => format!(
                 "{log} ({written}) is newer than {dump} ({}) by their times: {to_load}, or {away}",
                 FileTime(dumped_ns),
-                away = away(log, dump)
+                away = self.away(log)
             ),
         };
         self.beside_data(log, &advice)
+    }
+
+    /// What is to be done where the snapshot is the newer one, by what `how` adds to the `times` of both.
+    fn dump_is_newer(&self, log: &str, times: (u64, u64), how: &str, to_load: &str) -> String {
+        let (dumped, written) = (FileTime(times.0), FileTime(times.1));
+        let (dump, away) = (&self.config.dbfilename, self.away(log));
+        format!("{dump} ({dumped}) is newer than {log} ({written}){how}: {away}, or {to_load}")
+    }
+
+    /// How the snapshot is loaded: the state file would miss the log, and an import of before comes before it.
+    pub(super) fn away(&self, log: &str) -> String {
+        let (dump, parts) = (&self.config.dbfilename, &self.config.appenddirname);
+        match self.stat(parts) {
+            Ok(None) => format!("move {log} and {log}.state away to start from {dump}"),
+            _ => format!("move {log}, {log}.state and {parts} away to start from {dump}"),
+        }
     }
 
     /// Says in a state file that what a rewrite has just made is a copy, if one has made one.
@@ -343,7 +383,12 @@ impl Engine {
         let made = Arc::new(OnceLock::new());
         let found = Arc::clone(&made);
         let job = move || -> io::Result<u64> {
-            let state = copy_state(&*file, mark, boot_id)?;
+            let state = copy_state(&*file, mark, boot_id).inspect_err(|_| {
+                // Snapshots know it all the same.
+                if let (Ok(identity), Ok(now)) = (Identity::of(&*file), file.metadata()) {
+                    let _first = found.set(CopyId { identity, len_bytes: now.len });
+                }
+            })?;
             let _first = found.set(CopyId::of(&state));
             state.write(&*dir, &name, Durability::Durable).map(|()| 0).map_err(io::Error::other)
         };
@@ -405,17 +450,6 @@ impl Persistence {
         };
         value.map(|value| (FIELD, value))
     }
-}
-
-/// What is to be done where the snapshot is the newer one, by what `how` adds to the `times` of both.
-fn dump_is_newer(dump: &str, log: &str, times: (u64, u64), how: &str, to_load: &str) -> String {
-    let (dumped, written) = (FileTime(times.0), FileTime(times.1));
-    format!("{dump} ({dumped}) is newer than {log} ({written}){how}: {away}, or {to_load}", away = away(log, dump))
-}
-
-/// How the snapshot is loaded: the state file would miss the log.
-fn away(log: &str, dump: &str) -> String {
-    format!("move {log} and {log}.state away to start from {dump}")
 }
 
 /// Makes the mark of a copy durable; what is to be said of it then.

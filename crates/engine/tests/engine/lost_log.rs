@@ -59,7 +59,7 @@ fn a_log_that_a_power_cut_took_all_of_is_none_beside_a_dump_with_keys() {
         for part in [
             "dump.rdb",
             "appendonly.aof (2023-11-1",
-            "Move appendonly.aof away to import dump.rdb (2023-11-1",
+            "Either move appendonly.aof and appendonly.aof.state away to start from dump.rdb (2023-11-1",
             "move dump.rdb away",
         ] {
             rest = &rest[rest.find(part).unwrap_or_else(|| panic!("no {part} behind those before it: {text}"))..];

@@ -1,7 +1,9 @@
 //! A log that was turned off at run time: which of it and the snapshot a later start takes, and what it refuses.
 
+use bio::Kind;
 use engine::{ClientId, Config, StartError};
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
+use vfs::{Dir as _, FileKind, Open};
 
 use crate::beside::{announced, disk_with_dump, refused, says, with_log};
 use crate::snapshots::{DUMP, end_snapshot, started, without_points};
@@ -330,10 +332,94 @@ fn in_a_copied_directory_the_order_of_log_and_snapshot_is_still_known() {
             copied.put(DIR, name, &rig.disk.content(DIR, name).unwrap());
             copied.advance_ns(10_000_000);
         }
-        assert_eq!(served(&copied.kill(), without_points()).as_deref(), Some("$1|2|"), "{later}");
-        let with_log = served(&copied, with_log());
-        assert_eq!(with_log.as_deref(), if later == LOG { Some("$1|2|") } else { None });
+        is_never_misled("a copied directory", &copied);
+        let known = if later == LOG { Some("$1|2|") } else { None };
+        for config in [with_log(), without_points()] {
+            assert_eq!(served(&copied.kill(), config).as_deref(), known);
+        }
     }
+}
+
+/// The attributes of the log went with it (`cp -a`), and its inode and time of birth did not.
+#[test]
+fn in_a_copied_directory_a_mark_tells_the_log_from_others() {
+    let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"]);
+    let disk = rig.killed();
+    let (dir, bytes) = (disk.dir(DIR), disk.content(DIR, LOG).unwrap());
+    let mark = dir.open(LOG, Open::Read).unwrap().mark().unwrap().unwrap();
+    disk.take_away(DIR, LOG);
+    disk.put(DIR, LOG, &bytes);
+    dir.open(LOG, Open::Append).unwrap().set_mark(mark).unwrap();
+    disk.take_away(DIR, STATE);
+    refused(&disk, with_log());
+    assert_eq!(says(&disk, without_points(), "GET a"), "$1|2|");
+}
+
+/// A copy that could not be stated is as long as the one before, which the snapshot was saved after.
+#[test]
+fn a_copy_that_is_as_long_as_the_one_before_is_not_taken_for_it() {
+    let mut rig = started(without_points());
+    let client = rig.client();
+    for request in ["SET a 1", "BGREWRITEAOF", "SET a 2", "SAVE", "SET a 3"] {
+        assert!(rig.ask(client, request).starts_with('+'));
+        rig.settle();
+    }
+    rig.disk.inject(Rule::when(Fault::ENOSPC, |attempt| attempt.name == "temp-appendonly.aof.state"));
+    let before = rig.disk.content(DIR, LOG).unwrap().len();
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    assert!(!rig.disk.struck().is_empty());
+    assert_eq!(rig.disk.content(DIR, LOG).unwrap().len(), before);
+    for config in [with_log(), without_points()] {
+        let found = served(&rig.killed(), config);
+        assert!(found.is_none() || found.as_deref() == Some("$1|3|"), "{found:?}");
+    }
+}
+
+/// A refresh that had been written before was taken for one that took it back.
+#[test]
+fn a_state_from_before_does_not_take_back_that_the_log_may_be_called_a_copy() {
+    let (mut rig, client) = after(&["SET a 1"]);
+    rig.pass_ms(2_000);
+    rig.send(client, "SET a 2");
+    rig.turn();
+    for kind in [Kind::Write, Kind::Fsync] {
+        rig.run(kind);
+        rig.turn();
+    }
+    rig.pass_ms(2_000);
+    assert_eq!(rig.queued(Kind::Rename), 1, "a refresh is on its way");
+    rig.disk.inject(Rule::nth(Call::DirFsync, 1, Fault::EIO));
+    rig.send(client, "CONFIG SET appendonly no");
+    rig.turn();
+    assert!(rig.take(client).contains("the state file can't be written"));
+    rig.turn();
+    for request in ["SET a 3", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    let is_copy = rig.disk.content(DIR, STATE).is_some_and(|state| state[12] & 16 != 0);
+    assert!(!is_copy, "a snapshot was saved beside a log that the state file calls a copy");
+}
+
+/// It was cut to nothing, and a server without a log started empty, or with an older snapshot.
+#[test]
+fn a_log_that_was_turned_off_and_has_no_bytes_any_more_is_missed() {
+    let (rig, _) = after(&["SET a 1", "SAVE", "SET a 2", "CONFIG SET appendonly no"]);
+    let disk = rig.killed();
+    disk.tamper(DIR, LOG, Vec::clear);
+    for config in [with_log(), without_points()] {
+        refused(&disk, config);
+    }
+}
+
+/// An import of long before would come before the snapshot that is to be loaded.
+#[test]
+fn a_refusal_says_that_what_was_once_imported_is_to_be_moved_as_well() {
+    let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"]);
+    let disk = rig.killed();
+    disk.put_special(DIR, "appendonlydir", FileKind::Dir);
+    let text = refused(&disk, with_log()).to_string();
+    assert!(text.contains("move appendonly.aof, appendonly.aof.state and appendonlydir away"), "{text}");
 }
 
 /// It was, and the state file could not say that it had ended.
