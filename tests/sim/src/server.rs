@@ -150,6 +150,8 @@ impl Server {
         let children = SimChildren::new();
         let mut seed = [0; 16];
         seed[..8].copy_from_slice(&spawn.seed.to_le_bytes());
+        // Marks are drawn from the last bytes: no two processes give the same one.
+        seed[8..].copy_from_slice(&spawn.seed.rotate_left(17).to_le_bytes());
         let env = Env {
             dir: disk.dir(DIR),
             bio: Box::new(bio.clone()),

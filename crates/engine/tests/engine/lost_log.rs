@@ -94,7 +94,7 @@ fn an_empty_log_of_a_server_that_ended_in_order_is_empty_beside_an_older_dump() 
     rig.settle();
     assert_eq!(rig.status(), Some(0));
     let disk = rig.killed();
-    assert_eq!(keys(&disk), ":0|");
+    assert_eq!(keys(&disk.kill()), ":0|");
     disk.advance_ns(1_000_000_000);
     disk.put(DIR, DUMP, &dump);
     assert!(refusal(&disk).contains("move dump.rdb away to start empty"), "a newer one");

@@ -131,8 +131,10 @@ impl State {
     pub(super) fn create(&mut self, kind: FileKind) -> InodeId {
         let id = self.next_id;
         self.next_id += 1;
-        let taken: BTreeSet<u64> =
-            self.inodes.values().filter(|inode| inode.in_use()).map(|inode| inode.number).collect();
+        // While a power cut may give a file its name back, no other has its number.
+        let named: BTreeSet<InodeId> = self.dirs.values().flat_map(|names| names.durable.values().copied()).collect();
+        let keeps = |(id, inode): &(&InodeId, &Inode)| inode.in_use() || named.contains(*id);
+        let taken: BTreeSet<u64> = self.inodes.iter().filter(keeps).map(|(_, inode)| inode.number).collect();
         let inode = Inode {
             number: lowest_free(&taken),
             kind,
