@@ -196,6 +196,7 @@ fn a_file_with_the_same_inode_and_birth_time_is_told_apart_by_its_mark() {
     assert!(StateFile::read(&*dir, AOF, &*log).is_ok());
     drop(log);
     dir.unlink(AOF).unwrap();
+    dir.fsync().unwrap();
     let other = dir.open(AOF, Open::CreateNew).unwrap();
     let found = other.metadata().unwrap();
     assert_eq!((found.inode, found.birth_ns), (identity.inode, identity.birth_ns));
