@@ -47,6 +47,7 @@ impl Identity {
         self.birth_ns.is_some() || self.mark.is_some()
     }
 }
+
 /// One word: the inode, the birth time and the mark in hexadecimal digits, with `-` between; what is not known is left out.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

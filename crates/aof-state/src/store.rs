@@ -167,11 +167,7 @@ impl StateFile {
     /// # Errors
     /// If the state file or the identity of `file` cannot be read: then nobody knows.
     pub fn announces_after(dir: &dyn Dir, aof_name: &str, file: &dyn File) -> io::Result<bool> {
-        let states = match read_all(dir, aof_name) {
-            Ok(states) => states,
-            Err(NoState::Unreadable(source)) => return Err(source),
-            Err(_) => return Ok(false),
-        };
+        let states = read_any(dir, aof_name)?;
         let found = Identity::of(file)?;
         let Some((last, before)) = states.split_last() else { return Ok(false) };
         Ok(last.announced && before.iter().any(|state| state.identity == found))
@@ -185,11 +181,10 @@ impl StateFile {
     /// If the directory, the state file or such a file cannot be read: then nobody knows whether there is one.
     pub fn finished(dir: &dyn Dir, aof_name: &str) -> Result<Option<Finished>, Unread> {
         let unread = |name: &str, source| Unread { name: name.to_owned(), source };
-        let states = match read_all(dir, aof_name) {
-            Ok(states) => states,
-            Err(NoState::Unreadable(source)) => return Err(unread(&state_name(aof_name), source)),
-            Err(_) => return Ok(None),
-        };
+        let states = read_any(dir, aof_name).map_err(|source| unread(&state_name(aof_name), source))?;
+        if states.is_empty() {
+            return Ok(None);
+        }
         let is_finished = |name: &String| matches!(TempFile::parse(name, aof_name), Some(TempFile::RewriteDone { .. }));
         let mut last = None;
         for name in dir.list().map_err(|source| unread(".", source))?.into_iter().filter(is_finished) {
@@ -247,12 +242,7 @@ impl StateFile {
     pub fn announce(&self, log: Option<Self>, dir: &dyn Dir, aof_name: &str) -> Result<(), WriteError> {
         let mut states = match log {
             Some(log) => vec![log],
-            None => match read_all(dir, aof_name) {
-                Ok(states) => states,
-                Err(NoState::Unreadable(source)) => return Err(WriteError::Read(source)),
-                // One that is missing or damaged says nothing of any file.
-                Err(_) => Vec::new(),
-            },
+            None => read_any(dir, aof_name).map_err(WriteError::Read)?,
         };
         for state in &mut states {
             // It ended at a time, which was that of the state file: and that becomes another.
@@ -284,6 +274,15 @@ fn write_all(states: &[StateFile], dir: &dyn Dir, aof_name: &str, durability: Du
 /// The records of the state file; at least one.
 fn read_all(dir: &dyn Dir, aof_name: &str) -> Result<Vec<StateFile>, NoState> {
     StateFile::decode_all(&read_bytes(dir, aof_name)?).map_err(NoState::Invalid)
+}
+
+/// The records of the state file, if it can be read; one that is missing or damaged says nothing of any file.
+fn read_any(dir: &dyn Dir, aof_name: &str) -> io::Result<Vec<StateFile>> {
+    match read_all(dir, aof_name) {
+        Ok(states) => Ok(states),
+        Err(NoState::Unreadable(source)) => Err(source),
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
 /// The bytes of the state file; one too many at most, for a file that is too long.

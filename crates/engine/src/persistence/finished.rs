@@ -29,7 +29,8 @@ impl Engine {
             let dumped_later = dumped_ns > finished.modified_ns;
             // A snapshot that is certainly the later one holds all that was promised of a file that was given up. One that is older than what
             // was moved aside is still to be chosen by somebody, unless it says that it is not.
-            let older_than_aside = match self.moved_aside(&log)?.filter(|_| dumped_later) {
+            let aside = if dumped_later { self.moved_aside(&log)? } else { None };
+            let older_than_aside = match aside {
                 Some(aside) => !self.dump_follows(&aside, &log)?,
                 None => false,
             };

@@ -11,6 +11,7 @@ mod live_log;
 mod loading;
 mod lone;
 mod measured;
+mod order;
 mod reload;
 mod report;
 mod shutdown;
@@ -38,12 +39,13 @@ pub use aof_state::LOCK_NAME;
 use heal::Healing;
 use loading::Loading;
 use lone::LoneWriter;
+use order::CopyId;
 pub(crate) use reload::ReloadHow;
 pub use report::LogStatus;
 pub(crate) use shutdown::ShutdownHow;
 use snapshots::Snapshots;
 pub use start::StartError;
-use without_log::{CopyId, CopyJob};
+use without_log::CopyJob;
 
 /// What the log is to the server at the moment.
 pub(crate) enum Phase {

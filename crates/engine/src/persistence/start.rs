@@ -219,7 +219,8 @@ impl Engine {
         let aside = names.into_iter().filter_map(|name| Some((set_aside_at(&name, log)?, name)));
         let Some((_, old)) = aside.max() else { return Ok(None) };
         let file = dir.open(&old, Open::Read).map_err(|source| self.file_error("open", &old, source))?;
-        Ok(self.announces_after(log, &*file)?.then_some(old))
+        let announces = StateFile::announces_after(&**dir, log, &*file);
+        Ok(announces.map_err(|source| self.file_error("read", &state_name(log), source))?.then_some(old))
     }
 
     /// Gives a file the log's name, which no other has, durably.
@@ -267,11 +268,8 @@ impl Engine {
     /// A state file that speaks of bytes is evidence of a log that is gone, if it is such a log; but not of a copy that had to make way for
     /// a snapshot.
     pub(super) fn refuse_missing(&self, name: &str, is_such: impl Fn(&StateFile) -> bool) -> Result<(), StartError> {
-        let state = match StateFile::read_alone(&*self.persistence.dir, name) {
-            Ok(state) if state.fsynced_offset_bytes > 0 && is_such(&state) => state,
-            Err(NoState::Unreadable(source)) => return Err(self.file_error("read", &state_name(name), source)),
-            _ => return Ok(()),
-        };
+        let is_missed = |state: &StateFile| state.fsynced_offset_bytes > 0 && is_such(state);
+        let Some(state) = self.state_alone(name)?.filter(is_missed) else { return Ok(()) };
         if state.copy && self.has_made_way(&state, name)? {
             return Ok(());
         }

@@ -5,8 +5,8 @@ use mutants::{Mutant, planted};
 use vfs::error_chain;
 
 use super::Phase;
+use super::order::CopyId;
 use super::shutdown::End;
-use super::without_log::CopyId;
 use crate::engine::Engine;
 use crate::log::Level;
 

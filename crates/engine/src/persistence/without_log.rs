@@ -25,88 +25,11 @@ use bio::{Completion, JobId, Kind};
 use vfs::{FileKind, Open};
 
 use super::loading::{DumpLoad, Loading};
+use super::order::{AFTER, BESIDE, CopyId, Dataset, Dump, FIELD, Head, Said, choose};
 use super::{Persistence, Phase, StartError};
 use crate::clock::FileTime;
 use crate::engine::Engine;
 use crate::log::Level;
-
-/// What there is to start with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dataset {
-    /// The snapshot, if there is one.
-    Dump,
-    /// The copy.
-    Copy,
-    /// That is for the operator to say.
-    Unknown,
-}
-
-/// What a snapshot says of the copy beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
-    /// The copy was the log of its server, and was on: it holds what the snapshot holds.
-    Beside,
-    /// Its server had gone on without the copy.
-    After,
-    /// Nothing.
-    Nothing,
-}
-
-/// The field of a snapshot that says it, and how it begins. The identity of the log follows, and behind that of a copy its length: one
-/// that somebody has gone on with, and turned off again, is another.
-const FIELD: &str = "ledgerstone-log";
-const BESIDE: &str = "beside ";
-const AFTER: &str = "after ";
-
-/// A snapshot that stands beside a copy.
-#[derive(Clone, Copy, Debug)]
-struct Dump {
-    modified_ns: u64,
-    said: Said,
-}
-
-/// Chooses between a copy, made at some time of `copied_ns`, and what there is of a snapshot. Pure.
-fn choose(copied_ns: &RangeInclusive<u64>, dump: Option<Dump>, now_ns: u64) -> Dataset {
-    let Some(Dump { modified_ns, said }) = dump else { return Dataset::Copy };
-    match said {
-        Said::Beside => Dataset::Copy,
-        Said::After => Dataset::Dump,
-        // The clock was set back.
-        Said::Nothing if modified_ns.max(*copied_ns.end()) > now_ns => Dataset::Unknown,
-        Said::Nothing if modified_ns > *copied_ns.end() => Dataset::Dump,
-        Said::Nothing if modified_ns < *copied_ns.start() => Dataset::Copy,
-        Said::Nothing => Dataset::Unknown,
-    }
-}
-
-/// What the field says of a log.
-fn said_of(field: &str, log: &CopyId) -> Said {
-    let is_this = |said: &str| {
-        let this = log.identity.to_string();
-        // A mark goes with the file where a directory is copied; the rest does not.
-        said == this || log.identity.mark.is_some() && said.rsplit('-').next() == this.rsplit('-').next()
-    };
-    if field.strip_prefix(BESIDE).is_some_and(is_this) {
-        return Said::Beside;
-    }
-    match field.strip_prefix(AFTER).and_then(|said| said.rsplit_once(' ')) {
-        Some((said, len)) if is_this(said) && len == log.len_bytes.to_string() => Said::After,
-        _ => Said::Nothing,
-    }
-}
-
-/// A copy. One that was gone on with is longer, and another.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CopyId {
-    identity: Identity,
-    len_bytes: u64,
-}
-
-impl CopyId {
-    pub(super) fn of(state: &StateFile) -> Self {
-        Self { identity: state.identity, len_bytes: state.fsynced_offset_bytes }
-    }
-}
 
 /// A log that is a copy.
 #[derive(Clone, Debug)]
@@ -118,6 +41,27 @@ struct Copied {
     at_ns: RangeInclusive<u64>,
     /// It may be another one that is as long by chance.
     unsure: bool,
+    /// The snapshot beside it, if there is one.
+    dump: Option<Dump>,
+}
+
+impl Copied {
+    /// What is to be started with.
+    fn dataset(&self, now_ns: u64) -> Dataset {
+        match choose(&self.at_ns, self.dump, now_ns) {
+            Dataset::Dump if self.unsure => Dataset::Unknown,
+            dataset => dataset,
+        }
+    }
+}
+
+/// The state file as a file.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stated {
+    /// When it was written.
+    at_ns: u64,
+    /// It announces a log, so that it was written after all else that it says.
+    announces: bool,
 }
 
 /// The job that says that the log is a copy, and which file that is, once it has found out.
@@ -187,11 +131,7 @@ impl Engine {
         let Some(copied) = copied else {
             return Err(self.beside_log(&log, found.modified_ns, dumped_ns, &to_load));
         };
-        let dump_there = self.dump_beside(&copied.id)?;
-        let dataset = match choose(&copied.at_ns, dump_there, self.now.unix_ns()) {
-            Dataset::Dump if copied.unsure => Dataset::Unknown,
-            dataset => dataset,
-        };
+        let dataset = copied.dataset(self.now.unix_ns());
         match dataset {
             Dataset::Unknown => {
                 let to_load = format!("set 'appendonly yes' and move {dump} away to load {log}");
@@ -229,12 +169,14 @@ impl Engine {
         let file = dir.open(name, Open::Read).map_err(|source| self.file_error("open", name, source))?;
         match StateFile::read(dir, log, &*file) {
             Ok(state) if state.copy => {
+                let id = CopyId::of(&state);
                 let modified_ns = |name: &str| self.stat(name).map(|found| found.map_or(0, |found| found.modified_ns));
-                let stated_ns = modified_ns(&state_name(log))?;
-                // It is stated as soon as it is made; but an announcement writes that file anew.
-                let first_ns = if self.announces_after(log, &*file)? { modified_ns(name)? } else { stated_ns };
-                let at_ns = first_ns.min(stated_ns)..=stated_ns;
-                Ok(Some(Copied { id: CopyId::of(&state), state: Some(state), at_ns, unsure: false }))
+                let stated = self.stated(log)?;
+                // It is stated as soon as it is made.
+                let first_ns = if stated.announces { modified_ns(name)? } else { stated.at_ns };
+                let at_ns = first_ns.min(stated.at_ns)..=stated.at_ns;
+                let dump = self.dump_head()?.map(|head| head.beside(&id));
+                Ok(Some(Copied { id, state: Some(state), at_ns, unsure: false, dump }))
             }
             Ok(_) | Err(NoState::LogTooShort { .. }) => Ok(None),
             // Whether it says so is not known, and what is loaded depends on it.
@@ -242,39 +184,48 @@ impl Engine {
             Err(NoState::LogUnreadable(source)) => Err(unread(source)),
             // It is lost, could not be written, or the files were copied from elsewhere: the snapshot may know.
             Err(_) => {
+                let Some(head) = self.dump_head()? else { return Ok(None) };
                 let identity = Identity::of(&*file).map_err(unread)?;
                 let id = CopyId { identity, len_bytes: file.metadata().map_err(unread)?.len };
-                let said = self.dump_beside(&id)?.is_some_and(|dump| dump.said == Said::After);
-                let known = if said { Some(id) } else { self.copied_elsewhere(id, log)? };
-                Ok(known.map(|id| Copied { id, state: None, at_ns: 0..=u64::MAX, unsure: !said }))
+                let said = head.beside(&id).said == Said::After;
+                let known = if said { Some(id) } else { self.copied_elsewhere(id, log, &head)? };
+                Ok(known.map(|id| {
+                    let dump = Some(head.beside(&id));
+                    Copied { id, state: None, at_ns: 0..=u64::MAX, unsure: !said, dump }
+                }))
             }
         }
     }
 
     /// What was a copy in the directory that this one was copied from: the state file says so of a file that was as long, and the snapshot
     /// knows that one.
-    fn copied_elsewhere(&self, id: CopyId, log: &str) -> Result<Option<CopyId>, StartError> {
-        let state = match StateFile::read_alone(&*self.persistence.dir, log) {
-            Ok(state) => state,
-            Err(NoState::Unreadable(source)) => return Err(self.file_error("read", &state_name(log), source)),
-            Err(_) => return Ok(None),
-        };
-        let original = CopyId::of(&state);
-        if !state.copy || original.len_bytes != id.len_bytes {
-            return Ok(None);
+    fn copied_elsewhere(&self, id: CopyId, log: &str, head: &Head) -> Result<Option<CopyId>, StartError> {
+        let original = self.state_alone(log)?.filter(|state| state.copy).map(|state| CopyId::of(&state));
+        let is_known =
+            |original: &CopyId| original.len_bytes == id.len_bytes && head.beside(original).said != Said::Nothing;
+        Ok(original.filter(is_known))
+    }
+
+    /// What the state file says of a log, without one to match it with.
+    pub(super) fn state_alone(&self, log: &str) -> Result<Option<StateFile>, StartError> {
+        match StateFile::read_alone(&*self.persistence.dir, log) {
+            Ok(state) => Ok(Some(state)),
+            Err(NoState::Unreadable(source)) => Err(self.file_error("read", &state_name(log), source)),
+            Err(_) => Ok(None),
         }
-        let dump = self.dump_beside(&original)?;
-        Ok(dump.is_some_and(|dump| dump.said != Said::Nothing).then_some(original))
     }
 
-    /// Whether the state file announces a successor of this file.
-    pub(super) fn announces_after(&self, log: &str, file: &dyn vfs::File) -> Result<bool, StartError> {
-        let unread = |source| self.file_error("read", &state_name(log), source);
-        StateFile::announces_after(&*self.persistence.dir, log, file).map_err(unread)
+    /// When the state file was written, and whether it announces a log.
+    fn stated(&self, log: &str) -> Result<Stated, StartError> {
+        let found = self.stat(&state_name(log))?;
+        Ok(found.map_or_else(Stated::default, |found| Stated {
+            at_ns: found.modified_ns,
+            announces: found.len > STATE_FILE_BYTES as u64,
+        }))
     }
 
-    /// What is known of the snapshot beside a copy, if there is one.
-    fn dump_beside(&self, copy: &CopyId) -> Result<Option<Dump>, StartError> {
+    /// What is looked at of the snapshot, if there is one.
+    fn dump_head(&self) -> Result<Option<Head>, StartError> {
         let dump = &self.config.dbfilename;
         let Some(found) = self.stat(dump)? else { return Ok(None) };
         let field = match found.kind {
@@ -287,27 +238,26 @@ impl Engine {
             }
             _ => None,
         };
-        let said = field.and_then(|field| String::from_utf8(field).ok()).map(|field| said_of(&field, copy));
-        Ok(Some(Dump { modified_ns: found.modified_ns, said: said.unwrap_or(Said::Nothing) }))
+        let field = field.and_then(|field| String::from_utf8(field).ok());
+        Ok(Some(Head { modified_ns: found.modified_ns, field }))
     }
 
     /// Whether the snapshot says that it was saved after what was moved aside from the log's name had ended.
     pub(super) fn dump_follows(&self, aside: &str, log: &str) -> Result<bool, StartError> {
-        let Some(copied) = self.copied(aside, log)? else { return Ok(false) };
-        Ok(self.dump_beside(&copied.id)?.is_some_and(|dump| dump.said == Said::After))
+        let dump = self.copied(aside, log)?.and_then(|copied| copied.dump);
+        Ok(dump.is_some_and(|dump| dump.said == Said::After))
     }
 
     /// Whether there is a snapshot for which a copy that is gone had to make way, by the hand of somebody: a start beside both would have been
     /// refused, or would have loaded the snapshot.
     pub(super) fn has_made_way(&self, copy: &StateFile, log: &str) -> Result<bool, StartError> {
-        let Some(dump) = self.dump_beside(&CopyId::of(copy))? else { return Ok(false) };
-        let Some(stated) = self.stat(&state_name(log))? else { return Ok(false) };
-        // With an announcement in it that file is a later one, and when the copy was last written to is not known any more.
-        if stated.len > STATE_FILE_BYTES as u64 {
+        let Some(dump) = self.dump_head()?.map(|head| head.beside(&CopyId::of(copy))) else { return Ok(false) };
+        let stated = self.stated(log)?;
+        // When the copy was last written to is not known any more.
+        if stated.announces {
             return Ok(dump.said == Said::After);
         }
-        let at_ns = stated.modified_ns..=stated.modified_ns;
-        Ok(choose(&at_ns, Some(dump), self.now.unix_ns()) != Dataset::Copy)
+        Ok(choose(&(stated.at_ns..=stated.at_ns), Some(dump), self.now.unix_ns()) != Dataset::Copy)
     }
 
     /// A server that keeps a log goes on with a copy. One that holds less than the snapshot is not the dataset, and nobody knows which is
@@ -316,12 +266,11 @@ impl Engine {
     pub(super) fn take_copy(&self, log: &str) -> Result<(), StartError> {
         let Some(copied) = self.copied(log, log)? else { return Ok(()) };
         let name = &self.config.dbfilename;
-        if let Some(dump) = self.dump_beside(&copied.id)?
-            && choose(&copied.at_ns, Some(dump), self.now.unix_ns()) != Dataset::Copy
-        {
+        let dataset = copied.dataset(self.now.unix_ns());
+        if let Some(dump) = copied.dump.filter(|_| dataset != Dataset::Copy) {
             let written_ns = self.stat(log)?.map_or(0, |found| found.modified_ns);
             let to_load = format!("move {name} away to load {log}");
-            if dump.said == Said::After && !copied.unsure {
+            if dataset == Dataset::Dump && dump.said == Said::After {
                 let times = (dump.modified_ns, written_ns);
                 return Err(self.beside_data(log, &self.dump_is_newer(log, times, ", as it says itself", &to_load)));
             }
@@ -458,35 +407,4 @@ fn copy_state(file: &dyn vfs::File, mark: [u8; 16], boot_id: BootId) -> io::Resu
     file.fsync()?;
     let fsynced_offset_bytes = file.metadata()?.len;
     Ok(StateFile { identity, boot_id, fsynced_offset_bytes, clean_end: true, announced: false, copy: true })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_later_of_copy_and_snapshot_is_the_dataset_unless_the_clock_was_set_back() {
-        for (copied, dumped, expected) in [
-            (5..=5, None, Dataset::Copy),
-            (5..=5, Some(4), Dataset::Copy),
-            (5..=5, Some(5), Dataset::Unknown),
-            (5..=5, Some(6), Dataset::Dump),
-            (3..=6, Some(2), Dataset::Copy),
-            (3..=6, Some(3), Dataset::Unknown),
-            (3..=6, Some(5), Dataset::Unknown),
-            (3..=6, Some(6), Dataset::Unknown),
-            (3..=6, Some(7), Dataset::Dump),
-            (11..=11, Some(6), Dataset::Unknown),
-            (3..=11, Some(2), Dataset::Unknown),
-            (11..=11, None, Dataset::Copy),
-            (5..=5, Some(11), Dataset::Unknown),
-        ] {
-            let dump = |said| dumped.map(|modified_ns| Dump { modified_ns, said });
-            assert_eq!(choose(&copied, dump(Said::Nothing), 10), expected, "{copied:?} {dumped:?}");
-            // What it says itself goes before all times.
-            let by_word = |word: Dataset| if dumped.is_some() { word } else { Dataset::Copy };
-            assert_eq!(choose(&copied, dump(Said::After), 10), by_word(Dataset::Dump), "{copied:?} {dumped:?}");
-            assert_eq!(choose(&copied, dump(Said::Beside), 10), by_word(Dataset::Copy), "{copied:?} {dumped:?}");
-        }
-    }
 }

@@ -236,10 +236,18 @@ fn served(disk: &SimDisk, config: Config) -> Option<String> {
     Some(rig.ask(client, "GET a"))
 }
 
-/// Lets each call of a start fail that reads, one after the other: it is refused, or serves what it does if none fails.
+/// The finished logs without a name.
+fn finished(disk: &SimDisk) -> Vec<String> {
+    disk.names(DIR).into_iter().filter(|name| name.starts_with("temp-rewriteaof-bg-")).collect()
+}
+
+/// Lets each call of a start fail that reads, one after the other: it is refused, or serves what it does if none fails; and no finished log
+/// is removed that is kept then.
 fn is_never_misled(what: &str, left: &SimDisk) {
     for config in [with_log(), without_points()] {
-        let right = served(&left.kill(), config.clone());
+        let untroubled = left.kill();
+        let right = served(&untroubled, config.clone());
+        let kept = finished(&untroubled);
         for call in [Call::Open, Call::ReadAt, Call::Metadata, Call::Mark, Call::Stat, Call::List] {
             for nth in 1..100 {
                 let disk = left.kill();
@@ -249,6 +257,11 @@ fn is_never_misled(what: &str, left: &SimDisk) {
                     break;
                 }
                 assert!(found.is_none() || found == right, "{what}: {call:?} {nth} fails: {found:?} for {right:?}");
+                let there = finished(&disk);
+                assert!(
+                    kept.iter().all(|name| there.contains(name)),
+                    "{what}: {call:?} {nth} fails: {there:?} of {kept:?}"
+                );
             }
         }
     }
@@ -266,10 +279,14 @@ fn a_start_that_cannot_read_what_it_chooses_by_is_refused() {
     announced(&mut rig);
     is_never_misled("a strange snapshot and an announcement", &rig.killed());
     let disk = rig.killed();
-    let finished = disk.names(DIR).into_iter().find(|name| name.starts_with("temp-rewriteaof-bg-")).unwrap();
+    let unnamed = finished(&disk).pop().unwrap();
     assert!(disk.give_name(DIR, LOG, "appendonly.aof.old-1790000000000"));
     is_never_misled("moved aside, and the new one is finished", &disk);
-    disk.take_away(DIR, &finished);
+    let later = disk.kill();
+    made_the_latest(&later, DUMP);
+    later.advance_ns(10_000_000);
+    is_never_misled("the same, and a later snapshot", &later);
+    disk.take_away(DIR, &unnamed);
     is_never_misled("moved aside", &disk);
     let (mut rig, _) = after(&["SET a 1", "SAVE", "SET a 2"]);
     rig.pass_ms(2_000);
