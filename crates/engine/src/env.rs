@@ -70,8 +70,8 @@ pub struct Process {
     /// Raises the limit of open descriptors for so many clients as far as it can be, and says for how many that is, at most so
     /// many: used by CONFIG SET maxclients. `None` in simulation.
     pub allow_clients: Option<fn(u32) -> u32>,
-    /// Says whether a process of this id lives and is none of this program: a temporary file that has its number may be its. `None` in
-    /// simulation.
+    /// Says whether a process of this id lives, is none of this program, and has the file of a rewrite open, as far as can be told: a
+    /// temporary file that has its number may be its. `None` in simulation.
     pub is_others: Option<fn(u32) -> bool>,
     /// Memory of the machine, in bytes.
     pub system_memory_bytes: u64,

@@ -1,6 +1,7 @@
 //! The process: directory, limits, pid file, sockets' options, facts and figures for INFO.
 #![expect(clippy::disallowed_methods, reason = "the process's own surroundings, not the engine's files")]
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -143,11 +144,24 @@ fn boot_id() -> [u8; 16] {
     text.parse::<engine::BootId>().map(|id| id.0).unwrap_or_default()
 }
 
-/// Whether a process of this id lives and is none of ours, as its name says: neither a server nor a child. Where the kernel tells of no
-/// process none is taken to live.
+/// Whether a process of this id lives, is none of ours, as its name says, neither a server nor a child, and has the file of a rewrite open.
+/// Where the kernel tells of no process none is taken to live: numbers are used again, of a container's processes soon.
 fn is_others(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    pid != std::process::id() && is_of_another(&stat)
+    pid != std::process::id() && is_of_another(&stat) && may_rewrite(pid)
+}
+
+/// Whether a process has a rewrite's file open, or does not let us see what it has.
+fn may_rewrite(pid: u32) -> bool {
+    let is_gone = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let open = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(open) => open,
+        Err(error) => return !is_gone(error),
+    };
+    let is_rewrites =
+        |target: &Path| target.file_name().is_some_and(|name| name.as_bytes().starts_with(b"temp-rewriteaof-"));
+    let mut targets = open.map(|entry| entry.and_then(|entry| std::fs::read_link(entry.path())));
+    targets.any(|target| target.map_or_else(|error| !is_gone(error), |target| is_rewrites(&target)))
 }
 
 /// What a line of `/proc/<pid>/stat` says of that: the name, which may hold anything, stands in parentheses, and the state behind it.
@@ -259,5 +273,21 @@ mod tests {
             assert_eq!(is_of_another(stat), expected, "{stat}");
         }
         assert!(!is_others(std::process::id()) && !is_others(u32::MAX));
+    }
+
+    #[test]
+    fn of_processes_with_the_number_of_a_file_only_one_that_has_such_a_file_open_may_be_writing_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, expected) in
+            [("temp-rewriteaof-7.aof", true), ("temp-rewriteaof-bg-7.aof", true), ("appendonly.aof", false)]
+        {
+            let open = std::fs::File::create(dir.path().join(name)).unwrap();
+            let mut other = std::process::Command::new("sleep").arg("60").stdout(open).spawn().unwrap();
+            let told = is_others(other.id());
+            other.kill().unwrap();
+            other.wait().unwrap();
+            assert_eq!(told, expected, "{name}");
+            assert!(!is_others(other.id()), "it has ended");
+        }
     }
 }

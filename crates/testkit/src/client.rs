@@ -2,7 +2,7 @@
 //!
 //! A reply of kind error is a value like any other for [`Client::call`]; [`Client::expect`] turns it into an error.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -103,11 +103,13 @@ impl Client {
             // What is left is the beginning of one reply: moving it down here costs no more than reading it.
             self.arrived.drain(..self.start);
             self.start = 0;
-            let n = self.stream.read(&mut self.chunk).context("receive")?;
-            if n == 0 {
-                bail!("the server closed the connection");
+            match self.stream.read(&mut self.chunk) {
+                Ok(0) => bail!("the server closed the connection"),
+                Ok(n) => self.arrived.extend_from_slice(&self.chunk[..n]),
+                // A read with a timeout is not begun anew by the kernel.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("receive"),
             }
-            self.arrived.extend_from_slice(&self.chunk[..n]);
         }
     }
 
@@ -126,7 +128,8 @@ impl Client {
             match self.stream.read(&mut self.chunk) {
                 Ok(0) => return true,
                 Ok(_) => {}
-                Err(e) => return e.kind() == std::io::ErrorKind::ConnectionReset,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return e.kind() == ErrorKind::ConnectionReset,
             }
         }
     }

@@ -19,12 +19,14 @@ pub(super) enum Effect {
     FailsRewrite,
     /// Nothing that a client could see.
     Nothing,
+    /// Writes may be refused or not: the call is one of all, by its number.
+    Open,
 }
 
 impl Effect {
     /// Whether writes may be refused.
     pub(super) fn refuses(self) -> bool {
-        matches!(self, Self::RefusesAtOnce | Self::Refuses | Self::RefusesInTurns)
+        matches!(self, Self::RefusesAtOnce | Self::Refuses | Self::RefusesInTurns | Self::Open)
     }
 }
 
@@ -54,6 +56,9 @@ pub(super) enum During {
     TurningOff,
     /// `CONFIG SET appendonly yes`.
     TurningOn,
+    Save,
+    Bgsave,
+    Shutdown,
 }
 
 /// What a path of a fault stands for.
@@ -74,6 +79,8 @@ pub(super) enum On {
     Dir,
     /// A file opened once more, by way of its descriptor.
     Reopened,
+    /// The data directory, and whatever the server makes in it.
+    Ours,
 }
 
 /// Calls that fail.
@@ -86,6 +93,8 @@ pub(super) struct Fault {
     pub(super) threads: Threads,
     pub(super) during: During,
     pub(super) effect: Effect,
+    /// The how-manieth of these calls of a thread is the first to fail.
+    pub(super) from: u32,
 }
 
 /// More than a server of these cases opens.
@@ -122,6 +131,7 @@ pub(super) struct DiskError {
 pub(super) const EIO: DiskError = DiskError { name: "EIO", reason: "Input/output error" };
 pub(super) const ENOSPC: DiskError = DiskError { name: "ENOSPC", reason: "No space left on device" };
 pub(super) const EMFILE: DiskError = DiskError { name: "EMFILE", reason: "Too many open files" };
+pub(super) const EAGAIN: DiskError = DiskError { name: "EAGAIN", reason: "Resource temporarily unavailable" };
 
 /// One run.
 #[derive(Clone, Copy, Debug)]
@@ -135,9 +145,27 @@ pub(super) struct Case {
 impl Case {
     /// Its name, by which it is repeated.
     pub(super) fn name(&self) -> String {
-        let [policy, fault, error, extent] = [self.policy.name(), self.fault.name, self.error.name, self.extent.name()]
-            .map(|word| word.replace(' ', "-"));
+        let fault = self.fault_name();
+        let [policy, fault, error, extent] =
+            [self.policy.name(), &fault, self.error.name, self.extent.name()].map(|word| word.replace(' ', "-"));
         format!("{policy}/{fault}/{error}/{extent}")
+    }
+
+    /// What fails.
+    pub(super) fn fault_name(&self) -> String {
+        match self.fault.effect {
+            Effect::Open => format!("{} {} {}", self.fault.name, self.fault.calls, self.fault.from),
+            _ => self.fault.name.to_owned(),
+        }
+    }
+
+    /// What strace is to make of the calls.
+    pub(super) fn injected(&self) -> String {
+        let (error, from) = (self.error.name, self.fault.from);
+        match self.extent {
+            Extent::Once => format!("error={error}:when={from}"),
+            _ => format!("error={error}:when={from}+"),
+        }
     }
 
     /// What a client reads that is refused, one or the other.
@@ -163,7 +191,7 @@ impl Case {
 }
 
 pub(super) const fn fault(name: &'static str, calls: &'static str, on: On, effect: Effect) -> Fault {
-    Fault { name, calls, on, threads: Threads::All, during: During::Writes, effect }
+    Fault { name, calls, on, threads: Threads::All, during: During::Writes, effect, from: 1 }
 }
 
 const LOG_WRITE: Fault = fault("write of the log", "write", On::Log, Effect::RefusesAtOnce);
@@ -191,11 +219,14 @@ const DIR_FSYNC: Fault = Fault {
     during: During::Rewrite,
     ..fault("fsync of the directory", "fsync", On::Anything, Effect::Refuses)
 };
-/// Every case, or with `reduced` one error for each fault and the two policies that promise something.
+/// The policies, or with `reduced` the two that promise something.
+pub(super) fn policies(reduced: bool) -> &'static [Policy] {
+    if reduced { &[Policy::Always, Policy::Everysec] } else { &[Policy::Always, Policy::Everysec, Policy::No] }
+}
+
+/// Every case, or with `reduced` one error for each fault.
 pub(super) fn all(reduced: bool) -> Vec<Case> {
-    let policies: &[Policy] =
-        if reduced { &[Policy::Always, Policy::Everysec] } else { &[Policy::Always, Policy::Everysec, Policy::No] };
-    policies.iter().flat_map(|policy| of_policy(*policy, reduced)).collect()
+    policies(reduced).iter().flat_map(|policy| of_policy(*policy, reduced)).collect()
 }
 
 /// What another server can be asked: writes and fsyncs of its log.
@@ -257,9 +288,27 @@ impl On {
             Self::Probe => both("temp-appendonly.aof.probe"),
             Self::StateName => vec!["appendonly.aof.state".to_owned()],
             Self::Dir => vec![data_dir.display().to_string()],
+            Self::Ours => ours(data_dir, server),
             Self::Reopened => (0..MOST_DESCRIPTORS).map(|fd| format!("/proc/self/fd/{fd}")).collect(),
         }
     }
+}
+
+/// The data directory, and every file that a server with this process id makes or looks for in it.
+fn ours(data_dir: &Path, server: i32) -> Vec<String> {
+    let names = [
+        "appendonly.aof".to_owned(),
+        "appendonly.aof.state".to_owned(),
+        "temp-appendonly.aof.state".to_owned(),
+        "temp-appendonly.aof.probe".to_owned(),
+        format!("temp-rewriteaof-{server}.aof"),
+        format!("temp-rewriteaof-bg-{server}.aof"),
+        format!("temp-ledgerstone-{server}.rdb"),
+        "dump.rdb".to_owned(),
+        "ledgerstone.lock".to_owned(),
+    ];
+    let files = names.iter().map(|name| data_dir.join(name));
+    std::iter::once(data_dir.to_owned()).chain(files).map(|path| path.display().to_string()).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Faults of a disk, made by strace in a server that runs: it is attached for as long as the fault is to last.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +22,7 @@ pub(super) struct Spec<'a> {
     pub(super) follow: bool,
     /// The system calls, separated by commas.
     pub(super) calls: &'a str,
-    /// What happens to them, as strace's `inject` wants it: `error=EIO`, `delay_enter=1000`.
+    /// What happens to them, as strace's `inject` wants it: `error=EIO`, `delay_enter=1000`; empty if they are only recorded.
     pub(super) what: String,
     /// Only calls that name one of these.
     pub(super) paths: Vec<String>,
@@ -41,9 +41,11 @@ impl Injection {
     pub(super) fn attach(spec: &Spec<'_>, home: &Path, name: &str) -> Result<Self> {
         let (output, messages) = (home.join(format!("{name}.strace")), home.join(format!("{name}.messages")));
         let mut command = Command::new("strace");
-        command.arg("-o").arg(&output);
+        command.arg("-y").arg("-o").arg(&output);
         command.arg("-e").arg(format!("trace={}", spec.calls));
-        command.arg("-e").arg(format!("inject={}:{}", spec.calls, spec.what));
+        if !spec.what.is_empty() {
+            command.arg("-e").arg(format!("inject={}:{}", spec.calls, spec.what));
+        }
         command.args(spec.follow.then_some("-f"));
         command.args(spec.paths.iter().flat_map(|path| ["-P", path]));
         command.args(spec.targets.iter().flat_map(|target| ["-p".to_owned(), target.to_string()]));
@@ -67,6 +69,19 @@ impl Injection {
         Ok(met_by(&fs::read_to_string(&self.output)?, self.only))
     }
 
+    /// The lines of the calls that failed so far.
+    pub(super) fn met(&self) -> Result<Vec<String>> {
+        let output = fs::read_to_string(&self.output)?;
+        Ok(output.lines().filter(|line| is_injected(line)).map(str::to_owned).collect())
+    }
+
+    /// Ends the recording, and returns how often the thread that makes a call most often has made it. It must follow threads.
+    pub(super) fn end_recording(self) -> Result<BTreeMap<String, u32>> {
+        let output = self.output.clone();
+        self.end()?;
+        Ok(most_of_a_thread(&fs::read_to_string(output)?))
+    }
+
     /// Ends the fault. Returns the last moment at which it was surely in force, and the first at which it surely was not.
     pub(super) fn end(mut self) -> Result<(Instant, Instant)> {
         let asked = Instant::now();
@@ -88,13 +103,54 @@ impl Drop for Injection {
 
 /// The threads with an injected error.
 fn met_by(output: &str, only: Option<i32>) -> BTreeSet<i32> {
-    let injected = output.lines().filter(|line| line.contains("(INJECTED)") && line.contains("= -1 "));
-    injected.filter_map(|line| only.or_else(|| line.split(' ').next()?.parse().ok())).collect()
+    output
+        .lines()
+        .filter(|line| is_injected(line))
+        .filter_map(|line| only.or_else(|| line.split(' ').next()?.parse().ok()))
+        .collect()
+}
+
+fn is_injected(line: &str) -> bool {
+    line.contains("(INJECTED)") && line.contains("= -1 ")
+}
+
+/// How often each call is made, by the thread that makes it most often.
+fn most_of_a_thread(output: &str) -> BTreeMap<String, u32> {
+    let mut of_threads: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    for line in output.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        // The second half of a call that another one has interrupted begins otherwise.
+        let Some((name, _)) = rest.trim_start().split_once('(') else { continue };
+        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            *of_threads.entry((thread, name)).or_default() += 1;
+        }
+    }
+    let mut most = BTreeMap::new();
+    for ((_, name), number) in of_threads {
+        let of_call: &mut u32 = most.entry(name.to_owned()).or_default();
+        *of_call = number.max(*of_call);
+    }
+    most
 }
 
 #[cfg(test)]
 mod tests {
-    use super::met_by;
+    use super::{met_by, most_of_a_thread};
+
+    #[test]
+    fn calls_are_counted_by_the_thread_that_makes_them_most_often() {
+        let output = "\
+7 write(9</d/log>, \"a(b\", 3) = 3
+8 write(9</d/log>, \"x\", 1 <unfinished ...>
+7 fsync(9</d/log>) = 0
+8 <... write resumed>) = 1
+8 write(9</d/log>, \"x\", 1) = 1
+8 +++ exited with 0 +++
+8 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED} ---
+";
+        let most = most_of_a_thread(output);
+        assert_eq!(most.into_iter().collect::<Vec<_>>(), [("fsync".to_owned(), 1), ("write".to_owned(), 2)]);
+    }
 
     #[test]
     fn who_met_the_fault_is_read_from_the_output() {

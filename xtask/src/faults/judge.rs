@@ -65,7 +65,7 @@ pub(super) fn judge(answers: &[Answer], window: Window, expected: Expected) -> J
             Some(noticed) => judgement.check_acks(answers, noticed, window.healed, "the server noticed"),
             None => judgement.findings.push("no write was refused".to_owned()),
         },
-        Effect::Refuses | Effect::RefusesInTurns | Effect::FailsRewrite | Effect::Nothing => {}
+        Effect::Refuses | Effect::RefusesInTurns | Effect::FailsRewrite | Effect::Nothing | Effect::Open => {}
     }
     let healed = match expected.extent {
         Extent::Once => first_error,

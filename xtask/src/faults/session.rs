@@ -1,6 +1,6 @@
 //! Carries out one case: a server with data and clients, a fault, its end, kill -9, and two starts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,12 +13,14 @@ use testkit::{Client, Dataset, Info, Pipeline, ServerBuilder, ServerProcess, dum
 use super::cases::{Case, During, Effect, Extent, Threads};
 use super::inject::{Injection, Spec};
 use super::judge::{Expected, Judgement, Window, judge};
+use super::numbered;
 use crate::crash::Policy;
 use crate::recovered::{Recovery, recover_twice};
 use crate::waiting::wait;
 
-/// How many keys there are.
-const KEYS: u64 = 2_000;
+/// How many keys there are, and where every call fails in turn, which are many cases.
+const KEYS: u64 = 10_000;
+pub(super) const FEW_KEYS: u64 = 1_000;
 /// How many clients write, and how long each waits between two transactions.
 const CLIENTS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -42,6 +44,8 @@ pub(super) struct Report {
     pub(super) met_by: BTreeSet<String>,
     pub(super) judgement: Judgement,
     pub(super) recovery: Recovery,
+    /// The call that was to fail did not come.
+    pub(super) missed: bool,
 }
 
 impl Report {
@@ -60,43 +64,84 @@ pub(super) struct Subject {
 }
 
 /// Runs a case in `home`.
+///
+/// # Errors
+/// If the fault did not come where it must, or a server or a client cannot be used.
 pub(super) fn run(subject: &Subject, case: &Case, home: &Path) -> Result<Report> {
-    let builder = ServerBuilder::new(&subject.binary, home)
-        .directive("appendonly", "yes")
-        .directive("appendfsync", case.policy.name())
-        .directive("auto-aof-rewrite-percentage", "0");
-    let server = builder.start()?;
-    let mut control = server.client()?;
-    let data = make_data(&mut control)?;
-    let clients = if case.fault.threads == Threads::LoopAlone { 1 } else { CLIENTS };
-    let clients = Steady::start(server.address(), clients, PAUSE)?;
-    let mut session = Session { subject, case, home, server, control, clients, findings: Vec::new() };
-    let (window, met_by) = session.suffer()?;
-    let (outcomes, findings) = session.end()?;
+    let (mut session, data) = Session::begin(subject, case, home)?;
+    let builder = builder(subject, case, home);
+    let suffered = if case.fault.effect == Effect::Open { session.suffer_numbered()? } else { session.suffer()? };
+    let Suffered { window, met_by, saved, ended } = suffered;
+    let (outcomes, mut findings) = session.end()?;
+    if let Some(saved) = saved {
+        findings.extend(numbered::check_dump(subject, home, saved)?);
+    }
     let answers: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.answers.clone()).collect();
-    let expected = Expected { effect: case.effect(), extent: case.extent, reasons: case.reasons() };
+    // One that has ended takes no writes again.
+    let extent = if ended { Extent::UntilKilled } else { case.extent };
+    let expected = Expected { effect: case.effect(), extent, reasons: case.reasons() };
     let mut judgement = judge(&answers, window, expected);
     judgement.findings.extend(findings);
     let records: Vec<_> = outcomes.iter().map(|outcome| outcome.record).collect();
     let recovery = recover_twice(&builder, &records, &data)?;
-    Ok(Report { met_by, judgement, recovery })
+    Ok(Report { missed: met_by.is_empty(), met_by, judgement, recovery })
+}
+
+/// What a fault came to, while the server ran.
+#[derive(Debug)]
+pub(super) struct Suffered {
+    pub(super) window: Window,
+    pub(super) met_by: BTreeSet<String>,
+    /// Whether a snapshot was said to be saved; none if none was asked for.
+    pub(super) saved: Option<bool>,
+    /// The server did as it was told, and ended.
+    pub(super) ended: bool,
 }
 
 /// A server under load.
-struct Session<'a> {
-    subject: &'a Subject,
-    case: &'a Case,
-    home: &'a Path,
-    server: ServerProcess,
-    control: Client,
-    clients: Steady,
-    findings: Vec<String>,
+pub(super) struct Session<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) case: &'a Case,
+    pub(super) home: &'a Path,
+    pub(super) server: ServerProcess,
+    pub(super) control: Client,
+    pub(super) clients: Steady,
+    pub(super) findings: Vec<String>,
+}
+
+/// Counts the calls of a case's operation, of a server that nothing disturbs: how often the thread makes each that makes it most often.
+///
+/// # Errors
+/// If the operation fails.
+pub(super) fn record(subject: &Subject, case: &Case, calls: &str, home: &Path) -> Result<BTreeMap<String, u32>> {
+    let (mut session, _) = Session::begin(subject, case, home)?;
+    let counts = session.count_calls(calls)?;
+    session.end()?;
+    Ok(counts)
+}
+
+impl<'a> Session<'a> {
+    /// Starts a server and its clients; returns with it what the keys hold that they do not write.
+    fn begin(subject: &'a Subject, case: &'a Case, home: &'a Path) -> Result<(Self, Dataset)> {
+        let server = builder(subject, case, home).start()?;
+        let mut control = server.client()?;
+        let data = make_data(&mut control, case)?;
+        let clients = if case.fault.threads == Threads::LoopAlone { 1 } else { CLIENTS };
+        let clients = Steady::start(server.address(), clients, PAUSE)?;
+        Ok((Self { subject, case, home, server, control, clients, findings: Vec::new() }, data))
+    }
+}
+
+fn builder(subject: &Subject, case: &Case, home: &Path) -> ServerBuilder {
+    ServerBuilder::new(&subject.binary, home)
+        .directive("appendonly", "yes")
+        .directive("appendfsync", case.policy.name())
+        .directive("auto-aof-rewrite-percentage", "0")
 }
 
 impl Session<'_> {
     /// Lets the fault come, shows what it does, and lets it end, unless the server is to be killed before.
-    fn suffer(&mut self) -> Result<(Window, BTreeSet<String>)> {
-        wait("the first writes", SHOW_BOUND, || Ok((self.clients.acked() > 20).then_some(())))?;
+    fn suffer(&mut self) -> Result<Suffered> {
         self.prepare()?;
         let slow = self.slow_fsyncs()?;
         let held = self.hold_fsyncs()?;
@@ -110,10 +155,11 @@ impl Session<'_> {
             std::thread::sleep(HOLD);
             self.check_refusals()?;
         }
-        let met_by = injection.met_by()?.into_iter().map(|thread| self.name_of(thread)).collect();
+        let met_by = self.met_by(&injection)?;
         if self.case.extent == Extent::UntilKilled {
             self.server.kill_9()?;
-            return Ok((Window { since, healed: None }, met_by));
+            let window = Window { since, healed: None };
+            return Ok(Suffered { window, met_by, saved: None, ended: false });
         }
         drop(slow);
         let heal = |injection: Injection| -> Result<(Instant, Instant)> {
@@ -130,11 +176,17 @@ impl Session<'_> {
             _ => Some(heal(injection)?),
         };
         self.check_health()?;
-        Ok((Window { since, healed }, met_by))
+        Ok(Suffered { window: Window { since, healed }, met_by, saved: None, ended: false })
+    }
+
+    /// The names of the threads that met the fault so far.
+    pub(super) fn met_by(&self, injection: &Injection) -> Result<BTreeSet<String>> {
+        Ok(injection.met_by()?.into_iter().map(|thread| self.name_of(thread)).collect())
     }
 
     /// Sees that the threads run that are to meet the fault: the first rewrite starts most. What is to be turned on is turned off.
-    fn prepare(&mut self) -> Result<()> {
+    pub(super) fn prepare(&mut self) -> Result<()> {
+        wait("the first writes", SHOW_BOUND, || Ok((self.clients.acked() > 20).then_some(())))?;
         if matches!(self.case.fault.threads, Threads::Named(_)) || self.case.fault.during == During::Heal {
             let state = self.server.data_dir().join("appendonly.aof.state");
             let of_one_log = fs::metadata(&state)?.len();
@@ -152,7 +204,7 @@ impl Session<'_> {
     }
 
     /// Asks for what is to meet the fault, which may be refused for it.
-    fn ask(&mut self) -> Result<()> {
+    pub(super) fn ask(&mut self) -> Result<()> {
         let request: &[&str] = match self.case.fault.during {
             During::Writes => return Ok(()),
             During::Heal => return self.fail_an_fsync(),
@@ -160,6 +212,9 @@ impl Session<'_> {
             During::Rewrite => &["BGREWRITEAOF"],
             During::TurningOff => &["CONFIG", "SET", "appendonly", "no"],
             During::TurningOn => &["CONFIG", "SET", "appendonly", "yes"],
+            During::Save => &["SAVE"],
+            During::Bgsave => &["BGSAVE"],
+            During::Shutdown => &["SHUTDOWN"],
         };
         self.control.call(request)?;
         Ok(())
@@ -213,14 +268,14 @@ impl Session<'_> {
         Ok(Some(slow))
     }
 
-    fn inject(&self) -> Result<Injection> {
+    pub(super) fn inject(&self) -> Result<Injection> {
         let (case, data_dir) = (self.case, self.server.data_dir());
         let log = self.log_path()?;
         let mut spec = Spec {
             targets: vec![self.server.pid()],
             follow: true,
             calls: case.fault.calls,
-            what: format!("error={}", case.error.name),
+            what: case.injected(),
             paths: case.fault.on.paths(data_dir, self.server.pid(), &log),
         };
         match case.fault.threads {
@@ -237,9 +292,6 @@ impl Session<'_> {
                 (spec.targets, spec.follow, spec.calls) = (self.fsync_threads()?, false, "fdatasync");
             }
             Threads::All => {}
-        }
-        if case.extent == Extent::Once {
-            spec.what += ":when=1";
         }
         Injection::attach(&spec, self.home, "fault")
     }
@@ -266,21 +318,21 @@ impl Session<'_> {
                 _ if matches!(during, During::Heal | During::ShortWrites) => !injection.met_by()?.is_empty(),
                 Effect::RefusesAtOnce | Effect::Refuses | Effect::RefusesInTurns => clients.errors() > before,
                 Effect::FailsRewrite => !injection.met_by()?.is_empty() && rewrite_failed(control)?,
-                Effect::Nothing => !injection.met_by()?.is_empty(),
+                Effect::Nothing | Effect::Open => !injection.met_by()?.is_empty(),
             }
             .then_some(()))
         })
     }
 
     /// While the disk fails: reads are served, and PING and writes refused where the log is concerned.
-    fn check_refusals(&mut self) -> Result<()> {
+    pub(super) fn check_refusals(&mut self) -> Result<()> {
         let read = self.control.call(&["GET", "key:7"])?;
         // A first log whose name may be lost takes everything with it.
         let hidden = self.case.fault.during == During::TurningOn && self.case.effect().refuses();
         if read.as_bytes() != Some(b"value-7") && !(hidden && read.as_error().is_some()) {
             self.findings.push(format!("a read was answered with {read:?}"));
         }
-        if self.case.effect() == Effect::RefusesInTurns {
+        if matches!(self.case.effect(), Effect::RefusesInTurns | Effect::Open) {
             return Ok(());
         }
         let refuses = self.case.effect().refuses();
@@ -299,7 +351,7 @@ impl Session<'_> {
     }
 
     /// After the fault: writes are acknowledged again by themselves, and a rewrite succeeds.
-    fn check_health(&mut self) -> Result<()> {
+    pub(super) fn check_health(&mut self) -> Result<()> {
         let before = self.clients.acked();
         let resumed = wait("writes that are acknowledged again", RESUME_WAIT, || {
             Ok((self.clients.acked() >= before + 10).then_some(()))
@@ -338,7 +390,7 @@ impl Session<'_> {
     }
 
     /// Ends the clients and kills the server, while they write.
-    fn end(mut self) -> Result<(Vec<SteadyOutcome>, Vec<String>)> {
+    pub(super) fn end(mut self) -> Result<(Vec<SteadyOutcome>, Vec<String>)> {
         if self.server.try_wait()?.is_none() {
             self.server.kill_9()?;
         }
@@ -358,7 +410,7 @@ impl Session<'_> {
     }
 
     /// Waits for a thread whose name begins so: they start with their first job.
-    fn wait_thread(&self, name: &str) -> Result<i32> {
+    pub(super) fn wait_thread(&self, name: &str) -> Result<i32> {
         wait(name, SHOW_BOUND, || Ok(self.threads(name).first().copied()))
     }
 
@@ -370,7 +422,7 @@ impl Session<'_> {
     }
 
     /// The name of a thread; the server's first is its loop, and what is no thread of it was its child.
-    fn name_of(&self, thread: i32) -> String {
+    pub(super) fn name_of(&self, thread: i32) -> String {
         if thread == self.server.pid() {
             return "loop".to_owned();
         }
@@ -392,13 +444,17 @@ fn foreign_log(data_dir: &Path) -> Result<PathBuf> {
     names.find(|path| path.to_string_lossy().ends_with(".incr.aof")).context("no part that is appended to")
 }
 
-fn make_data(control: &mut Client) -> Result<Dataset> {
+fn make_data(control: &mut Client, case: &Case) -> Result<Dataset> {
     let mut pipeline = Pipeline::default();
-    for i in 0..KEYS {
+    let keys = if case.fault.effect == Effect::Open { FEW_KEYS } else { KEYS };
+    for i in 0..keys {
         pipeline.push(&["SET", &format!("key:{i}"), &format!("value-{i}")]);
     }
     for reply in control.run(&pipeline)? {
         ensure!(reply.as_error().is_none(), "making the data: {reply:?}");
+    }
+    if matches!(case.fault.during, During::Save | During::Bgsave) {
+        numbered::make_generations(control)?;
     }
     dump_dataset(control)
 }

@@ -63,7 +63,8 @@ fn landed_so(images: &Images, written: &str, left: &str) -> bool {
         Some([format!("${}\r\n", bytes.len()).as_bytes(), &bytes, b"\r\n"].concat())
     };
     let (Some(written), Some(left)) = (argument(written), argument(left)) else { return false };
-    images.written.entries(ROOT).any(|(_, inode)| {
+    // What the crash left under a name: the rename that took it from this file may be lost.
+    images.left.entries(ROOT).any(|(_, inode)| {
         let (before, after) = (images.written.bytes(inode), images.left.bytes(inode));
         let there =
             |at: usize| before[at..].starts_with(&written) && after.get(at..).is_some_and(|b| b.starts_with(&left));
@@ -110,6 +111,18 @@ mod tests {
     fn excused(written: &[u8], left: &[u8], found: &str) -> bool {
         let images = Images { written: disk(written), left: disk(left) };
         zeroed_values(&dataset("abcd"), &dataset(found), &images).is_some()
+    }
+
+    #[test]
+    fn a_log_whose_replacement_is_lost_is_told_by_what_was_written_to_it() {
+        let (whole, hole) =
+            (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\nabcd\r\n", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\na\0\0d\r\n");
+        let mut written = disk(whole);
+        let named = |name: &str| (ROOT, name.to_owned());
+        written.apply(&create("temp-rewriteaof-bg-7.aof", 3));
+        written.apply(&Operation::Rename { from: named("temp-rewriteaof-bg-7.aof"), to: named("appendonly.aof") });
+        let images = Images { written, left: disk(hole) };
+        assert!(zeroed_values(&dataset("abcd"), &dataset("a\0\0d"), &images).is_some());
     }
 
     #[test]
