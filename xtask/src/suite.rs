@@ -271,7 +271,11 @@ fn cargo(arguments: &[&str], environment: &[(&str, OsString)]) -> Result<()> {
 /// # Errors
 /// If the build fails.
 pub(crate) fn server_under_test(given: Option<&Path>) -> Result<PathBuf> {
-    given.map_or_else(|| build(&Build::default()), |path| Ok(path.to_owned()))
+    match (given, std::env::var_os(SERVER_VARIABLE)) {
+        (Some(path), _) => Ok(path.to_owned()),
+        (None, Some(path)) => Ok(path.into()),
+        (None, None) => build(&Build::default()),
+    }
 }
 
 /// Where a program stands in PATH that cannot be done without.

@@ -24,8 +24,8 @@ use resp_codec::Value;
 /// How long a start may take, loading included, unless told otherwise.
 const START_BOUND: Duration = Duration::from_secs(60);
 
-/// How long a killed process may take to be gone.
-const KILL_BOUND: Duration = Duration::from_secs(20);
+/// How long a killed process may take to be gone: one of its threads may wait for a disk that is busy.
+const KILL_BOUND: Duration = Duration::from_secs(60);
 
 /// How long one PING of a starting server may take before the next one is tried.
 const PING_BOUND: Duration = Duration::from_millis(250);

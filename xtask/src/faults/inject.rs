@@ -11,8 +11,8 @@ use testkit::server::interrupt;
 
 use crate::waiting::wait;
 
-/// How long strace may take to attach, or to let go.
-const BOUND: Duration = Duration::from_secs(20);
+/// How long strace may take to attach, or to let go of a thread that waits for a busy disk.
+const BOUND: Duration = Duration::from_secs(90);
 
 /// What is made to fail.
 pub(super) struct Spec<'a> {

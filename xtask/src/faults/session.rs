@@ -326,11 +326,20 @@ impl Session<'_> {
 
     /// While the disk fails: reads are served, and PING and writes refused where the log is concerned.
     pub(super) fn check_refusals(&mut self) -> Result<()> {
-        let read = self.control.call(&["GET", "key:7"])?;
         // A first log whose name may be lost takes everything with it.
         let hidden = self.case.fault.during == During::TurningOn && self.case.effect().refuses();
-        if read.as_bytes() != Some(b"value-7") && !(hidden && read.as_error().is_some()) {
-            self.findings.push(format!("a read was answered with {read:?}"));
+        let mut refused = 0;
+        for number in [7, 8] {
+            let read = self.control.call(&["GET", &format!("key:{number}")])?;
+            if read.as_error().is_some() {
+                refused += 1;
+            } else if read.as_bytes() != Some(format!("value-{number}").as_bytes()) {
+                self.findings.push(format!("a read was answered with {read:?}"));
+            }
+        }
+        // One key may stand in the slot of another, whose write has not reached the file (`gate.rs` of the engine).
+        if refused > 1 && !hidden {
+            self.findings.push("reads were refused".to_owned());
         }
         if matches!(self.case.effect(), Effect::RefusesInTurns | Effect::Open) {
             return Ok(());
