@@ -361,11 +361,13 @@ impl Life {
     }
 
     fn terms(&self) -> Terms {
+        // Of one that failed behind another that still runs the server has not been told. A SAVE of this very turn waits for a switch
+        // that is under way, and so for the log to heal.
+        let told = self.trouble.fsync_failed_before_turn() && !self.server.bio.has_untold_failure();
         Terms {
             unix_ms: self.server.now.unix().0,
             policy: self.policy,
-            // A SAVE of this very turn waits for a switch that is under way, and so for the log to heal.
-            fsync_failed: self.trouble.fsync_failed_before_turn() && self.server.disk.failed_fsyncs(DIR, LOG) > 0,
+            fsync_failed: told && self.server.disk.failed_fsyncs(DIR, LOG) > 0,
         }
     }
 

@@ -165,7 +165,7 @@ impl Trouble {
         Stalls { fsyncs: mono_ms < self.fsyncs_until_ms, others: mono_ms < self.others_until_ms }
     }
 
-    /// Whether the server had been told of a failed fsync of the log when the turn began.
+    /// Whether an fsync of the log had failed when the turn began: then the server has been told, unless it failed behind another.
     pub fn fsync_failed_before_turn(&self) -> bool {
         self.fsync_failed
     }
