@@ -119,21 +119,25 @@ pub struct Cleaned {
 }
 
 /// Removes the temporary files that a crash left beside the log `aof_name`. The files of rewrites have Redis's names: one whose number is that
-/// of a process which, as `is_others` says, lives and is none of ours, may be in use and is left. Only after the
+/// of a process which, as `is_others` says, lives, is none of ours and has the file open, is in use and is left. Only after the
 /// directory's lock was taken: they may be another server's; and after what [`StateFile::finished`](crate::StateFile::finished) finds has
 /// its name. A directory under such a name is left alone. The removal is not
 /// made durable: a file that comes back is removed at the next start.
 ///
 /// # Errors
 /// The first one met.
-pub fn clean_temp_files(dir: &dyn Dir, aof_name: &str, is_others: &dyn Fn(u32) -> bool) -> Result<Cleaned, CleanError> {
+pub fn clean_temp_files(
+    dir: &dyn Dir,
+    aof_name: &str,
+    is_others: &dyn Fn(u32, &str) -> bool,
+) -> Result<Cleaned, CleanError> {
     let mut names = dir.list().map_err(CleanError::List)?;
     names.retain(|name| is_temp_name(name, aof_name) && !planted(Mutant::TempFilesStay));
     names.sort_unstable();
     let mut cleaned = Cleaned::default();
     for name in names {
         if let Some(TempFile::Rewrite { pid } | TempFile::RewriteDone { pid }) = TempFile::parse(&name, aof_name)
-            && is_others(pid)
+            && is_others(pid, &name)
         {
             cleaned.left.push(name);
             continue;
@@ -218,7 +222,7 @@ mod tests {
             dir.open(name, Open::CreateNew).unwrap();
         }
         std::fs::create_dir(place.path().join("temp-rewriteaof-13.aof")).unwrap();
-        let cleaned = clean_temp_files(&dir, AOF, &|_| false).unwrap();
+        let cleaned = clean_temp_files(&dir, AOF, &|_, _| false).unwrap();
         assert_eq!(
             cleaned.removed,
             ["temp-appendonly.aof.state", "temp-rewriteaof-12.aof", "temp-rewriteaof-bg-12.aof"]

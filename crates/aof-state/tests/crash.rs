@@ -123,7 +123,7 @@ impl Writer {
     /// Checks what a later start finds on `image`.
     fn check(&self, image: &SimDisk) -> Option<StateFile> {
         let dir = image.dir("/");
-        clean_temp_files(&*dir, AOF, &|_| false).unwrap();
+        clean_temp_files(&*dir, AOF, &|_, _| false).unwrap();
         assert!(dir.list().unwrap().iter().all(|name| !is_temp_name(name, AOF)));
         let log = dir.open(AOF, Open::Append).ok()?;
         let state = StateFile::read(&*dir, AOF, &*log).ok()?;

@@ -70,9 +70,9 @@ pub struct Process {
     /// Raises the limit of open descriptors for so many clients as far as it can be, and says for how many that is, at most so
     /// many: used by CONFIG SET maxclients. `None` in simulation.
     pub allow_clients: Option<fn(u32) -> u32>,
-    /// Says whether a process of this id lives, is none of this program, and has the file of a rewrite open, as far as can be told: a
-    /// temporary file that has its number may be its. `None` in simulation.
-    pub is_others: Option<fn(u32) -> bool>,
+    /// Says whether a process of this id lives, is none of this program, and has the file of this name in the working directory open, as
+    /// far as can be told: a rewrite's file that has its number may be its. `None` in simulation.
+    pub is_others: Option<fn(u32, &str) -> bool>,
     /// Memory of the machine, in bytes.
     pub system_memory_bytes: u64,
     /// Whether recovery may start a thread of its own; a simulation has none.

@@ -1,7 +1,7 @@
 //! The process: directory, limits, pid file, sockets' options, facts and figures for INFO.
 #![expect(clippy::disallowed_methods, reason = "the process's own surroundings, not the engine's files")]
 
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -144,24 +144,26 @@ fn boot_id() -> [u8; 16] {
     text.parse::<engine::BootId>().map(|id| id.0).unwrap_or_default()
 }
 
-/// Whether a process of this id lives, is none of ours, as its name says, neither a server nor a child, and has the file of a rewrite open.
-/// Where the kernel tells of no process none is taken to live: numbers are used again, of a container's processes soon.
-fn is_others(pid: u32) -> bool {
+/// Whether a process of this id lives, is none of ours, as its name says, neither a server nor a child, and has the file of this name in
+/// the working directory open. Where the kernel tells of no process none is taken to live: numbers are used again, of a container's
+/// processes soon.
+fn is_others(pid: u32, name: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    pid != std::process::id() && is_of_another(&stat) && may_rewrite(pid)
+    pid != std::process::id() && is_of_another(&stat) && has_open(pid, Path::new(name)).unwrap_or(true)
 }
 
-/// Whether a process has a rewrite's file open, or does not let us see what it has.
-fn may_rewrite(pid: u32) -> bool {
-    let is_gone = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
-    let open = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
+/// Whether a process has a file open; of one that does not let us see what it has, whether it may have made that file, as its owner.
+fn has_open(pid: u32, file: &Path) -> std::io::Result<bool> {
+    let file = std::fs::symlink_metadata(file)?;
+    let process = format!("/proc/{pid}");
+    let open = match std::fs::read_dir(format!("{process}/fd")) {
         Ok(open) => open,
-        Err(error) => return !is_gone(error),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(_) => return Ok(std::fs::metadata(process)?.uid() == file.uid()),
     };
-    let is_rewrites =
-        |target: &Path| target.file_name().is_some_and(|name| name.as_bytes().starts_with(b"temp-rewriteaof-"));
-    let mut targets = open.map(|entry| entry.and_then(|entry| std::fs::read_link(entry.path())));
-    targets.any(|target| target.map_or_else(|error| !is_gone(error), |target| is_rewrites(&target)))
+    // What cannot be looked at any more has been closed.
+    let mut open = open.filter_map(|entry| std::fs::metadata(entry.ok()?.path()).ok());
+    Ok(open.any(|open| (open.dev(), open.ino()) == (file.dev(), file.ino())))
 }
 
 /// What a line of `/proc/<pid>/stat` says of that: the name, which may hold anything, stands in parentheses, and the state behind it.
@@ -272,22 +274,24 @@ mod tests {
         ] {
             assert_eq!(is_of_another(stat), expected, "{stat}");
         }
-        assert!(!is_others(std::process::id()) && !is_others(u32::MAX));
+        let any = env!("CARGO_MANIFEST_PATH");
+        assert!(!is_others(std::process::id(), any) && !is_others(u32::MAX, any));
     }
 
     #[test]
-    fn of_processes_with_the_number_of_a_file_only_one_that_has_such_a_file_open_may_be_writing_it() {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, expected) in
-            [("temp-rewriteaof-7.aof", true), ("temp-rewriteaof-bg-7.aof", true), ("appendonly.aof", false)]
-        {
-            let open = std::fs::File::create(dir.path().join(name)).unwrap();
+    fn of_processes_with_the_number_of_a_file_only_one_that_has_it_open_may_be_writing_it() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let name = "temp-rewriteaof-7.aof";
+        let file = dir.path().join(name);
+        std::fs::write(&file, "").unwrap();
+        for (opened, expected) in [(file.clone(), true), (elsewhere.path().join(name), false)] {
+            let open = std::fs::OpenOptions::new().append(true).create(true).open(opened).unwrap();
             let mut other = std::process::Command::new("sleep").arg("60").stdout(open).spawn().unwrap();
-            let told = is_others(other.id());
+            let told = is_others(other.id(), file.to_str().unwrap());
             other.kill().unwrap();
             other.wait().unwrap();
-            assert_eq!(told, expected, "{name}");
-            assert!(!is_others(other.id()), "it has ended");
+            assert_eq!(told, expected);
+            assert!(!is_others(other.id(), file.to_str().unwrap()), "it has ended");
         }
     }
 }

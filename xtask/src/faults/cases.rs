@@ -41,6 +41,19 @@ pub(super) enum Threads {
     LoopAlone,
     /// Those with this name; a rewrite before makes sure that they run.
     Named(&'static str),
+    /// The child, and in it alone: what it calls on the files that it makes.
+    Child,
+}
+
+impl Threads {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::OnlySlowFsync(name) | Self::Named(name) => name,
+            Self::LoopAlone => "loop",
+            Self::Child => "child",
+        }
+    }
 }
 
 /// What the server is asked for while the fault lasts, beside writes.
@@ -56,9 +69,13 @@ pub(super) enum During {
     TurningOff,
     /// `CONFIG SET appendonly yes`.
     TurningOn,
+    /// The first rewrite of a server.
+    FirstRewrite,
     Save,
     Bgsave,
     Shutdown,
+    /// SHUTDOWN, with a save point that makes it save.
+    ShutdownSaving,
 }
 
 /// What a path of a fault stands for.
@@ -79,8 +96,8 @@ pub(super) enum On {
     Dir,
     /// A file opened once more, by way of its descriptor.
     Reopened,
-    /// The data directory, and whatever the server makes in it.
-    Ours,
+    /// The server's files, as they were recorded.
+    Recorded,
 }
 
 /// Calls that fail.
@@ -109,6 +126,8 @@ pub(super) enum Extent {
     UntilHealed,
     /// The server is killed before it ends.
     UntilKilled,
+    /// The call is the last thing that its process does: it is killed.
+    Deadly,
 }
 
 impl Extent {
@@ -117,6 +136,7 @@ impl Extent {
             Self::Once => "once",
             Self::UntilHealed => "until healed",
             Self::UntilKilled => "until killed",
+            Self::Deadly => "deadly",
         }
     }
 }
@@ -154,7 +174,10 @@ impl Case {
     /// What fails.
     pub(super) fn fault_name(&self) -> String {
         match self.fault.effect {
-            Effect::Open => format!("{} {} {}", self.fault.name, self.fault.calls, self.fault.from),
+            Effect::Open => {
+                let Fault { name, threads, calls, from, .. } = self.fault;
+                format!("{name} {} {calls} {from}", threads.name())
+            }
             _ => self.fault.name.to_owned(),
         }
     }
@@ -164,6 +187,7 @@ impl Case {
         let (error, from) = (self.error.name, self.fault.from);
         match self.extent {
             Extent::Once => format!("error={error}:when={from}"),
+            Extent::Deadly => format!("signal=SIGKILL:when={from}"),
             _ => format!("error={error}:when={from}+"),
         }
     }
@@ -288,27 +312,10 @@ impl On {
             Self::Probe => both("temp-appendonly.aof.probe"),
             Self::StateName => vec!["appendonly.aof.state".to_owned()],
             Self::Dir => vec![data_dir.display().to_string()],
-            Self::Ours => ours(data_dir, server),
+            Self::Recorded => Vec::new(),
             Self::Reopened => (0..MOST_DESCRIPTORS).map(|fd| format!("/proc/self/fd/{fd}")).collect(),
         }
     }
-}
-
-/// The data directory, and every file that a server with this process id makes or looks for in it.
-fn ours(data_dir: &Path, server: i32) -> Vec<String> {
-    let names = [
-        "appendonly.aof".to_owned(),
-        "appendonly.aof.state".to_owned(),
-        "temp-appendonly.aof.state".to_owned(),
-        "temp-appendonly.aof.probe".to_owned(),
-        format!("temp-rewriteaof-{server}.aof"),
-        format!("temp-rewriteaof-bg-{server}.aof"),
-        format!("temp-ledgerstone-{server}.rdb"),
-        "dump.rdb".to_owned(),
-        "ledgerstone.lock".to_owned(),
-    ];
-    let files = names.iter().map(|name| data_dir.join(name));
-    std::iter::once(data_dir.to_owned()).chain(files).map(|path| path.display().to_string()).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Faults of a disk, made by strace in a server that runs: it is attached for as long as the fault is to last.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use testkit::server::interrupt;
 
+use crate::traces::{Call, parse};
 use crate::waiting::wait;
 
 /// How long strace may take to attach, or to let go of a thread that waits for a busy disk.
@@ -69,17 +70,26 @@ impl Injection {
         Ok(met_by(&fs::read_to_string(&self.output)?, self.only))
     }
 
-    /// The lines of the calls that failed so far.
-    pub(super) fn met(&self) -> Result<Vec<String>> {
+    /// The calls that failed so far, and who made them.
+    pub(super) fn met(&self) -> Result<Vec<Call>> {
         let output = fs::read_to_string(&self.output)?;
-        Ok(output.lines().filter(|line| is_injected(line)).map(str::to_owned).collect())
+        let calls = match self.only {
+            None => parse(&output),
+            Some(thread) => parse(&output.lines().map(|line| format!("{thread} {line}\n")).collect::<String>()),
+        };
+        Ok(calls.into_iter().filter(|call| is_injected(&call.arguments)).collect())
     }
 
-    /// Ends the recording, and returns how often the thread that makes a call most often has made it. It must follow threads.
-    pub(super) fn end_recording(self) -> Result<BTreeMap<String, u32>> {
+    /// Whether one that it is attached to was killed.
+    pub(super) fn has_killed(&self) -> Result<bool> {
+        Ok(fs::read_to_string(&self.output)?.contains("+++ killed by SIGKILL"))
+    }
+
+    /// Ends the recording, and returns it as strace wrote it.
+    pub(super) fn end_recording(self) -> Result<String> {
         let output = self.output.clone();
         self.end()?;
-        Ok(most_of_a_thread(&fs::read_to_string(output)?))
+        Ok(fs::read_to_string(output)?)
     }
 
     /// Ends the fault. Returns the last moment at which it was surely in force, and the first at which it surely was not.
@@ -94,11 +104,20 @@ impl Injection {
 impl Drop for Injection {
     fn drop(&mut self) {
         if matches!(self.strace.try_wait(), Ok(None)) {
-            // Interrupted it lets go of the server; killed it might leave it stopped.
+            // Interrupted it lets go of the server; killed it might leave it stopped, which is better than to wait for ever.
             let _ = interrupt(&self.strace);
-            drop(self.strace.wait());
+            if wait("strace's end", BOUND, || Ok(self.strace.try_wait()?)).is_err() {
+                let _ = self.strace.kill();
+                drop(self.strace.wait());
+            }
         }
     }
+}
+
+/// The number that the kernel has given to a process or thread last.
+pub(super) fn last_pid() -> u32 {
+    let loads = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    loads.split_whitespace().last().and_then(|pid| pid.parse().ok()).unwrap_or(0)
 }
 
 /// The threads with an injected error.
@@ -114,43 +133,9 @@ fn is_injected(line: &str) -> bool {
     line.contains("(INJECTED)") && line.contains("= -1 ")
 }
 
-/// How often each call is made, by the thread that makes it most often.
-fn most_of_a_thread(output: &str) -> BTreeMap<String, u32> {
-    let mut of_threads: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-    for line in output.lines() {
-        let Some((thread, rest)) = line.split_once(' ') else { continue };
-        // The second half of a call that another one has interrupted begins otherwise.
-        let Some((name, _)) = rest.trim_start().split_once('(') else { continue };
-        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            *of_threads.entry((thread, name)).or_default() += 1;
-        }
-    }
-    let mut most = BTreeMap::new();
-    for ((_, name), number) in of_threads {
-        let of_call: &mut u32 = most.entry(name.to_owned()).or_default();
-        *of_call = number.max(*of_call);
-    }
-    most
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{met_by, most_of_a_thread};
-
-    #[test]
-    fn calls_are_counted_by_the_thread_that_makes_them_most_often() {
-        let output = "\
-7 write(9</d/log>, \"a(b\", 3) = 3
-8 write(9</d/log>, \"x\", 1 <unfinished ...>
-7 fsync(9</d/log>) = 0
-8 <... write resumed>) = 1
-8 write(9</d/log>, \"x\", 1) = 1
-8 +++ exited with 0 +++
-8 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED} ---
-";
-        let most = most_of_a_thread(output);
-        assert_eq!(most.into_iter().collect::<Vec<_>>(), [("fsync".to_owned(), 1), ("write".to_owned(), 2)]);
-    }
+    use super::met_by;
 
     #[test]
     fn who_met_the_fault_is_read_from_the_output() {

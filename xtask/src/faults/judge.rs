@@ -70,7 +70,7 @@ pub(super) fn judge(answers: &[Answer], window: Window, expected: Expected) -> J
     let healed = match expected.extent {
         Extent::Once => first_error,
         Extent::UntilHealed if first_error.is_some() => window.healed.map(|(_, surely)| surely),
-        Extent::UntilHealed | Extent::UntilKilled => None,
+        Extent::UntilHealed | Extent::UntilKilled | Extent::Deadly => None,
     };
     judgement.check_resumption(answers, healed);
     judgement

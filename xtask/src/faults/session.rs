@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use testkit::steady::{Steady, SteadyOutcome};
 use testkit::{Client, Dataset, Info, Pipeline, ServerBuilder, ServerProcess, dump_dataset, wait_rewritten};
 
-use super::cases::{Case, During, Effect, Extent, Threads};
+use super::calls::{FilePath, Recording};
+use super::cases::{Case, During, Effect, Extent, Fault, Threads};
 use super::inject::{Injection, Spec};
 use super::judge::{Expected, Judgement, Window, judge};
 use super::numbered;
@@ -20,7 +21,7 @@ use crate::waiting::wait;
 
 /// How many keys there are, and where every call fails in turn, which are many cases.
 const KEYS: u64 = 10_000;
-pub(super) const FEW_KEYS: u64 = 1_000;
+const FEW_KEYS: u64 = 1_000;
 /// How many clients write, and how long each waits between two transactions.
 const CLIENTS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -61,6 +62,8 @@ pub(super) struct Subject {
     pub(super) binary: PathBuf,
     /// Not ours: its log has another name, and INFO other fields.
     pub(super) foreign: bool,
+    /// The files of a server that carries out an operation, by policy and name of it, and the data directory of that server.
+    pub(super) files: BTreeMap<(&'static str, &'static str), (PathBuf, BTreeSet<FilePath>)>,
 }
 
 /// Runs a case in `home`.
@@ -74,7 +77,7 @@ pub(super) fn run(subject: &Subject, case: &Case, home: &Path) -> Result<Report>
     let Suffered { window, met_by, saved, ended } = suffered;
     let (outcomes, mut findings) = session.end()?;
     if let Some(saved) = saved {
-        findings.extend(numbered::check_dump(subject, home, saved)?);
+        findings.extend(numbered::check_dump(subject, home, saved, &data)?);
     }
     let answers: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.answers.clone()).collect();
     // One that has ended takes no writes again.
@@ -84,7 +87,8 @@ pub(super) fn run(subject: &Subject, case: &Case, home: &Path) -> Result<Report>
     judgement.findings.extend(findings);
     let records: Vec<_> = outcomes.iter().map(|outcome| outcome.record).collect();
     let recovery = recover_twice(&builder, &records, &data)?;
-    Ok(Report { missed: met_by.is_empty(), met_by, judgement, recovery })
+    let missed = met_by.is_empty() || case.fault.threads == Threads::Child && !met_by.contains("child");
+    Ok(Report { missed, met_by, judgement, recovery })
 }
 
 /// What a fault came to, while the server ran.
@@ -94,7 +98,7 @@ pub(super) struct Suffered {
     pub(super) met_by: BTreeSet<String>,
     /// Whether a snapshot was said to be saved; none if none was asked for.
     pub(super) saved: Option<bool>,
-    /// The server did as it was told, and ended.
+    /// The server has ended: by SHUTDOWN, or at a call that was deadly.
     pub(super) ended: bool,
 }
 
@@ -109,15 +113,15 @@ pub(super) struct Session<'a> {
     pub(super) findings: Vec<String>,
 }
 
-/// Counts the calls of a case's operation, of a server that nothing disturbs: how often the thread makes each that makes it most often.
+/// Records the calls of a case's operation, of a server that nothing disturbs.
 ///
 /// # Errors
 /// If the operation fails.
-pub(super) fn record(subject: &Subject, case: &Case, calls: &str, home: &Path) -> Result<BTreeMap<String, u32>> {
+pub(super) fn record(subject: &Subject, case: &Case, all: bool, home: &Path) -> Result<Recording> {
     let (mut session, _) = Session::begin(subject, case, home)?;
-    let counts = session.count_calls(calls)?;
+    let recording = session.record(all)?;
     session.end()?;
-    Ok(counts)
+    Ok(recording)
 }
 
 impl<'a> Session<'a> {
@@ -187,7 +191,9 @@ impl Session<'_> {
     /// Sees that the threads run that are to meet the fault: the first rewrite starts most. What is to be turned on is turned off.
     pub(super) fn prepare(&mut self) -> Result<()> {
         wait("the first writes", SHOW_BOUND, || Ok((self.clients.acked() > 20).then_some(())))?;
-        if matches!(self.case.fault.threads, Threads::Named(_)) || self.case.fault.during == During::Heal {
+        let Fault { threads, during, effect, .. } = self.case.fault;
+        let named = matches!(threads, Threads::Named(_)) || during == During::Heal;
+        if named && effect != Effect::Open || effect == Effect::Open && during != During::FirstRewrite {
             let state = self.server.data_dir().join("appendonly.aof.state");
             let of_one_log = fs::metadata(&state)?.len();
             self.control.expect(&["BGREWRITEAOF"])?;
@@ -209,12 +215,12 @@ impl Session<'_> {
             During::Writes => return Ok(()),
             During::Heal => return self.fail_an_fsync(),
             During::ShortWrites => return self.limit_log(Some(fs::metadata(self.log_path()?)?.len() + ROOM_BYTES)),
-            During::Rewrite => &["BGREWRITEAOF"],
+            During::Rewrite | During::FirstRewrite => &["BGREWRITEAOF"],
             During::TurningOff => &["CONFIG", "SET", "appendonly", "no"],
             During::TurningOn => &["CONFIG", "SET", "appendonly", "yes"],
             During::Save => &["SAVE"],
             During::Bgsave => &["BGSAVE"],
-            During::Shutdown => &["SHUTDOWN"],
+            During::Shutdown | During::ShutdownSaving => &["SHUTDOWN"],
         };
         self.control.call(request)?;
         Ok(())
@@ -278,7 +284,11 @@ impl Session<'_> {
             what: case.injected(),
             paths: case.fault.on.paths(data_dir, self.server.pid(), &log),
         };
+        if case.fault.effect == Effect::Open {
+            spec.paths = self.recorded_paths();
+        }
         match case.fault.threads {
+            Threads::Child => {}
             Threads::OnlySlowFsync(name) | Threads::Named(name) => {
                 self.wait_thread(name)?;
                 (spec.targets, spec.follow) = (self.threads(name), false);
@@ -428,6 +438,11 @@ impl Session<'_> {
         let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.server.pid())) else { return Vec::new() };
         let ids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
         ids.filter(|id| self.name_of(*id).starts_with(name)).collect()
+    }
+
+    /// The server's threads by name.
+    pub(super) fn thread_names(&self) -> BTreeMap<i32, String> {
+        self.threads("").into_iter().map(|thread| (thread, self.name_of(thread))).collect()
     }
 
     /// The name of a thread; the server's first is its loop, and what is no thread of it was its child.

@@ -1,20 +1,29 @@
 //! Every call of a start in turn: on each kind of data that a start may find, each call that it makes is the first that fails, once or
-//! for as long as the server lives. The server must serve all of the data, or end and say why; and what was there, and what was
-//! acknowledged, is there at the next start.
+//! for as long as the server lives, or the last that it makes. The server must serve all of the data, and take writes once nothing
+//! fails, or end and say why; and what was there, and what was acknowledged, is there at the next start.
+//!
+//! Calls are counted by thread, and a start has few beside its first: where another makes as many, both fail.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
+use testkit::binary::workspace_root;
 use testkit::dataset::DEADLINE_TOLERANCE_MS;
 use testkit::{Client, Dataset, Pipeline, ServerBuilder, ServerProcess, compare, dump_dataset, wait_rewritten};
 
-use super::calls::{Recorded, record_both};
-use super::cases::{DiskError, On};
-use super::inject::{Injection, Spec};
+use super::calls::{self, Counted, Recorded, Recording, traced};
+use super::cases::DiskError;
+use super::inject::{Injection, Spec, last_pid};
+use super::judge::RESUME_BOUND;
+use super::{Count, Options, REDUCED_STEP, check_missed, is_whole_name};
+use crate::interop::copy_tree;
+use crate::leftovers::{still_there, temp_files};
 use crate::parallel;
 use crate::waiting::wait;
 
@@ -42,24 +51,51 @@ struct Scene {
 const SCENES: &[Scene] = &[
     Scene { name: "a log that was ended in order", appendonly: "yes", prepare: ended_in_order },
     Scene { name: "a log of a server that was killed", appendonly: "yes", prepare: killed },
+    Scene { name: "a log with a torn tail", appendonly: "yes", prepare: torn },
+    Scene { name: "a log without a state file, beside what a crash left", appendonly: "yes", prepare: without_state },
+    Scene { name: "a log with a damaged state file", appendonly: "yes", prepare: with_damaged_state },
     Scene { name: "a snapshot alone", appendonly: "yes", prepare: snapshot },
     Scene { name: "a snapshot, without a log", appendonly: "no", prepare: snapshot },
+    Scene { name: "a log in several files", appendonly: "yes", prepare: parts },
     Scene { name: "nothing", appendonly: "yes", prepare: |_, _| Ok(()) },
 ];
+
+/// What becomes of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Once,
+    ForEver,
+    Deadly,
+}
 
 /// A start in which a call fails.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     scene: Scene,
     call: Recorded,
-    for_ever: bool,
+    fate: Fate,
 }
 
 impl Case {
     fn name(&self) -> String {
-        let Recorded { calls, error, from, .. } = self.call;
-        let extent = if self.for_ever { "for-ever" } else { "once" };
-        format!("start/{}/{calls}-{from}/{}/{extent}", self.scene.name.replace(' ', "-"), error.name)
+        let Recorded { threads, calls, error, from, .. } = self.call;
+        let fate = match self.fate {
+            Fate::Once => "once",
+            Fate::ForEver => "for-ever",
+            Fate::Deadly => "deadly",
+        };
+        let scene = self.scene.name.replace(' ', "-");
+        format!("start/{scene}/{}-{calls}-{from}/{}/{fate}", threads.name(), error.name)
+    }
+
+    /// What strace is to make of the call.
+    fn injected(&self) -> String {
+        let Recorded { error, from, .. } = self.call;
+        match self.fate {
+            Fate::Once => format!("error={}:when={from}", error.name),
+            Fate::ForEver => format!("error={}:when={from}+", error.name),
+            Fate::Deadly => format!("signal=SIGKILL:when={from}"),
+        }
     }
 }
 
@@ -68,48 +104,78 @@ impl Case {
 enum Outcome {
     Served,
     Refused,
+    Killed,
     /// The call did not come.
     Missed,
 }
 
-/// Runs every case whose name holds `only`, or with `step` every how-manieth; returns how many failed.
+/// Runs every case whose name holds what `options` ask for.
 ///
 /// # Errors
 /// If a server cannot be started where nothing fails, or too few calls came.
-pub(super) fn run(binary: &Path, jobs: usize, only: &str, step: usize) -> Result<usize> {
-    let mut failed = 0;
-    for scene in SCENES {
-        let calls = undisturbed(binary, scene).context(scene.name)?;
-        ensure!(calls.len() > 10, "a start makes more calls than {calls:?}");
-        let both =
-            calls.iter().flat_map(|call| [false, true].map(|for_ever| Case { scene: *scene, call: *call, for_ever }));
-        let cases: Vec<Case> = both.filter(|case| case.name().contains(only)).step_by(step).collect();
+pub(super) fn run(binary: &Path, options: &Options) -> Result<Count> {
+    let mut count = Count::default();
+    let step = if options.reduced { REDUCED_STEP } else { 1 };
+    let may_be = |scene: &&Scene| {
+        let prefix = format!("start/{}/", scene.name.replace(' ', "-"));
+        let only = &options.only;
+        if only.starts_with("start/") { only.starts_with(&prefix) || prefix.starts_with(only.as_str()) } else { true }
+    };
+    if !options.only.is_empty() && !options.only.starts_with(super::STARTS) {
+        return Ok(count);
+    }
+    let mut missed = 0;
+    for scene in SCENES.iter().filter(may_be) {
+        let (home, recording) = undisturbed(binary, scene, is_whole_name(&options.only)).context(scene.name)?;
+        ensure!(recording.calls.len() > 10, "a start makes more calls than {:?}", recording.calls);
+        let fates = |call: &Recorded| {
+            let call = *call;
+            let all = [Fate::Once, Fate::ForEver, Fate::Deadly].map(move |fate| Case { scene: *scene, call, fate });
+            // Of two errors of one call one is enough to die at.
+            all.into_iter().filter(|case| case.fate != Fate::Deadly || case.call.error.name != "ENOSPC")
+        };
+        let cases = recording.calls.iter().flat_map(fates).filter(|case| case.name().contains(&options.only));
+        let cases: Vec<Case> = cases.step_by(step).collect();
         let expected = expected(binary, scene).context(scene.name)?;
-        let outcomes = parallel::map(jobs, &cases, |case| run_case(binary, case, &expected));
-        let mut tally = [0; 3];
+        let undisturbed = Undisturbed { home, recording, expected };
+        let outcomes = parallel::map(options.jobs, &cases, |case| run_case(binary, case, &undisturbed));
+        let mut tally = [0; 4];
         for (case, outcome) in cases.iter().zip(outcomes) {
             match outcome {
-                Ok(outcome) => tally[outcome as usize] += 1,
+                Ok(outcome) => {
+                    tally[outcome as usize] += 1;
+                    if outcome == Outcome::Missed {
+                        println!("test-faults: {}: the call did not come", case.name());
+                    }
+                }
                 Err(error) => {
-                    failed += 1;
+                    count.failed += 1;
                     println!("FAILED: {}: {error:#}", case.name());
                     println!("  repeat: cargo xtask test-faults --only {}", case.name());
                 }
             }
         }
-        let [served, refused, missed] = tally;
+        let [served, refused, killed, not_come] = tally;
         println!(
-            "starts on {}: of {} with a call that failed {served} served all of it, {refused} said why they did not; {missed} calls did not come",
+            "starts on {}: {} cases; {served} served all of it, {refused} said why they did not, {killed} were killed; {not_come} calls did not come",
             scene.name,
             cases.len(),
         );
-        ensure!(missed * 10 <= cases.len(), "too many calls did not come");
+        (count.ran, missed) = (count.ran + cases.len(), missed + not_come);
     }
-    Ok(failed)
+    check_missed(missed, count.ran)?;
+    Ok(count)
+}
+
+/// A start that nothing disturbed: where, what it called, and what it served.
+struct Undisturbed {
+    home: PathBuf,
+    recording: Recording,
+    expected: Dataset,
 }
 
 fn builder(binary: &Path, home: &Path, appendonly: &str) -> ServerBuilder {
-    ServerBuilder::new(binary, home).directive("appendonly", appendonly)
+    ServerBuilder::new(binary, home).directive("appendonly", appendonly).directive("appendfsync", "always")
 }
 
 fn make_keys(client: &mut Client) -> Result<()> {
@@ -145,6 +211,37 @@ fn killed(binary: &Path, home: &Path) -> Result<()> {
     with_log(binary, home)?.0.kill_9()
 }
 
+const LOG: &str = "data/appendonly.aof";
+const STATE: &str = "data/appendonly.aof.state";
+
+fn torn(binary: &Path, home: &Path) -> Result<()> {
+    killed(binary, home)?;
+    let mut log = fs::OpenOptions::new().append(true).open(home.join(LOG))?;
+    log.write_all(b"*3\r\n$3\r\nSET\r\n$4\r\nto").context("a torn tail")
+}
+
+fn without_state(binary: &Path, home: &Path) -> Result<()> {
+    killed(binary, home)?;
+    fs::remove_file(home.join(STATE))?;
+    for name in ["temp-rewriteaof-999999.aof", "temp-appendonly.aof.state", "temp-ledgerstone-999999.rdb"] {
+        fs::write(home.join("data").join(name), b"half")?;
+    }
+    Ok(())
+}
+
+fn with_damaged_state(binary: &Path, home: &Path) -> Result<()> {
+    killed(binary, home)?;
+    let mut state = fs::read(home.join(STATE))?;
+    state[20] ^= 1;
+    fs::write(home.join(STATE), state).context("a damaged state file")
+}
+
+/// What another server left (tests/corpus).
+fn parts(_: &Path, home: &Path) -> Result<()> {
+    let from = workspace_root().join("tests/corpus/redis-7.0/basic/appendonlydir");
+    copy_tree(&from, &home.join("data/appendonlydir"))
+}
+
 fn snapshot(binary: &Path, home: &Path) -> Result<()> {
     let mut server = builder(binary, home, "no").start()?;
     let mut client = server.client()?;
@@ -161,25 +258,34 @@ fn expected(binary: &Path, scene: &Scene) -> Result<Dataset> {
     dump_dataset(&mut server.client()?)
 }
 
-/// The calls of a start that nothing disturbs, until it serves.
-fn undisturbed(binary: &Path, scene: &Scene) -> Result<Vec<Recorded>> {
-    record_both(|calls, on| {
-        let home = tempfile::tempdir()?;
-        (scene.prepare)(binary, home.path())?;
-        let (mut server, recording) = start(binary, home.path(), scene, calls, on, String::new())?;
-        ensure!(wait_served(&mut server)?, "it ended\n{}", server.log()?);
-        recording.end_recording()
-    })
+/// The calls of a start that nothing disturbs, until it serves, and where it was.
+fn undisturbed(binary: &Path, scene: &Scene, all: bool) -> Result<(PathBuf, Recording)> {
+    let home = tempfile::tempdir()?;
+    (scene.prepare)(binary, home.path())?;
+    let (mut server, recording) = start(binary, home.path(), scene, &traced(), String::new(), None)?;
+    ensure!(wait_served(&mut server)?, "it ended\n{}", server.log()?);
+    let names = thread_names(server.pid());
+    let output = recording.end_recording()?;
+    let name_of = |thread| names.get(&thread).cloned();
+    let recording = calls::read(&output, server.pid(), server.data_dir(), &name_of, Counted::OnFiles, all);
+    Ok((home.path().to_owned(), recording))
 }
 
-/// Spawns a server, and lets it go on once strace is there.
+fn thread_names(server: i32) -> BTreeMap<i32, String> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{server}/task")) else { return BTreeMap::new() };
+    let ids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
+    let named = |thread: i32| Some((thread, fs::read_to_string(format!("/proc/{server}/task/{thread}/comm")).ok()?));
+    ids.filter_map(named).map(|(thread, name)| (thread, name.trim_end().to_owned())).collect()
+}
+
+/// Spawns a server, and lets it go on once strace is there, which looks at the files that `looks` names, or at everything.
 fn start(
     binary: &Path,
     home: &Path,
     scene: &Scene,
     calls: &str,
-    on: On,
     what: String,
+    looks: Option<&Undisturbed>,
 ) -> Result<(ServerProcess, Injection)> {
     let server = builder(binary, home, scene.appendonly).wrapper(STOPPED).spawn()?;
     let stat = PathBuf::from(format!("/proc/{}/stat", server.pid()));
@@ -187,8 +293,11 @@ fn start(
         let stat = fs::read_to_string(&stat)?;
         Ok(stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')).then_some(()))
     })?;
-    let data_dir = server.data_dir();
-    let paths = on.paths(data_dir, server.pid(), &data_dir.join("appendonly.aof"));
+    let paths = looks.map(|Undisturbed { home: recorded_in, recording, .. }| {
+        let files = recording.paths.iter();
+        files.flat_map(|file| file.in_run(recorded_in, home, server.pid(), last_pid())).collect()
+    });
+    let paths = paths.unwrap_or_default();
     let spec = Spec { targets: vec![server.pid()], follow: true, calls, what, paths };
     let injection = Injection::attach(&spec, home, "fault")?;
     server.signal(Signal::SIGCONT)?;
@@ -208,9 +317,19 @@ fn wait_served(server: &mut ServerProcess) -> Result<bool> {
     })
 }
 
-fn run_case(binary: &Path, case: &Case, expected: &Dataset) -> Result<Outcome> {
+fn run_case(binary: &Path, case: &Case, undisturbed: &Undisturbed) -> Result<Outcome> {
+    loop {
+        match keep_if_failed(binary, case, undisturbed) {
+            // A server beside it was faster.
+            Err(error) if format!("{error:#}").contains("Address already in use") => {}
+            result => return result,
+        }
+    }
+}
+
+fn keep_if_failed(binary: &Path, case: &Case, undisturbed: &Undisturbed) -> Result<Outcome> {
     let home = tempfile::Builder::new().prefix("ledgerstone-starts-").tempdir()?;
-    let outcome = try_case(binary, case, expected, home.path());
+    let outcome = try_case(binary, case, undisturbed, home.path());
     if outcome.is_err() {
         let kept = home.keep();
         return outcome.with_context(|| format!("files: {}", kept.display()));
@@ -218,41 +337,52 @@ fn run_case(binary: &Path, case: &Case, expected: &Dataset) -> Result<Outcome> {
     outcome
 }
 
-fn try_case(binary: &Path, case: &Case, expected: &Dataset, home: &Path) -> Result<Outcome> {
-    let Case { scene, call, for_ever } = case;
+fn try_case(binary: &Path, case: &Case, undisturbed: &Undisturbed, home: &Path) -> Result<Outcome> {
+    let Case { scene, call, fate } = case;
     (scene.prepare)(binary, home)?;
-    let extent = if *for_ever { "+" } else { "" };
-    let what = format!("error={}:when={}{extent}", call.error.name, call.from);
-    let (mut server, injection) = start(binary, home, scene, call.calls, call.on, what)?;
+    let looks = call.on_files.then_some(undisturbed);
+    let (mut server, injection) = start(binary, home, scene, call.calls, case.injected(), looks)?;
     let serves = wait_served(&mut server)?;
-    let met = injection.met()?;
-    let mut expected = expected.clone();
+    let killed = *fate == Fate::Deadly && injection.has_killed()?;
+    let missed = !killed && injection.met()?.is_empty();
+    let mut expected = undisturbed.expected.clone();
     if serves {
-        let mut client = server.client()?;
-        check(&expected, &dump_dataset(&mut client)?).context("the start that had a failing call")?;
-        let reply = client.call(&["SET", PROBE, "1"])?;
-        // What is refused may have been executed; what was acknowledged must stay where there is a log.
-        if reply.as_error().is_none() && scene.appendonly == "yes" {
-            expected = dump_dataset(&mut client)?;
-        } else {
-            client.call(&["DEL", PROBE])?;
+        check(&expected, &dump_dataset(&mut server.client()?)?).context("the start that had a failing call")?;
+        injection.end()?;
+        // One whose child was killed imports nothing and serves nothing: here it is the server that serves.
+        write_probe(&mut server.client()?)?;
+        if scene.appendonly == "yes" {
+            expected = dump_dataset(&mut server.client()?)?;
         }
         let log = server.log()?;
         ensure!(!log.contains("panicked at"), "it panicked: {log}");
         server.kill_9()?;
-        injection.end()?;
     } else {
         injection.end()?;
-        check_refusal(&mut server, call.error)?;
+        check_end(&mut server, call.error, *fate)?;
     }
+    let left = temp_files(&home.join("data"))?;
     let next = builder(binary, home, scene.appendonly).start().context("the next start")?;
     let found = dump_dataset(&mut next.client()?)?;
     check(&expected, &without_probe(found, &expected)).context("the next start")?;
-    Ok(match (met.is_empty(), serves) {
+    let stays = still_there(next.data_dir(), &left)?;
+    ensure!(stays.is_empty(), "{}", stays.join("; "));
+    Ok(match (missed, serves) {
         (true, true) => Outcome::Missed,
         (true, false) => bail!("it ended though nothing had failed"),
         (false, true) => Outcome::Served,
+        (false, false) if killed => Outcome::Killed,
         (false, false) => Outcome::Refused,
+    })
+}
+
+/// Once nothing fails any more, a write is acknowledged; until then it is refused in the words of a disk that fails.
+fn write_probe(client: &mut Client) -> Result<()> {
+    wait("a write that is acknowledged", RESUME_BOUND, || {
+        let reply = client.call(&["SET", PROBE, "1"])?;
+        let Some(error) = reply.as_error() else { return Ok(Some(())) };
+        ensure!(error.starts_with(b"MISCONF Errors writing to the AOF file: "), "a write was refused with {reply:?}");
+        Ok(None)
     })
 }
 
@@ -273,12 +403,17 @@ fn check(expected: &Dataset, found: &Dataset) -> Result<()> {
     }
 }
 
-/// A server that does not serve ends by itself, and names the error.
-fn check_refusal(server: &mut ServerProcess, error: DiskError) -> Result<()> {
+/// A server that does not serve ends by itself, and names the error; or it was killed.
+fn check_end(server: &mut ServerProcess, error: DiskError, fate: Fate) -> Result<()> {
     let status = server.wait_exit(BOUND)?;
     let log = server.log()?;
+    if fate == Fate::Deadly && status.signal() == Some(9) {
+        return Ok(());
+    }
     ensure!(status.signal().is_none() && !log.contains("panicked at"), "it ended with {status}\n{log}");
     ensure!(!status.success(), "it ended as if nothing had happened\n{log}");
-    ensure!(log.contains(error.reason), "it ended without a word of {:?}\n{log}", error.reason);
+    // Of a child that was killed it is told by the signal.
+    let why = if fate == Fate::Deadly { "signal 9" } else { error.reason };
+    ensure!(log.contains(why), "it ended without a word of {why:?}\n{log}");
     Ok(())
 }

@@ -17,6 +17,9 @@ use crate::proofs::places::Places;
 use crate::proofs::{Change, Proved, Row, read, table};
 
 const DOCUMENT: &str = "docs/durability.md";
+/// Its part PAST_BUGS names what keeps each of them away.
+const TESTING: &str = "docs/testing.md";
+const MUTANTS: &str = "crates/mutants/src/lib.rs";
 
 /// What tidy finds, and the parts of the document that are made from the rows.
 ///
@@ -25,7 +28,10 @@ const DOCUMENT: &str = "docs/durability.md";
 pub(super) fn check_workspace(root: &Path) -> Result<(Vec<Problem>, Vec<Part>)> {
     let text = fs::read_to_string(root.join(DOCUMENT)).context(DOCUMENT)?;
     let places = Places::read(root)?;
-    let mut problems = named_tests(&text, &places);
+    let mut problems = named_tests(DOCUMENT, &text, &places);
+    let testing = fs::read_to_string(root.join(TESTING)).context(TESTING)?;
+    let mutants = fs::read_to_string(root.join(MUTANTS)).context(MUTANTS)?;
+    problems.extend(past_bugs(&testing, &places, &mutants, root));
     let proved = match read(root) {
         Ok(proved) => proved,
         Err(error) => {
@@ -48,7 +54,7 @@ fn sources(root: &Path, proved: &[Proved]) -> BTreeMap<String, String> {
 }
 
 /// The tests named by hand in the document: the rows themselves are checked where they are read.
-fn named_tests(text: &str, places: &Places) -> Vec<Problem> {
+fn named_tests(at: &str, text: &str, places: &Places) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut made = false;
     for (line, text) in (1..).zip(text.lines()) {
@@ -58,8 +64,35 @@ fn named_tests(text: &str, places: &Places) -> Vec<Problem> {
         }
         for name in text.split('`').skip(1).step_by(2).filter(|word| is_test_name(word)) {
             if places.of(name).is_empty() {
-                problems.push(Problem::new(DOCUMENT, line, format!("no test is named {name}")));
+                problems.push(Problem::new(at, line, format!("no test is named {name}")));
             }
+        }
+    }
+    problems
+}
+
+/// What the tables of bugs name: tests, planted bugs in italics, and inputs of fuzz targets.
+fn past_bugs(text: &str, places: &Places, mutants: &str, root: &Path) -> Vec<Problem> {
+    let from = text.lines().position(|line| line == "## PAST_BUGS").unwrap_or_default();
+    let lines = (1..).zip(text.lines()).skip(from);
+    let tables = lines.take_while(|(line, text)| *line == from + 1 || !text.starts_with("## "));
+    let rows: Vec<(usize, &str)> = tables.filter(|(_, text)| text.starts_with('|')).collect();
+    let mut problems = Vec::new();
+    let mut problem = |line, what: String| problems.push(Problem::new(TESTING, line, what));
+    if from == 0 || rows.is_empty() {
+        problem(0, "there are no tables under PAST_BUGS".to_owned());
+    }
+    for (line, text) in rows {
+        for found in named_tests(TESTING, text, places) {
+            problem(line, found.what);
+        }
+        let planted = text.split('*').skip(1).step_by(2);
+        for name in planted.filter(|name| !mutants.contains(*name)) {
+            problem(line, format!("no planted bug is named {name}"));
+        }
+        let inputs = text.split([' ', ',', '|']).filter(|word| word.starts_with("fuzz/corpus/"));
+        for input in inputs.filter(|input| !root.join(input).exists()) {
+            problem(line, format!("{input} is missing"));
         }
     }
     problems
@@ -215,8 +248,23 @@ mod tests {
     fn a_test_that_the_document_names_and_does_not_exist_is_found_with_its_line() {
         let made = "<!-- x:begin -->\n`aof_last_cow_size`\n<!-- x:end -->\n";
         let text = "| a row | `what_was_acked_is_there`, `aof_state` |\n| another | `what_is_gone_is_missed` |";
-        assert_eq!(named_tests(made, &places()), []);
-        let problems = named_tests(text, &places());
+        assert_eq!(named_tests(DOCUMENT, made, &places()), []);
+        let problems = named_tests(DOCUMENT, text, &places());
         assert_eq!(problems, [Problem::new(DOCUMENT, 2, "no test is named what_is_gone_is_missed")]);
+    }
+    #[test]
+    fn what_the_tables_of_bugs_name_and_is_not_there_is_found() {
+        let table = "# T\n## PAST_BUGS\n| x | `what_was_acked_is_there`, *Real*, fuzz/corpus |\n| y | `what_is_gone_is_missed`, *Gone*, fuzz/corpus/no |\n## Z\n| `not_a_test_of_these` |";
+        let problems = past_bugs(table, &places(), "Real", Path::new("/nowhere"));
+        let said: Vec<String> = problems.into_iter().map(|p| format!("{} {}", p.line, p.what)).collect();
+        assert_eq!(
+            said,
+            [
+                "4 no test is named what_is_gone_is_missed",
+                "4 no planted bug is named Gone",
+                "4 fuzz/corpus/no is missing"
+            ]
+        );
+        assert_eq!(past_bugs("# T", &places(), "", Path::new("/nowhere")).len(), 1);
     }
 }

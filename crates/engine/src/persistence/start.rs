@@ -178,7 +178,7 @@ impl Engine {
 
     /// Removes temporary files, but for what may be of another server that runs in the directory.
     pub(super) fn clean_temp_files(&self) -> Result<Cleaned, CleanError> {
-        let is_others = |pid| self.process.is_others.is_some_and(|is_others| is_others(pid));
+        let is_others = |pid, name: &str| self.process.is_others.is_some_and(|is_others| is_others(pid, name));
         clean_temp_files(&*self.persistence.dir, &self.config.appendfilename, &is_others)
     }
 

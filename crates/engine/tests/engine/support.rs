@@ -176,7 +176,7 @@ impl Rig {
                 pid: 42,
                 boot_id: [boot; 16],
                 nanos: Some(nanos),
-                is_others: Some(|pid| pid == OTHERS_PID),
+                is_others: Some(|pid, _| pid == OTHERS_PID),
                 allow_clients: Some(|wanted| wanted.min(CLIENTS_ALLOWED)),
                 ..Process::default()
             },
