@@ -57,6 +57,9 @@ const FUZZ_SECONDS: u64 = 60;
 const SIM_SEEDS: u64 = 20_000;
 /// The first of them. The same every time: `cargo xtask sim --seed` tries others.
 const SIM_SEED: &str = "0";
+/// How many seeds run twice, to the same calls, and the first of them.
+const TWICE_SEEDS: u64 = 500;
+const TWICE_SEED: &str = "1000000";
 /// What the comparisons with redis-server draw from. The same every time, so that a failure is the doing of the change that
 /// is checked; run by themselves, `compat` and `test-interop` draw afresh.
 const COMPARISON_SEED: u64 = 1;
@@ -181,6 +184,10 @@ fn all_parts() -> Vec<Part> {
         part("simulation", 180, || {
             sim::run(&sim::Options { seeds: SIM_SEEDS, seed: SIM_SEED.to_owned(), ..sim::Options::default() })
         }),
+        part("simulation, the same seed twice", 60, || {
+            let seed = TWICE_SEED.to_owned();
+            sim::run(&sim::Options { seeds: TWICE_SEEDS, seed, twice: true, ..sim::Options::default() })
+        }),
         part("system calls", 30, || traces::run(&traces::Options::default())),
         part("crash test", 240, || crash_test(CRASH_RUNS_ALL, false)),
         part("crash test, soundness", 60, || crash_test(SOUNDNESS_RUNS, true)),
@@ -191,7 +198,7 @@ fn all_parts() -> Vec<Part> {
         part("power cuts", 180, || {
             power::run(&power::Options { seed: Some(COMPARISON_SEED), ..power::Options::default() })
         }),
-        part("disk faults", 60, || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
+        part("disk faults", 120, || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
         part("fuzzing", 300, || {
             fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS, seed: Some(1), ..fuzz::Options::default() })
         }),
@@ -213,7 +220,7 @@ fn why_only_with_all(part: &str) -> &'static str {
         "clients" => "needs Python, Node.js and the network; only with --all",
         "system calls" | "kill points" | "disk faults" => "needs strace; only with --all",
         "tests that mount" | "power cuts" => "needs root and /dev/fuse; only with --all",
-        "simulation" => "takes minutes; only with --all",
+        "simulation" | "simulation, the same seed twice" => "takes minutes; only with --all",
         "fuzzing" => "needs a C++ compiler and some minutes to build; only with --all",
         "supply chain" => "needs cargo-deny and the network; only with --all",
         "tests of test hooks" => "they are in no build for users; only with --all",

@@ -134,14 +134,16 @@ fn crash_points(
     let begun = Instant::now();
     let runs = record_all(name, binary, foreign, options, seed)?;
     let carried_out = begun.elapsed();
-    let points = points::draw(&runs, wanted, seed);
+    let all = points::all(&runs);
+    let possible = all.len();
+    let points = points::draw(all, wanted, seed);
     let recoveries = Recoveries::of(binary, foreign);
     let started = Instant::now();
     let outcomes = points::crash(&runs, &points, &recoveries);
     grounds::stay_if_interrupted();
     let operations: usize = runs.iter().map(|run| run.recording.records.len()).sum();
     println!(
-        "  {name}: {} loads with {operations} operations in {:.1} s; {} crash points left {} different disks, started from in {:.1} s",
+        "  {name}: {} loads with {operations} operations in {:.1} s; {} crash points of {possible} left {} different disks, started from in {:.1} s",
         runs.len(),
         carried_out.as_secs_f64(),
         points.len(),

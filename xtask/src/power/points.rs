@@ -62,8 +62,8 @@ impl Cell {
 /// Cells by mode, rule and policy.
 pub(super) type Table = BTreeMap<(Mode, NameRule, Policy), Cell>;
 
-/// Draws so many points of all recorded loads, or takes all and goes round again with other seeds.
-pub(super) fn draw(runs: &[Recorded], wanted: usize, seed: u64) -> Vec<Point> {
+/// Every point of all recorded loads: each operation in each mode and rule.
+pub(super) fn all(runs: &[Recorded]) -> Vec<Point> {
     let mut all = Vec::new();
     for (run, recorded) in runs.iter().enumerate() {
         for position in 0..=recorded.recording.records.len() {
@@ -73,6 +73,11 @@ pub(super) fn draw(runs: &[Recorded], wanted: usize, seed: u64) -> Vec<Point> {
             }
         }
     }
+    all
+}
+
+/// Draws so many of all points, or takes all and goes round again with other seeds.
+pub(super) fn draw(mut all: Vec<Point>, wanted: usize, seed: u64) -> Vec<Point> {
     let mut drawn: Vec<Point> = Vec::new();
     let mut rng = fastrand::Rng::with_seed(seed);
     while drawn.len() < wanted && !all.is_empty() {
