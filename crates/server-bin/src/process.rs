@@ -232,6 +232,8 @@ fn cpu() -> CpuTime {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_types, reason = "another process has a file open")]
+
     use std::net::{TcpListener, TcpStream};
 
     use nix::sys::socket::getsockopt;
@@ -285,8 +287,9 @@ mod tests {
         let file = dir.path().join(name);
         std::fs::write(&file, "").unwrap();
         for (opened, expected) in [(file.clone(), true), (elsewhere.path().join(name), false)] {
-            let open = std::fs::OpenOptions::new().append(true).create(true).open(opened).unwrap();
-            let mut other = std::process::Command::new("sleep").arg("60").stdout(open).spawn().unwrap();
+            std::fs::write(&opened, "").unwrap();
+            let open = std::fs::File::open(&opened).unwrap();
+            let mut other = std::process::Command::new("sleep").arg("60").stdin(open).spawn().unwrap();
             let told = is_others(other.id(), file.to_str().unwrap());
             other.kill().unwrap();
             other.wait().unwrap();
