@@ -128,11 +128,13 @@ fn files_are_readable_by_their_owner_only() -> Result<()> {
 fn temporary_files_of_a_crash_are_removed_and_other_files_are_not() -> Result<()> {
     let home = Home::new()?;
     home.write_aof(&good_log())?;
-    // No process has such a number; one has the other, and is no server of ours.
+    // No process has such a number. Two have the others, and are no servers of ours; one of them has its file open.
     let others = format!("temp-rewriteaof-{}.aof", std::process::id());
-    for name in ["temp-rewriteaof-4194305.aof", "temp-rewriteaof-bg-4194305.aof", "notes.txt", &others] {
+    let nobodys = format!("temp-rewriteaof-{}.aof", std::os::unix::process::parent_id());
+    for name in ["temp-rewriteaof-4194305.aof", "temp-rewriteaof-bg-4194305.aof", "notes.txt", &others, &nobodys] {
         std::fs::write(home.data().join(name), b"x")?;
     }
+    let _held = std::fs::File::open(home.data().join(&others))?;
     let _server = home.server()?.start()?;
     let names = home.names()?;
     ensure!(names.iter().all(|n| !n.starts_with("temp-rewriteaof") || *n == others), "{names:?}");
