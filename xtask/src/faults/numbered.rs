@@ -315,8 +315,8 @@ impl Session<'_> {
             During::Bgsave => {
                 let info = Info::fetch(&mut self.control, "persistence")?;
                 let well = info.text("rdb_last_bgsave_status") == Some("ok");
-                // Of two, the first was made before. A log that must heal ends it, and has it made again.
-                Ok(Some(started && well && info.number("rdb_saves") == Some(2)))
+                // A log that must heal ends it, and has it made again: until then the status is that of the one before.
+                Ok(Some(started && well && self.server.log()?.contains("Background saving terminated with success")))
             }
             _ => Ok(None),
         }
