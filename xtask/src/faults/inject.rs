@@ -92,8 +92,13 @@ impl Injection {
         Ok(fs::read_to_string(output)?)
     }
 
-    /// Ends the fault. Returns the last moment at which it was surely in force, and the first at which it surely was not.
+    /// Ends the fault. Returns the last moment at which it surely was in force, and the first at which it surely was not.
     pub(super) fn end(mut self) -> Result<(Instant, Instant)> {
+        self.finish()
+    }
+
+    /// Ends the fault, and strace, which has then written everything that there is to tell. Returns as [`Self::end`].
+    pub(super) fn finish(&mut self) -> Result<(Instant, Instant)> {
         let asked = Instant::now();
         interrupt(&self.strace)?;
         wait("strace's end", BOUND, || Ok(self.strace.try_wait()?))?;

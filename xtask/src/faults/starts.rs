@@ -341,14 +341,16 @@ fn try_case(binary: &Path, case: &Case, undisturbed: &Undisturbed, home: &Path) 
     let Case { scene, call, fate } = case;
     (scene.prepare)(binary, home)?;
     let looks = call.on_files.then_some(undisturbed);
-    let (mut server, injection) = start(binary, home, scene, call.calls, case.injected(), looks)?;
+    let (mut server, mut injection) = start(binary, home, scene, call.calls, case.injected(), looks)?;
     let serves = wait_served(&mut server)?;
-    let killed = *fate == Fate::Deadly && injection.has_killed()?;
-    let missed = !killed && injection.met()?.is_empty();
     let mut expected = undisturbed.expected.clone();
     if serves {
         check(&expected, &dump_dataset(&mut server.client()?)?).context("the start that had a failing call")?;
-        injection.end()?;
+    }
+    injection.finish()?;
+    let killed = *fate == Fate::Deadly && injection.has_killed()?;
+    let missed = !killed && injection.met()?.is_empty();
+    if serves {
         // One whose child was killed imports nothing and serves nothing: here it is the server that serves.
         write_probe(&mut server.client()?)?;
         if scene.appendonly == "yes" {
@@ -358,7 +360,6 @@ fn try_case(binary: &Path, case: &Case, undisturbed: &Undisturbed, home: &Path) 
         ensure!(!log.contains("panicked at"), "it panicked: {log}");
         server.kill_9()?;
     } else {
-        injection.end()?;
         check_end(&mut server, call.error, *fate)?;
     }
     let left = temp_files(&home.join("data"))?;
