@@ -45,6 +45,26 @@ pub(super) enum Threads {
     Child,
 }
 
+impl During {
+    /// The request that asks for it, if one does.
+    pub(super) fn request(self) -> &'static [&'static str] {
+        match self {
+            Self::Writes | Self::Heal | Self::ShortWrites => &[],
+            Self::Rewrite | Self::FirstRewrite => &["BGREWRITEAOF"],
+            Self::TurningOff => &["CONFIG", "SET", "appendonly", "no"],
+            Self::TurningOn => &["CONFIG", "SET", "appendonly", "yes"],
+            Self::Save => &["SAVE"],
+            Self::Bgsave => &["BGSAVE"],
+            Self::Shutdown | Self::ShutdownSaving => &["SHUTDOWN"],
+        }
+    }
+
+    /// Whether the server is to end by it.
+    pub(super) fn ends_server(self) -> bool {
+        matches!(self, Self::Shutdown | Self::ShutdownSaving)
+    }
+}
+
 impl Threads {
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -139,6 +159,15 @@ impl Extent {
             Self::Deadly => "deadly",
         }
     }
+
+    /// What strace is to make of calls, from the one of this number on, as its `inject` wants it.
+    pub(super) fn injected(self, error: DiskError, from: u32) -> String {
+        match self {
+            Self::Once => format!("error={}:when={from}", error.name),
+            Self::UntilHealed | Self::UntilKilled => format!("error={}:when={from}+", error.name),
+            Self::Deadly => format!("signal=SIGKILL:when={from}"),
+        }
+    }
 }
 
 /// An error, as strace names it and as clients read it.
@@ -184,12 +213,7 @@ impl Case {
 
     /// What strace is to make of the calls.
     pub(super) fn injected(&self) -> String {
-        let (error, from) = (self.error.name, self.fault.from);
-        match self.extent {
-            Extent::Once => format!("error={error}:when={from}"),
-            Extent::Deadly => format!("signal=SIGKILL:when={from}"),
-            _ => format!("error={error}:when={from}+"),
-        }
+        self.extent.injected(self.error, self.fault.from)
     }
 
     /// What a client reads that is refused, one or the other.

@@ -1,6 +1,6 @@
 //! Faults of a disk, made by strace in a server that runs: it is attached for as long as the fault is to last.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -123,6 +123,14 @@ impl Drop for Injection {
 pub(super) fn last_pid() -> u32 {
     let loads = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     loads.split_whitespace().last().and_then(|pid| pid.parse().ok()).unwrap_or(0)
+}
+
+/// The threads of a process by the names that the kernel has of them.
+pub(super) fn thread_names(process: i32) -> BTreeMap<i32, String> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else { return BTreeMap::new() };
+    let ids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
+    let named = |thread: i32| Some((thread, fs::read_to_string(format!("/proc/{process}/task/{thread}/comm")).ok()?));
+    ids.filter_map(named).map(|(thread, name)| (thread, name.trim_end().to_owned())).collect()
 }
 
 /// The threads with an injected error.

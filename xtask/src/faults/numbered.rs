@@ -16,7 +16,7 @@ use testkit::{Client, Dataset, Info, ServerBuilder, compare, dump_dataset};
 
 use super::calls::{self, Counted, Recorded, Recording, traced};
 use super::cases::{Case, During, EIO, ENOSPC, Effect, Extent, Fault, On, Threads, fault, policies};
-use super::inject::{Injection, Spec, last_pid};
+use super::inject::{Injection, Spec, last_pid, thread_names};
 use super::judge::Window;
 use super::session::{self, Session, Subject, Suffered};
 use super::{Options, REDUCED_STEP, is_whole_name};
@@ -226,28 +226,20 @@ impl Session<'_> {
         let calls = traced();
         let spec = Spec { targets: vec![pid], follow: true, calls: &calls, what: String::new(), paths: Vec::new() };
         let recording = Injection::attach(&spec, self.home, "recording")?;
-        let mut names = self.thread_names();
+        let mut names = thread_names(pid);
         let started = self.ask_numbered()?;
         self.wait_over()?;
         std::thread::sleep(QUIET);
-        names.extend(self.thread_names());
+        names.extend(thread_names(pid));
         let output = recording.end_recording()?;
-        let ends = matches!(self.case.fault.during, During::Shutdown | During::ShutdownSaving);
-        ensure!(!ends || self.has_ended()?, "SHUTDOWN did not end the server");
+        ensure!(!self.case.fault.during.ends_server() || self.has_ended()?, "SHUTDOWN did not end the server");
         ensure!(self.has_ended()? || self.was_saved(started)? != Some(false), "the snapshot was not saved");
         Ok(calls::read(&output, pid, &data_dir, &|thread| names.get(&thread).cloned(), Counted::ByThread, all))
     }
 
     /// Asks for the operation, and returns whether it succeeded, or began.
     fn ask_numbered(&mut self) -> Result<bool> {
-        let request: &[&str] = match self.case.fault.during {
-            During::Save => &["SAVE"],
-            During::Bgsave => &["BGSAVE"],
-            During::Rewrite | During::FirstRewrite => &["BGREWRITEAOF"],
-            During::Shutdown | During::ShutdownSaving => &["SHUTDOWN"],
-            _ => return self.ask().map(|()| true),
-        };
-        let reply = self.control.call(request);
+        let reply = self.control.call(self.case.fault.during.request());
         match reply {
             Ok(reply) => Ok(reply.as_error().is_none()),
             Err(error) if !self.may_end() => Err(error),
@@ -265,8 +257,7 @@ impl Session<'_> {
     }
 
     fn may_end(&self) -> bool {
-        let ends = matches!(self.case.fault.during, During::Shutdown | During::ShutdownSaving);
-        ends || self.case.extent == Extent::Deadly
+        self.case.fault.during.ends_server() || self.case.extent == Extent::Deadly
     }
 
     fn has_ended(&mut self) -> Result<bool> {
@@ -328,7 +319,7 @@ impl Session<'_> {
         if self.case.extent == Extent::Deadly && status.signal() == Some(9) {
             return Ok(());
         }
-        if !matches!(self.case.fault.during, During::Shutdown | During::ShutdownSaving) {
+        if !self.case.fault.during.ends_server() {
             self.findings.push(format!("the server ended by itself: {status}"));
         } else if !status.success() {
             self.findings.push(format!("SHUTDOWN ended with {status}"));

@@ -12,7 +12,7 @@ use testkit::{Client, Dataset, Info, Pipeline, ServerBuilder, ServerProcess, dum
 
 use super::calls::{FilePath, Recording};
 use super::cases::{Case, During, Effect, Extent, Fault, Threads};
-use super::inject::{Injection, Spec};
+use super::inject::{Injection, Spec, thread_names};
 use super::judge::{Expected, Judgement, Window, judge};
 use super::numbered;
 use crate::crash::Policy;
@@ -211,18 +211,12 @@ impl Session<'_> {
 
     /// Asks for what is to meet the fault, which may be refused for it.
     pub(super) fn ask(&mut self) -> Result<()> {
-        let request: &[&str] = match self.case.fault.during {
-            During::Writes => return Ok(()),
-            During::Heal => return self.fail_an_fsync(),
-            During::ShortWrites => return self.limit_log(Some(fs::metadata(self.log_path()?)?.len() + ROOM_BYTES)),
-            During::Rewrite | During::FirstRewrite => &["BGREWRITEAOF"],
-            During::TurningOff => &["CONFIG", "SET", "appendonly", "no"],
-            During::TurningOn => &["CONFIG", "SET", "appendonly", "yes"],
-            During::Save => &["SAVE"],
-            During::Bgsave => &["BGSAVE"],
-            During::Shutdown | During::ShutdownSaving => &["SHUTDOWN"],
-        };
-        self.control.call(request)?;
+        match self.case.fault.during {
+            During::Writes => {}
+            During::Heal => self.fail_an_fsync()?,
+            During::ShortWrites => self.limit_log(Some(fs::metadata(self.log_path()?)?.len() + ROOM_BYTES))?,
+            during => drop(self.control.call(during.request())?),
+        }
         Ok(())
     }
 
@@ -435,14 +429,8 @@ impl Session<'_> {
 
     /// The threads whose name begins so.
     fn threads(&self, name: &str) -> Vec<i32> {
-        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.server.pid())) else { return Vec::new() };
-        let ids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
-        ids.filter(|id| self.name_of(*id).starts_with(name)).collect()
-    }
-
-    /// The server's threads by name.
-    pub(super) fn thread_names(&self) -> BTreeMap<i32, String> {
-        self.threads("").into_iter().map(|thread| (thread, self.name_of(thread))).collect()
+        let names = thread_names(self.server.pid());
+        names.into_keys().filter(|id| self.name_of(*id).starts_with(name)).collect()
     }
 
     /// The name of a thread; the server's first is its loop, and what is no thread of it was its child.

@@ -4,7 +4,6 @@
 //!
 //! Calls are counted by thread, and a start has few beside its first: where another makes as many, both fail.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -18,8 +17,8 @@ use testkit::dataset::DEADLINE_TOLERANCE_MS;
 use testkit::{Client, Dataset, Pipeline, ServerBuilder, ServerProcess, compare, dump_dataset, wait_rewritten};
 
 use super::calls::{self, Counted, Recorded, Recording, traced};
-use super::cases::DiskError;
-use super::inject::{Injection, Spec, last_pid};
+use super::cases::{DiskError, ENOSPC, Extent};
+use super::inject::{Injection, Spec, last_pid, thread_names};
 use super::judge::RESUME_BOUND;
 use super::{Count, Options, REDUCED_STEP, check_missed, is_whole_name};
 use crate::interop::copy_tree;
@@ -60,42 +59,19 @@ const SCENES: &[Scene] = &[
     Scene { name: "nothing", appendonly: "yes", prepare: |_, _| Ok(()) },
 ];
 
-/// What becomes of the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Once,
-    ForEver,
-    Deadly,
-}
-
 /// A start in which a call fails.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     scene: Scene,
     call: Recorded,
-    fate: Fate,
+    extent: Extent,
 }
 
 impl Case {
     fn name(&self) -> String {
         let Recorded { threads, calls, error, from, .. } = self.call;
-        let fate = match self.fate {
-            Fate::Once => "once",
-            Fate::ForEver => "for-ever",
-            Fate::Deadly => "deadly",
-        };
-        let scene = self.scene.name.replace(' ', "-");
-        format!("start/{scene}/{}-{calls}-{from}/{}/{fate}", threads.name(), error.name)
-    }
-
-    /// What strace is to make of the call.
-    fn injected(&self) -> String {
-        let Recorded { error, from, .. } = self.call;
-        match self.fate {
-            Fate::Once => format!("error={}:when={from}", error.name),
-            Fate::ForEver => format!("error={}:when={from}+", error.name),
-            Fate::Deadly => format!("signal=SIGKILL:when={from}"),
-        }
+        let [scene, extent] = [self.scene.name, self.extent.name()].map(|words| words.replace(' ', "-"));
+        format!("start/{scene}/{}-{calls}-{from}/{}/{extent}", threads.name(), error.name)
     }
 }
 
@@ -128,13 +104,17 @@ pub(super) fn run(binary: &Path, options: &Options) -> Result<Count> {
     for scene in SCENES.iter().filter(may_be) {
         let (home, recording) = undisturbed(binary, scene, is_whole_name(&options.only)).context(scene.name)?;
         ensure!(recording.calls.len() > 10, "a start makes more calls than {:?}", recording.calls);
-        let fates = |call: &Recorded| {
+        let extents = |call: &Recorded| {
             let call = *call;
-            let all = [Fate::Once, Fate::ForEver, Fate::Deadly].map(move |fate| Case { scene: *scene, call, fate });
+            let all = [Extent::Once, Extent::UntilHealed, Extent::Deadly].map(move |extent| Case {
+                scene: *scene,
+                call,
+                extent,
+            });
             // Of two errors of one call one is enough to die at.
-            all.into_iter().filter(|case| case.fate != Fate::Deadly || case.call.error.name != "ENOSPC")
+            all.into_iter().filter(|case| case.extent != Extent::Deadly || case.call.error != ENOSPC)
         };
-        let cases = recording.calls.iter().flat_map(fates).filter(|case| case.name().contains(&options.only));
+        let cases = recording.calls.iter().flat_map(extents).filter(|case| case.name().contains(&options.only));
         let cases: Vec<Case> = cases.step_by(step).collect();
         let expected = expected(binary, scene).context(scene.name)?;
         let undisturbed = Undisturbed { home, recording, expected };
@@ -271,13 +251,6 @@ fn undisturbed(binary: &Path, scene: &Scene, all: bool) -> Result<(PathBuf, Reco
     Ok((home.path().to_owned(), recording))
 }
 
-fn thread_names(server: i32) -> BTreeMap<i32, String> {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{server}/task")) else { return BTreeMap::new() };
-    let ids = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
-    let named = |thread: i32| Some((thread, fs::read_to_string(format!("/proc/{server}/task/{thread}/comm")).ok()?));
-    ids.filter_map(named).map(|(thread, name)| (thread, name.trim_end().to_owned())).collect()
-}
-
 /// Spawns a server, and lets it go on once strace is there, which looks at the files that `looks` names, or at everything.
 fn start(
     binary: &Path,
@@ -338,20 +311,20 @@ fn keep_if_failed(binary: &Path, case: &Case, undisturbed: &Undisturbed) -> Resu
 }
 
 fn try_case(binary: &Path, case: &Case, undisturbed: &Undisturbed, home: &Path) -> Result<Outcome> {
-    let Case { scene, call, fate } = case;
+    let Case { scene, call, extent } = case;
     (scene.prepare)(binary, home)?;
     let looks = call.on_files.then_some(undisturbed);
-    let (mut server, mut injection) = start(binary, home, scene, call.calls, case.injected(), looks)?;
+    let (mut server, mut injection) =
+        start(binary, home, scene, call.calls, extent.injected(call.error, call.from), looks)?;
     let serves = wait_served(&mut server)?;
     let mut expected = undisturbed.expected.clone();
     if serves {
         check(&expected, &dump_dataset(&mut server.client()?)?).context("the start that had a failing call")?;
     }
     injection.finish()?;
-    let killed = *fate == Fate::Deadly && injection.has_killed()?;
+    let killed = *extent == Extent::Deadly && injection.has_killed()?;
     let missed = !killed && injection.met()?.is_empty();
     if serves {
-        // One whose child was killed imports nothing and serves nothing: here it is the server that serves.
         write_probe(&mut server.client()?)?;
         if scene.appendonly == "yes" {
             expected = dump_dataset(&mut server.client()?)?;
@@ -360,7 +333,7 @@ fn try_case(binary: &Path, case: &Case, undisturbed: &Undisturbed, home: &Path) 
         ensure!(!log.contains("panicked at"), "it panicked: {log}");
         server.kill_9()?;
     } else {
-        check_end(&mut server, call.error, *fate)?;
+        check_end(&mut server, call.error, *extent)?;
     }
     let left = temp_files(&home.join("data"))?;
     let next = builder(binary, home, scene.appendonly).start().context("the next start")?;
@@ -405,16 +378,16 @@ fn check(expected: &Dataset, found: &Dataset) -> Result<()> {
 }
 
 /// A server that does not serve ends by itself, and names the error; or it was killed.
-fn check_end(server: &mut ServerProcess, error: DiskError, fate: Fate) -> Result<()> {
+fn check_end(server: &mut ServerProcess, error: DiskError, extent: Extent) -> Result<()> {
     let status = server.wait_exit(BOUND)?;
     let log = server.log()?;
-    if fate == Fate::Deadly && status.signal() == Some(9) {
+    if extent == Extent::Deadly && status.signal() == Some(9) {
         return Ok(());
     }
     ensure!(status.signal().is_none() && !log.contains("panicked at"), "it ended with {status}\n{log}");
     ensure!(!status.success(), "it ended as if nothing had happened\n{log}");
     // Of a child that was killed it is told by the signal.
-    let why = if fate == Fate::Deadly { "signal 9" } else { error.reason };
+    let why = if extent == Extent::Deadly { "signal 9" } else { error.reason };
     ensure!(log.contains(why), "it ended without a word of {why:?}\n{log}");
     Ok(())
 }
