@@ -376,9 +376,10 @@ impl AofBuffer {
         self.pending.end().0 - self.written().0
     }
 
-    /// How much of the log file is proven durable, in bytes from its beginning: for the state file.
-    pub fn fsynced_size_bytes(&self) -> Option<u64> {
-        self.log.as_ref().map(LogFile::fsynced_size_bytes)
+    /// How much of the log file is proven durable, in bytes from its beginning: for the state file. It ends with a unit: of one that
+    /// was written in part and could not be cut off, nothing is in it until the rest is fsynced too.
+    pub fn proven_size_bytes(&self) -> Option<u64> {
+        self.log.as_ref().map(LogFile::proven_size_bytes)
     }
 
     /// For INFO.

@@ -2,8 +2,8 @@
 //!
 //! The state only; `writer.rs` makes the system calls and `plan.rs` decides on them.
 //!
-//! Invariants: `start <= fsynced <= written`; the file holds exactly the stream from `start` to `written` behind its
-//! first `start_size_bytes`; after a failed fsync `fsynced` never moves again.
+//! Invariants: `start <= proven <= fsynced <= written`; the file holds exactly the stream from `start` to `written` behind its
+//! first `start_size_bytes`; after a failed fsync `fsynced` and `proven` never move again.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -23,16 +23,24 @@ pub(crate) type FsyncTicket = Arc<OnceLock<Result<(), Arc<io::Error>>>>;
 /// How many fsyncs of one file may overlap.
 const OVERLAPPING_FSYNCS: usize = 2;
 
+/// What an fsync covers of a file, as of its start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Covered {
+    /// What was written.
+    pub(crate) upto: LogOffset,
+    /// The end of the last flush in it that was written as a whole.
+    pub(crate) whole: LogOffset,
+    /// How much of it no fsync before it covers.
+    pub(crate) bytes: u64,
+}
+
 /// An fsync in a bio thread.
 #[derive(Debug)]
 pub(crate) struct FsyncInFlight {
     pub(crate) id: JobId,
     /// Which description it is of.
     pub(crate) slot: usize,
-    /// What was written when it was submitted.
-    pub(crate) upto: LogOffset,
-    /// How much of it no fsync before it covers.
-    pub(crate) bytes: u64,
+    pub(crate) covered: Covered,
     pub(crate) ticket: FsyncTicket,
 }
 
@@ -63,7 +71,11 @@ pub(crate) struct LogFile {
     start: LogOffset,
     start_size_bytes: u64,
     written: LogOffset,
+    /// The end of the last flush that was written as a whole: behind it may be a part of one that could not be cut off.
+    whole: LogOffset,
     fsynced: LogOffset,
+    /// What was whole when an fsync started that succeeded.
+    proven: LogOffset,
     /// The end of what the last fsync started covers, whatever came of it.
     fsync_started_upto: LogOffset,
     last_fsync_started_ms: Option<u64>,
@@ -89,7 +101,9 @@ impl LogFile {
             start,
             start_size_bytes: size_bytes,
             written: start,
+            whole: start,
             fsynced: start,
+            proven: start,
             fsync_started_upto: start,
             last_fsync_started_ms: None,
             fsyncs: Vec::new(),
@@ -116,12 +130,12 @@ impl LogFile {
         self.position_bytes(self.written)
     }
 
-    /// How much of the file is proven durable, in bytes from its beginning.
-    pub(crate) fn fsynced_size_bytes(&self) -> u64 {
+    /// How much of the file is proven durable, in bytes from its beginning. It ends with a unit, unlike what is fsynced.
+    pub(crate) fn proven_size_bytes(&self) -> u64 {
         if planted(Mutant::StateAhead) {
             return self.size_bytes();
         }
-        self.position_bytes(self.fsynced)
+        self.position_bytes(self.proven)
     }
 
     fn position_bytes(&self, offset: LogOffset) -> u64 {
@@ -135,7 +149,7 @@ impl LogFile {
     /// How far the last fsync in flight goes that is of the description the file is written by. Whoever fsyncs by that one
     /// as well may have its error taken.
     pub(crate) fn shared_fsync_upto(&self) -> Option<LogOffset> {
-        if self.descriptions.is_empty() { self.fsyncs.last().map(|fsync| fsync.upto) } else { None }
+        if self.descriptions.is_empty() { self.fsyncs.last().map(|fsync| fsync.covered.upto) } else { None }
     }
 
     pub(crate) fn fsync_failed(&self) -> bool {
@@ -198,6 +212,8 @@ impl LogFile {
                 false
             }
             None => {
+                // A batch ends with a unit.
+                self.whole = self.written;
                 self.tail_unknown = false;
                 self.write_trouble.take().is_some()
             }
@@ -257,13 +273,13 @@ impl LogFile {
         (slot, self.descriptions.get(slot).unwrap_or(&self.file))
     }
 
-    /// Notes that an fsync starts; returns the offset it covers, and how much of that no earlier one does.
-    pub(crate) fn start_fsync(&mut self, now_ms: u64) -> (LogOffset, u64) {
+    /// Notes that an fsync starts; returns what it covers.
+    pub(crate) fn start_fsync(&mut self, now_ms: u64) -> Covered {
         debug_assert!(self.free_slot().is_some() && self.fsync_trouble.is_none());
         self.last_fsync_started_ms = Some(now_ms);
         let bytes = self.written.0 - self.fsync_started_upto.0;
         self.fsync_started_upto = self.written;
-        (self.written, bytes)
+        Covered { upto: self.written, whole: self.whole, bytes }
     }
 
     pub(crate) fn fsync_submitted(&mut self, fsync: FsyncInFlight) {
@@ -275,22 +291,25 @@ impl LogFile {
     pub(crate) fn take_fsync(&mut self, id: Option<JobId>) -> Option<FsyncInFlight> {
         let at = self.fsyncs.iter().position(|fsync| id.is_none_or(|id| fsync.id == id))?;
         let fsync = self.fsyncs.remove(at);
-        self.last_group_bytes = fsync.bytes;
+        self.last_group_bytes = fsync.covered.bytes;
         Some(fsync)
     }
 
-    /// Takes the result of an fsync that covered what was written up to `upto`.
-    pub(crate) fn fsynced_to(&mut self, mut upto: LogOffset, result: Result<(), Arc<io::Error>>, now_ms: u64) {
+    /// Takes the result of an fsync.
+    pub(crate) fn take_fsynced(&mut self, mut covered: Covered, result: Result<(), Arc<io::Error>>, now_ms: u64) {
         if planted(Mutant::FsyncCoversMore) {
-            upto = self.written;
+            (covered.upto, covered.whole) = (self.written, self.whole);
         }
         match result {
-            Ok(()) if self.fsync_trouble.is_none() => self.fsynced = self.fsynced.max(upto),
+            Ok(()) if self.fsync_trouble.is_none() => {
+                self.fsynced = self.fsynced.max(covered.upto);
+                self.proven = self.proven.max(covered.whole);
+            }
             // A success after a failure only says that the kernel has forgotten the failure.
             Ok(()) => {}
             Err(error) => self.fail_fsync(error, now_ms),
         }
-        debug_assert!(self.fsynced <= self.written);
+        debug_assert!(self.proven <= self.fsynced && self.fsynced <= self.written);
     }
 
     /// Nothing written from now on counts as fsynced. The first reason is kept.

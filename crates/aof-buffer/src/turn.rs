@@ -13,7 +13,7 @@ use bio::{Bio, Completion, JobId, Kind, Meter};
 use mutants::{Mutant, planted};
 
 use crate::buffer::{AofBuffer, Gathering};
-use crate::files::{FsyncInFlight, FsyncTicket, LogFile};
+use crate::files::{Covered, FsyncInFlight, FsyncTicket, LogFile};
 use crate::health::{AofError, FailedFlush, Failure};
 use crate::notice::Notice;
 use crate::plan::{
@@ -370,17 +370,17 @@ impl AofBuffer {
             return;
         }
         let description = Arc::clone(file.free_description().1);
-        let (upto, _) = file.start_fsync(now_ms);
+        let covered = file.start_fsync(now_ms);
         let result = meter.time(Timed::FsyncAlways, || fsync_file(&*description));
-        self.take_fsynced(id, upto, result);
+        self.take_fsynced(id, covered, result);
     }
 
     fn settle_fsync(&mut self, (id, fsync): (FileId, FsyncInFlight), error: Option<&io::Error>) {
         let result = fsync.ticket.get().cloned().unwrap_or_else(|| Err(Arc::new(lost_job(error))));
-        self.take_fsynced(id, fsync.upto, result);
+        self.take_fsynced(id, fsync.covered, result);
     }
 
-    fn take_fsynced(&mut self, id: FileId, upto: LogOffset, result: Result<(), Arc<io::Error>>) {
+    fn take_fsynced(&mut self, id: FileId, covered: Covered, result: Result<(), Arc<io::Error>>) {
         let now_ms = self.now_ms;
         let result = if planted(Mutant::FsyncErrorIgnored) { Ok(()) } else { result };
         self.errors.extend(result.as_ref().err().map(|error| Failure::Fsync(Arc::clone(error))));
@@ -388,7 +388,7 @@ impl AofBuffer {
             Err(error) if self.is_log(id) => self.log_fsync_failed(error),
             result => {
                 if let Some(file) = self.files_mut().find(|file| file.id() == id) {
-                    file.fsynced_to(upto, result, now_ms);
+                    file.take_fsynced(covered, result, now_ms);
                 }
             }
         }
@@ -401,7 +401,7 @@ impl AofBuffer {
 fn submit_fsync(file: &mut LogFile, now_ms: u64, meter: Meter<Timed>, bio: &mut dyn Bio) {
     let (slot, description) = file.free_description();
     let description = Arc::clone(description);
-    let (upto, bytes) = file.start_fsync(now_ms);
+    let covered = file.start_fsync(now_ms);
     let ticket = FsyncTicket::default();
     let job = {
         let ticket = Arc::clone(&ticket);
@@ -416,7 +416,7 @@ fn submit_fsync(file: &mut LogFile, now_ms: u64, meter: Meter<Timed>, bio: &mut 
         })
     };
     let id = bio.submit(Kind::Fsync, job);
-    file.fsync_submitted(FsyncInFlight { id, slot, upto, bytes, ticket });
+    file.fsync_submitted(FsyncInFlight { id, slot, covered, ticket });
 }
 
 /// The error of a job that left no result.

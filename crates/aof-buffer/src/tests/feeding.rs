@@ -65,7 +65,7 @@ fn an_existing_file_is_continued_with_a_select_and_counts_as_base() {
     rig.turn();
     let stats = rig.aof.stats();
     assert_eq!((stats.base_size_bytes, stats.current_size_bytes), (3, 3 + end - 1_000));
-    assert_eq!(rig.aof.fsynced_size_bytes(), Some(3));
+    assert_eq!(rig.aof.proven_size_bytes(), Some(3));
     assert_eq!(rig.file.content(), [b"old", SELECT_0, &command("A")].concat());
 }
 

@@ -3,6 +3,7 @@
 //! After every step each file holds a prefix of its part of the stream, once and in order, and no mark is ahead of the
 //! truth on the disk. When the disk heals, everything arrives.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bio::{Bio, Kind};
@@ -100,6 +101,8 @@ impl ModelFile {
 struct World {
     rig: Rig,
     stream: Vec<u8>,
+    /// Where the stream may end without half a unit: its beginning, and where each unit ends.
+    ends: BTreeSet<u64>,
     selected: Option<u32>,
     log: ModelFile,
     mirror: Option<ModelFile>,
@@ -112,7 +115,16 @@ impl World {
         let rig = if single { Rig::on_single(policy) } else { Rig::new(policy) };
         let log = ModelFile { disk: Arc::clone(&rig.file), start: 0, base_bytes: 0 };
         let marks = rig.aof.marks();
-        Self { rig, stream: Vec::new(), selected: None, log, mirror: None, diff: None, marks }
+        Self {
+            rig,
+            stream: Vec::new(),
+            ends: BTreeSet::from([0]),
+            selected: None,
+            log,
+            mirror: None,
+            diff: None,
+            marks,
+        }
     }
 
     fn put(&mut self, bytes: &[u8]) {
@@ -135,6 +147,7 @@ impl World {
         self.put(&bytes);
         let end = self.rig.aof.feed(Effect { db, command: &bytes });
         assert_eq!(end.0, self.stream.len() as u64);
+        self.ends.insert(end.0);
     }
 
     fn unit(&mut self, effects: usize) {
@@ -151,7 +164,8 @@ impl World {
         if effects > 1 {
             self.put(&command("EXEC"));
         }
-        self.rig.aof.feed_unit((0..effects).map(|_| Effect { db: 0, command: &bytes }));
+        let end = self.rig.aof.feed_unit((0..effects).map(|_| Effect { db: 0, command: &bytes }));
+        self.ends.insert(end.0);
     }
 
     fn new_file(&mut self) -> ModelFile {
@@ -236,6 +250,11 @@ impl World {
         }
     }
 
+    /// Where in the stream ends what the log's file is proven to hold.
+    fn proven(&self) -> u64 {
+        self.rig.aof.proven_size_bytes().unwrap() - self.log.base_bytes as u64 + self.log.start as u64
+    }
+
     fn check(&mut self) {
         let aof: &AofBuffer = &self.rig.aof;
         let marks = aof.marks();
@@ -248,10 +267,11 @@ impl World {
             let m = aof.mirror_marks().unwrap();
             mirror.check(&self.stream, m.written.0, m.fsynced.0);
         }
-        let fsynced = aof.fsynced_size_bytes().unwrap() - self.log.base_bytes as u64 + self.log.start as u64;
+        let (fsynced, proven) = (aof.log_fsynced().0, self.proven());
         let size = aof.stats().current_size_bytes - self.log.base_bytes as u64 + self.log.start as u64;
         self.log.check(&self.stream, size, fsynced);
         assert!(marks.written.0 <= size && marks.fsynced.0 <= fsynced);
+        assert!(proven <= fsynced && self.ends.contains(&proven), "{proven} of {fsynced} are proven");
         let diff_len = self.diff.as_ref().map_or(0, Vec::len);
         assert_eq!(aof.diff_len(), diff_len as u64);
         let front = aof.diff_front().unwrap_or_default();
@@ -279,7 +299,7 @@ impl World {
         let any_failed = failed(self.rig.aof.health()) || self.rig.aof.mirror_health().is_some_and(failed);
         assert_eq!(self.rig.blocking().is_err(), any_failed);
         if !any_failed {
-            assert_eq!(self.rig.aof.marks().fsynced.0, end);
+            assert_eq!((self.rig.aof.marks().fsynced.0, self.proven()), (end, end));
             assert_eq!((self.rig.aof.reply_mark().0, self.rig.aof.next_wakeup_ms()), (end, None));
             assert!(self.rig.aof.health().is_ok());
             let disk = self.log.disk.state();

@@ -3,7 +3,7 @@
 use bio::Kind;
 
 use super::rig::{AppendFault, Rig};
-use crate::{AofError, AppendFsync, Failure, Health};
+use crate::{AofError, AppendFsync, Failure, Health, Turn};
 
 const POLICIES: [AppendFsync; 2] = [AppendFsync::EverySec, AppendFsync::No];
 
@@ -37,6 +37,42 @@ fn a_short_write_that_cannot_be_cut_drops_exactly_the_bytes_written() {
     rig.turn_after(1_000);
     assert!(rig.aof.health().is_ok());
     assert_eq!(rig.file.content().len() as u64, end);
+}
+
+/// A state file that spoke of the half kept a server from starting once the power had left a hole behind it.
+#[test]
+fn a_part_that_cannot_be_cut_off_is_proven_with_the_rest_of_its_unit_whichever_fsync_ends_first() {
+    let mut rig = Rig::new(AppendFsync::Always);
+    let proven = |rig: &Rig| rig.aof.proven_size_bytes().unwrap();
+    // It writes beside an fsync.
+    let turn = |rig: &mut Rig| rig.turn_with(|turn| Turn { force: true, ..turn });
+    let first = rig.feed("A");
+    turn(&mut rig);
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, proven(&rig)), (first, first));
+
+    let second = rig.feed("BBBB");
+    rig.file.next_append(AppendFault::Short(5));
+    rig.file.state().cut_faults = 1;
+    turn(&mut rig);
+    // The fsync of the half is still under way when its rest is written, and ends when the next half is.
+    rig.now_ms += 1_000;
+    turn(&mut rig);
+    assert_eq!((rig.marks().1, rig.bio.count(Kind::Fsync)), (second, 2));
+    let third = rig.feed("CCCC");
+    rig.file.next_append(AppendFault::Short(5));
+    rig.file.state().cut_faults = 1;
+    turn(&mut rig);
+    assert_eq!(rig.marks().1, second + 5);
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, proven(&rig)), (first + 5, first));
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, proven(&rig)), (second, second));
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, proven(&rig)), (second + 5, second));
+    rig.turn_after(1_000);
+    rig.finish(Kind::Fsync);
+    assert_eq!((rig.marks().2, proven(&rig)), (third, third));
 }
 
 #[test]

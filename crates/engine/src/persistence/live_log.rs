@@ -31,7 +31,7 @@ impl LiveLog for Live<'_> {
     }
 
     fn state(&self) -> Option<StateFile> {
-        Some(self.keeper?.present(self.aof.fsynced_size_bytes()?))
+        Some(self.keeper?.present(self.aof.proven_size_bytes()?))
     }
 
     fn diff_start(&mut self) {

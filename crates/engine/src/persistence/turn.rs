@@ -227,10 +227,10 @@ impl Engine {
         if p.rewriter.holds_state_file() {
             return;
         }
-        let (Some(keeper), None, Some(fsynced)) = (&mut p.keeper, p.state_job, p.aof.fsynced_size_bytes()) else {
+        let (Some(keeper), None, Some(proven_bytes)) = (&mut p.keeper, p.state_job, p.aof.proven_size_bytes()) else {
             return;
         };
-        let Some((state, durability)) = keeper.refresh(fsynced, self.now.mono_ms()) else { return };
+        let Some((state, durability)) = keeper.refresh(proven_bytes, self.now.mono_ms()) else { return };
         let (dir, name) = (std::sync::Arc::clone(&p.dir), p.log_name.clone());
         let job = move || state.write(&*dir, &name, durability).map(|()| 0).map_err(std::io::Error::other);
         p.state_job = Some(p.bio.submit(Kind::Rename, Box::new(job)));

@@ -384,8 +384,8 @@ impl Persistence {
         }
         // One that was queued before it must not be written after it.
         self.bio.drain(Kind::Rename);
-        let (Some(keeper), Some(fsynced)) = (&self.keeper, self.aof.fsynced_size_bytes()) else { return Ok(()) };
-        keeper.present(fsynced).write(&*self.dir, &self.log_name, Durability::Durable)?;
+        let (Some(keeper), Some(proven_bytes)) = (&self.keeper, self.aof.proven_size_bytes()) else { return Ok(()) };
+        keeper.present(proven_bytes).write(&*self.dir, &self.log_name, Durability::Durable)?;
         self.copy_in_doubt = false;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use bio::Kind;
 use vfs::sim::{Call, Fault, Rule};
 
-use crate::support::Rig;
+use crate::support::{BOOT, DIR, LOG, Rig, config};
 
 const NOT_ON_DISK: &str = "-MISCONF Errors writing to the AOF file: No space left on device. \
      The command was executed but is not on disk|";
@@ -102,6 +102,41 @@ fn a_short_write_is_cut_off_again() {
     rig.disk.inject(Rule::nth(Call::Append, 1, Fault::Short(5)));
     assert_eq!(rig.ask(client, "SET a 2"), NOT_ON_DISK);
     assert_eq!(rig.aof(), whole);
+}
+
+/// The half was stated as proven: the hole directly behind it was taken for damage, and the server did not start.
+#[test]
+fn half_a_command_that_could_not_be_cut_off_is_not_stated_and_a_hole_behind_it_is_a_torn_tail() {
+    let mut rig = Rig::new("everysec");
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    for _ in 0..3 {
+        rig.pass_ms(1_000);
+        rig.run_all();
+    }
+    let whole_bytes = rig.aof_bytes();
+    rig.disk.inject(Rule::nth(Call::Append, 1, Fault::Short(5)));
+    rig.disk.inject(Rule::nth(Call::SetLen, 1, Fault::EIO));
+    assert_eq!(rig.ask(client, "SET a 2"), NOT_ON_DISK);
+    for _ in 0..9 {
+        rig.pass_ms(100);
+        rig.run_all();
+    }
+    let half_bytes = rig.disk.durable_content(DIR, LOG).unwrap().len();
+    assert_eq!(half_bytes as u64, whole_bytes + 5, "the half is fsynced, and nothing more");
+    let stated = aof_state::StateFile::read_alone(&*rig.disk.dir(DIR), LOG).unwrap();
+    assert_eq!(stated.fsynced_offset_bytes, whole_bytes);
+
+    rig.pass_ms(101);
+    let hole = half_bytes..usize::try_from(rig.aof_bytes()).unwrap();
+    assert!(!hole.is_empty(), "the rest is written");
+    assert_eq!(rig.ask(client, "SET b 1"), "+OK|");
+    let cut = rig.killed();
+    cut.tamper(DIR, LOG, |bytes| bytes[hole].fill(0));
+    let mut next = Rig::on(&cut, config("everysec"), BOOT + 1).unwrap();
+    assert_eq!(next.status(), None, "{:#?}", next.lines());
+    let client = next.client();
+    assert_eq!(next.ask(client, "MGET a b"), "*2|$1|1|$-1|");
 }
 
 #[test]
