@@ -31,8 +31,10 @@ pub fn left_log(image: &SimDisk) -> String {
     let state = image.content(DIR, "appendonly.aof.state").unwrap_or_default();
     let (records, _) = state.as_chunks::<STATE_RECORD_BYTES>();
     let stated = |name: &str| {
-        let mark = image.seen_of(image, DIR, name)?.1?;
-        records.iter().rposition(|record| record[32..48] == mark)
+        let metadata = image.metadata(DIR, name)?;
+        let mark = image.seen_of(image, DIR, name)?.1.unwrap_or_default();
+        let [inode, birth_ns] = [metadata.inode, metadata.birth_ns.unwrap_or(0)].map(u64::to_le_bytes);
+        records.iter().rposition(|record| record[16..48] == *[&inode[..], &birth_ns, &mark].concat())
     };
     let finished = names.into_iter().filter(|name| name.starts_with("temp-rewriteaof-bg-"));
     finished.filter_map(|name| Some((stated(&name)?, name))).max().map_or_else(|| LOG.to_owned(), |(_, name)| name)

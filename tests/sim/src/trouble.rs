@@ -42,11 +42,13 @@ pub enum Kind {
     SlowOthers,
     /// Every call of a kind fails until the disk heals.
     ForEver,
+    /// A call fails that asks, or that changes something but content and names: a read, a stat, a cut, a mark.
+    Ask,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Write,
         Self::ShortWrite,
         Self::FullDisk,
@@ -63,26 +65,27 @@ impl Kind {
         Self::SlowFsync,
         Self::SlowOthers,
         Self::ForEver,
+        Self::Ask,
     ];
 }
 
 /// A set of kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Faults(u16);
+pub struct Faults(u32);
 
 impl Faults {
     /// Every kind.
-    pub const ALL: Self = Self(u16::MAX);
+    pub const ALL: Self = Self(u32::MAX);
     /// None.
     pub const NONE: Self = Self(0);
 
     /// These bits of a command line.
-    pub fn from_bits(bits: u16) -> Self {
+    pub fn from_bits(bits: u32) -> Self {
         Self(bits)
     }
 
     /// As a command line has them.
-    pub fn bits(self) -> u16 {
+    pub fn bits(self) -> u32 {
         self.0
     }
 
@@ -235,6 +238,19 @@ fn used_bytes(disk: &SimDisk) -> u64 {
     disk.names(DIR).iter().filter_map(|name| disk.content(DIR, name)).map(|content| content.len() as u64).sum()
 }
 
+/// The calls that [`Kind::Ask`] makes fail.
+const ASKING: [Call; 9] = [
+    Call::ReadAt,
+    Call::WriteAt,
+    Call::SetLen,
+    Call::Stat,
+    Call::List,
+    Call::Metadata,
+    Call::Reopen,
+    Call::Mark,
+    Call::SetMark,
+];
+
 /// A fault of one call soon, whichever file it is of.
 fn once(kind: Kind, rng: &mut fastrand::Rng) -> Rule {
     let soon = rng.u64(1..4);
@@ -258,6 +274,7 @@ fn once(kind: Kind, rng: &mut fastrand::Rng) -> Rule {
         Kind::Rename => Rule::nth(Call::Rename, 1, errno),
         Kind::Unlink => Rule::nth(Call::Unlink, 1, errno),
         Kind::Open => Rule::nth(Call::Open, 1, errno),
+        Kind::Ask => Rule::nth(ASKING[rng.usize(..ASKING.len())], soon, Fault::EIO),
         _ => Rule::nth(Call::Append, soon, errno),
     }
 }
@@ -275,11 +292,15 @@ fn dir_fsync_of_switch() -> Rule {
 
 /// A fault that lasts until the disk heals.
 fn lasting(rng: &mut fastrand::Rng) -> Rule {
-    match rng.u8(..4) {
+    match rng.u8(..8) {
         0 => Rule::from_nth(Call::Append, 1, Fault::EIO),
         1 => Rule::from_nth(Call::Append, 1, Fault::ENOSPC),
         2 => Rule::from_nth(Call::Fdatasync, 1, Fault::FSYNC_EIO),
-        _ => Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO),
+        3 => Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO),
+        4 => Rule::from_nth(Call::Fsync, 1, Fault::FSYNC_EIO),
+        5 => Rule::from_nth(Call::Rename, 1, Fault::EIO),
+        6 => Rule::from_nth(Call::Open, 1, Fault::ENOSPC),
+        _ => Rule::from_nth(Call::Unlink, 1, Fault::EIO),
     }
 }
 

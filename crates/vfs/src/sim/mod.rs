@@ -20,7 +20,7 @@ pub use crash::{CrashMode, NameMode};
 pub use faults::{Attempt, Call, Fault, Record, Rule};
 pub use handles::SimDir;
 
-use crate::FileKind;
+use crate::{FileKind, Metadata};
 use content::Content;
 use parking_lot::Mutex;
 use state::State;
@@ -241,6 +241,14 @@ impl SimDisk {
     #[must_use]
     pub fn file_id(&self, dir: &str, name: &str) -> Option<u64> {
         self.shared.state.lock().inode_named(dir, name)
+    }
+
+    /// What a stat tells of the file under a name; `None` if there is none. No call.
+    #[must_use]
+    pub fn metadata(&self, dir: &str, name: &str) -> Option<Metadata> {
+        let mut state = self.shared.state.lock();
+        let id = state.inode_named(dir, name)?;
+        Some(state.metadata(id))
     }
 
     /// How many changes and fsyncs of the file with this [`file_id`](Self::file_id) have failed or taken a part, by this process.
