@@ -118,6 +118,7 @@ mutants! {
     TempFilesStay [LeftOver]: "temporary files of a crash stay",
     CreatedNotDurable [Loss, Unstable, Refusal]: "a new log does without the fsync of the directory",
     TurnedOffUnsynced [Loss]: "CONFIG SET appendonly no closes the log without an fsync",
+    EndsRegardless [Loss]: "SHUTDOWN ends the server although the last flush or fsync of the log has failed",
     MovedAsideKept [SetAsideGone]: "the first rewrite overwrites the file that has the log's name",
     ChildFileUnsynced [Snapshot]: "what a child writes gets its name without an fsync",
     SaveWithoutDirFsync [Snapshot]: "a snapshot counts as saved without the fsync of the directory",

@@ -83,6 +83,7 @@ impl Campaign {
             config_every: [0, 0, 12, 30][rng.usize(..4)],
             long_values: rng.bool(),
             save_every: [0, 0, 12, 30][rng.usize(..4)],
+            end_every: 2,
             ..Shape::PLAIN
         };
         if rng.u8(..10) == 0 {

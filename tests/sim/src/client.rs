@@ -90,6 +90,8 @@ pub enum Wrong {
     Missing,
     /// More than one child runs.
     TwoChildren,
+    /// A SHUTDOWN is refused, and nothing is wrong.
+    GoesOn,
 }
 
 /// One client.

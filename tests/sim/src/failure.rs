@@ -45,6 +45,7 @@ impl Problem {
                 Wrong::NeverHeals => "never heals",
                 Wrong::Missing => "old log gone",
                 Wrong::TwoChildren => "two children",
+                Wrong::GoesOn => "refuses to end",
             },
             Self::Ended(_) => "server ended",
             Self::Panicked(_) => "panic",

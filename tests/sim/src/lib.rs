@@ -12,7 +12,7 @@
 //! - `client`: a client that pipelines, splits its requests over reads, and checks every reply.
 //! - `model`: what the commands of the workload do, naively; `key`, `reply`: its keys, and what is answered; `readback`: what a server holds, in the same terms.
 //! - `history`: everything executed and acknowledged, and what a crash may take of it.
-//! - `life`: one process's life under the workload, up to its crash; `trouble`: what goes wrong in it meanwhile; `health`: whether a refusal has a reason.
+//! - `life`: one process's life under the workload, up to its crash; `ending`: its end by SHUTDOWN; `trouble`: what goes wrong in it meanwhile; `health`: whether a refusal has a reason.
 //! - `moment`: what a process was in the middle of when it crashed.
 //! - `verdict`: recovery of what the crash left, and its judgement; `excuse`: what a crash may do that no recovery can mend;
 //!   `snapshot`: what `dump.rdb` must hold.
@@ -24,6 +24,7 @@ pub mod background;
 pub mod campaign;
 pub mod caught;
 pub mod client;
+mod ending;
 pub mod excuse;
 pub mod failure;
 pub mod health;

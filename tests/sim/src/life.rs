@@ -34,6 +34,8 @@ pub struct Shape {
     pub config_every: u32,
     /// One turn in so many asks for a snapshot.
     pub save_every: u32,
+    /// One life in so many whose turns are over is ended by SHUTDOWN: before everything heals, and then again.
+    pub end_every: u32,
     /// Whether some values are longer than a sector.
     pub long_values: bool,
 }
@@ -50,6 +52,7 @@ impl Shape {
         jump_every: 0,
         config_every: 0,
         save_every: 0,
+        end_every: 0,
         long_values: false,
     };
 }
@@ -71,18 +74,19 @@ pub enum End {
 }
 
 /// The generators of a life, one for each thing that is drawn, so that one left out changes nothing of the others.
-struct Dice {
-    time: fastrand::Rng,
+pub(crate) struct Dice {
+    pub(crate) time: fastrand::Rng,
     trouble: fastrand::Rng,
     settings: fastrand::Rng,
-    clients: fastrand::Rng,
-    background: fastrand::Rng,
+    pub(crate) clients: fastrand::Rng,
+    pub(crate) background: fastrand::Rng,
+    pub(crate) ending: fastrand::Rng,
 }
 
 impl Dice {
     fn new(rng: &mut fastrand::Rng) -> Self {
         let mut next = || fastrand::Rng::with_seed(rng.u64(..));
-        Self { time: next(), trouble: next(), settings: next(), clients: next(), background: next() }
+        Self { time: next(), trouble: next(), settings: next(), clients: next(), background: next(), ending: next() }
     }
 }
 
@@ -109,7 +113,7 @@ pub struct Life {
     dataset: Dataset,
     clients: Vec<Client>,
     /// Sends what changes something; its replies are not waited for.
-    admin: engine::ClientId,
+    pub(crate) admin: engine::ClientId,
     /// Looks at keys, and may wait for the log meanwhile: the replies to others must not stand behind such a one.
     reader: engine::ClientId,
     /// Sends PING alone.
@@ -195,11 +199,18 @@ impl Life {
             }
             self.set_clock(shape, &mut dice.time);
         }
-        self.heal(dice)
+        let ends = once_in(shape.end_every, &mut dice.ending);
+        if ends && let Some(end) = self.try_to_end(dice)? {
+            return Ok(end);
+        }
+        if let Some(end) = self.heal(dice)? {
+            return Ok(end);
+        }
+        Ok(if ends { self.end(dice)?.unwrap_or(End::Crash) } else { End::Crash })
     }
 
     /// Ends a turn in which operations from number `began` on were executed, and judges its replies. How the server ended, if it did.
-    fn end_turn(&mut self, began: usize, dice: &mut Dice) -> Result<Option<End>, WrongReply> {
+    pub(crate) fn end_turn(&mut self, began: usize, dice: &mut Dice) -> Result<Option<End>, WrongReply> {
         self.server.end_turn();
         if let Some(end) = self.ended() {
             return Ok(Some(end));
@@ -210,11 +221,13 @@ impl Life {
         Ok(None)
     }
 
-    /// Everything heals, and nothing more is asked for: a server that refuses writes takes them again soon.
-    fn heal(&mut self, dice: &mut Dice) -> Result<End, WrongReply> {
+    /// Everything heals, and nothing more is asked for: a server that refuses writes takes them again soon. How it ended meanwhile, if it
+    /// did.
+    fn heal(&mut self, dice: &mut Dice) -> Result<Option<End>, WrongReply> {
         self.trouble.end_all(&self.server);
         let began_ms = self.server.now.mono_ms();
-        while self.health.is_refusing() {
+        loop {
+            let was_refusing = self.health.is_refusing();
             let waited_ms = self.server.now.mono_ms() - began_ms;
             if waited_ms > HEALS_WITHIN_MS {
                 let got = Value::Status(format!("still refusing after {waited_ms} ms").into_bytes());
@@ -224,13 +237,18 @@ impl Life {
             let began = self.history.executed.len();
             self.probe()?;
             if let Some(end) = self.end_turn(began, dice)? {
-                return Ok(end);
+                return Ok(Some(end));
             }
-            self.healed_ms = Some(waited_ms);
+            if was_refusing {
+                self.healed_ms = Some(waited_ms);
+            }
+            if !self.health.is_refusing() {
+                break;
+            }
             self.server.run_background(&mut dice.background, Stalls::default());
         }
         self.states = State::of(&mut self.server, &self.clients);
-        Ok(End::Crash)
+        Ok(None)
     }
 
     fn ended(&self) -> Option<End> {
@@ -256,7 +274,7 @@ impl Life {
     }
 
     /// How long until the next turn: mostly something is going on, sometimes only the engine's own clock.
-    fn step_us(&self, rng: &mut fastrand::Rng) -> u64 {
+    pub(crate) fn step_us(&self, rng: &mut fastrand::Rng) -> u64 {
         let longest_us = LONGEST_TURN_MS * 1_000;
         match rng.u8(..4) {
             0 => rng.u64(..500),
@@ -385,7 +403,7 @@ impl Life {
         Ok(())
     }
 
-    fn replies(&mut self, rng: &mut fastrand::Rng) -> Result<(), WrongReply> {
+    pub(crate) fn replies(&mut self, rng: &mut fastrand::Rng) -> Result<(), WrongReply> {
         self.server.take_ready();
         let both_files =
             matches!(self.server.engine.log_status().rewrite_phase, "fsync" | "state" | "rename" | "dirsync");
@@ -397,7 +415,7 @@ impl Life {
     }
 
     /// Sends something; what has been answered so far.
-    fn tell(&mut self, client: engine::ClientId, request: &[u8]) -> Vec<u8> {
+    pub(crate) fn tell(&mut self, client: engine::ClientId, request: &[u8]) -> Vec<u8> {
         self.server.deliver(client, request);
         self.server.collect(client, usize::MAX)
     }

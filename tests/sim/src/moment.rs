@@ -38,11 +38,15 @@ pub enum State {
     SecondCrash,
     /// A call failed while the server started.
     SecondFault,
+    /// In the middle of a SHUTDOWN.
+    Ending,
+    /// None: it had ended in order. The power may go all the same.
+    Ended,
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Calm,
         Self::Child,
         Self::Handshake,
@@ -58,6 +62,8 @@ impl State {
         Self::TornTailRepair,
         Self::SecondCrash,
         Self::SecondFault,
+        Self::Ending,
+        Self::Ended,
     ];
 
     /// Those that a crash is aimed at: they are short, or rare.
@@ -90,6 +96,8 @@ impl State {
             Self::TornTailRepair => "torn tail being cut",
             Self::SecondCrash => "second fault: crash while starting",
             Self::SecondFault => "second fault: error while starting",
+            Self::Ending => "ending",
+            Self::Ended => "ended in order",
         }
     }
 

@@ -84,6 +84,7 @@ impl Options {
                 "jump" => shape.jump_every = value,
                 "config" => shape.config_every = value,
                 "save" => shape.save_every = value,
+                "end" => shape.end_every = value,
                 "nolog" => campaign.without_log = value > 0,
                 _ => shape.long_values = value > 0,
             }
@@ -92,9 +93,9 @@ impl Options {
 }
 
 /// The words that `--shape` knows.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "lives", "second", "nolog", "clients", "turns", "rewrite", "fault", "faults", "wait", "jump", "config", "save",
-    "long",
+    "end", "long",
 ];
 
 fn shape(text: &str) -> Result<Vec<(String, u32)>, String> {
@@ -115,7 +116,7 @@ pub(crate) fn line(campaign: &Campaign) -> String {
     let Campaign { seed, lives, second_faults, without_log, shape, .. } = campaign;
     format!(
         "--seed {seed:#x} --shape lives={lives},second={second_faults},nolog={},clients={},turns={},rewrite={},fault={},faults={},wait={},\
-         jump={},config={},save={},long={}",
+         jump={},config={},save={},end={},long={}",
         u8::from(*without_log),
         shape.clients,
         shape.turns,
@@ -126,6 +127,7 @@ pub(crate) fn line(campaign: &Campaign) -> String {
         shape.jump_every,
         shape.config_every,
         shape.save_every,
+        shape.end_every,
         u8::from(shape.long_values)
     )
 }

@@ -64,6 +64,7 @@ fn steps(campaign: &Campaign) -> Vec<Campaign> {
     step(&|c| c.shape.rewrite_every = 0);
     step(&|c| c.shape.wait_every = 0);
     step(&|c| c.shape.save_every = if c.without_log { c.shape.save_every } else { 0 });
+    step(&|c| c.shape.end_every = 0);
     step(&|c| c.shape.long_values = false);
     step(&|c| c.shape.turns = (c.shape.turns / 2).max(1));
     step(&|c| c.shape.turns = (c.shape.turns * 4 / 5).max(1));
