@@ -79,7 +79,7 @@ impl Options {
                 "turns" => shape.turns = value,
                 "rewrite" => shape.rewrite_every = value,
                 "fault" => shape.fault_every = value,
-                "faults" => shape.faults = Faults::from_bits(u32::try_from(value).unwrap_or(u32::MAX)),
+                "faults" => shape.faults = Faults::from_bits(value),
                 "wait" => shape.wait_every = value,
                 "jump" => shape.jump_every = value,
                 "config" => shape.config_every = value,

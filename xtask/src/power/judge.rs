@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) acked: Option<Ack>,
     /// The log was on.
     pub(super) promised: bool,
+    /// After how many operations its server had ended in order: from there on it is there under every policy.
+    pub(super) secured: Option<u64>,
 }
 
 /// A crash of a recorded load.
@@ -67,7 +69,9 @@ impl Crash<'_> {
         };
         let acked = |state: &State| state.acked.filter(|ack| state.promised && ack.position <= moment.position);
         let must = |ack| must_hold(ack, moment, self.policy, self.mode, self.syncs);
-        let promised = states.iter().rposition(|state| acked(state).is_some_and(must)).unwrap_or(0);
+        let secured = |state: &State| state.secured.is_some_and(|position| position <= moment.position);
+        let kept = |state: &State| acked(state).is_some_and(must) || secured(state);
+        let promised = states.iter().rposition(kept).unwrap_or(0);
         if at < promised {
             return Outcome::Lost { promised, found: at };
         }
@@ -122,12 +126,13 @@ mod tests {
 
     /// States with these values, acked at these operations and milliseconds, after an empty one.
     fn states(acks: &[(&str, u64, u64)]) -> Vec<State> {
-        let first = State { dataset: dataset("0"), asked: 0, acked: None, promised: true };
+        let first = State { dataset: dataset("0"), asked: 0, acked: None, promised: true, secured: None };
         let rest = acks.iter().map(|(value, position, at)| State {
             dataset: dataset(value),
             asked: position.saturating_sub(2),
             acked: Some(Ack { position: *position, at: ms(*at) }),
             promised: true,
+            secured: None,
         });
         std::iter::once(first).chain(rest).collect()
     }
@@ -179,6 +184,16 @@ mod tests {
         let oldest_lost = Some(Duration::from_millis(900));
         assert_eq!(judged(3_900), Outcome::Kept { oldest_lost, altered: false });
         assert_eq!(judged(5_100), Outcome::Lost { promised: 3, found: 2 });
+    }
+
+    #[test]
+    fn what_a_server_had_that_ended_in_order_is_there_under_every_policy() {
+        let mut states = states(&[("1", 2, 10), ("2", 4, 20), ("3", 8, 25)]);
+        states[2].secured = Some(6);
+        let judged = |position, found| judged(&states, (Policy::No, Mode::Strict, at(position, 30)), found, found);
+        assert_eq!(judged(6, "1"), Outcome::Lost { promised: 2, found: 1 });
+        assert!(matches!(judged(5, "1"), Outcome::Kept { .. }), "it had not ended yet");
+        assert!(matches!(judged(8, "2"), Outcome::Kept { .. }), "what came later is as good as its policy");
     }
 
     #[test]

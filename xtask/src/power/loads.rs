@@ -28,6 +28,8 @@ pub(super) enum Step {
     Heal,
     /// Waits until units are acknowledged again.
     WaitResumed,
+    /// The server is asked to end, and another one started: what there was is promised under every policy from then on.
+    Restart,
 }
 
 /// A scripted load.
@@ -69,6 +71,7 @@ pub(super) const LOADS: &[Load] = &[
     Load { name: "torn tail", start: Start::TornTail, steps: short, ..BASE },
     Load { name: "log off, on", sync_delay_ms: 8, steps: off_and_on, ..BASE },
     Load { name: "save", sync_delay_ms: 8, steps: save, ..BASE },
+    Load { name: "end in order", sync_delay_ms: 8, steps: restart, ..BASE },
     Load { name: "healing", ours_only: true, steps: healing, ..BASE },
     Load { name: "full disk", ours_only: true, steps: full_disk, ..BASE },
     Load { name: "import of parts", ours_only: true, start: Start::Corpus("redis-7.0/basic"), steps: short, ..BASE },
@@ -170,6 +173,16 @@ fn save() -> Vec<Step> {
     steps.push(Step::Do(&["BGSAVE"]));
     steps.extend(units(10..16));
     steps.push(Step::WaitSaved);
+    steps.extend(units(16..20));
+    steps
+}
+
+fn restart() -> Vec<Step> {
+    let mut steps = units(0..10);
+    steps.push(Step::Restart);
+    steps.extend(units(10..16));
+    // Its rewrite is killed, if it has not ended.
+    steps.extend([Step::Do(&["BGREWRITEAOF"]), Step::Restart]);
     steps.extend(units(16..20));
     steps
 }

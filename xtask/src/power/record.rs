@@ -52,7 +52,7 @@ pub(super) fn builder(binary: &Path, home: &Path, load: &Load, policy: Policy) -
 pub(super) fn record(binary: &Path, load: &Load, policy: Policy, disk: Disk) -> Result<Option<Recorded>> {
     let (home, shadow_home) = (Home::new(disk.clone())?, Home::new(disk)?);
     home.mounted.handle().set_sync_delay(Duration::from_millis(load.sync_delay_ms));
-    let server = builder(binary, home.path(), load, policy).start()?;
+    let server = builder(binary, home.path(), load, policy);
     let shadow = builder(binary, shadow_home.path(), load, Policy::No).start()?;
     let mut run = Run::begin(server, shadow, home.mounted.handle().clone(), policy)?;
     let able = run.steps(&load.steps())?;
@@ -97,6 +97,7 @@ impl Home {
 }
 
 struct Run {
+    builder: ServerBuilder,
     server: ServerProcess,
     /// Another one, that nothing fails and nobody kills: it is asked what the data is after each unit.
     shadow: ServerProcess,
@@ -114,14 +115,28 @@ struct Run {
 }
 
 impl Run {
-    fn begin(server: ServerProcess, shadow: ServerProcess, handle: Handle, policy: Policy) -> Result<Self> {
+    fn begin(builder: ServerBuilder, shadow: ServerProcess, handle: Handle, policy: Policy) -> Result<Self> {
+        let server = builder.start()?;
         let (writer, mut control) = (server.client()?, server.client()?);
         let (twin, mut dumper) = (shadow.client()?, shadow.client()?);
         let dataset = dump_dataset(&mut control)?;
         let differences = compare(&dump_dataset(&mut dumper)?, &dataset, DEADLINE_TOLERANCE_MS);
         ensure!(differences.is_empty(), "two starts from the same files differ: {}", differences[0]);
-        let states = vec![State { dataset, asked: 0, acked: None, promised: true }];
-        Ok(Self { server, shadow, handle, policy, writer, twin, db: 0, control, dumper, states, promised: true })
+        let states = vec![State { dataset, asked: 0, acked: None, promised: true, secured: None }];
+        Ok(Self {
+            builder,
+            server,
+            shadow,
+            handle,
+            policy,
+            writer,
+            twin,
+            db: 0,
+            control,
+            dumper,
+            states,
+            promised: true,
+        })
     }
 
     /// All steps; false if the server lacks a command.
@@ -149,6 +164,7 @@ impl Run {
             Step::Fill => self.handle.set_quota(self.handle.disk().used_bytes() + LAST_BYTES),
             Step::Heal => self.handle.heal(),
             Step::WaitResumed => self.wait_resumed()?,
+            Step::Restart => self.restart()?,
         }
         Ok(true)
     }
@@ -180,7 +196,7 @@ impl Run {
             let twin = self.twin.run(&pipeline)?;
             ensure!(twin.iter().all(|reply| error(reply).is_none()), "the other server answered {twin:?}");
             let dataset = dump_dataset(&mut self.dumper)?;
-            self.states.push(State { dataset, asked, acked, promised: self.promised });
+            self.states.push(State { dataset, asked, acked, promised: self.promised, secured: None });
         }
         Ok(verdict)
     }
@@ -244,6 +260,24 @@ impl Run {
             ensure!(Instant::now() < deadline, "writes were not acknowledged again in {BOUND:?}");
             std::thread::sleep(Duration::from_millis(10));
         }
+        Ok(())
+    }
+
+    /// Ends the server as its user would, and starts it again.
+    fn restart(&mut self) -> Result<()> {
+        // The connection ends without a reply, unless it is refused.
+        if let Ok(reply) = self.control.call(&["SHUTDOWN"]) {
+            bail!("SHUTDOWN was answered {reply:?}");
+        }
+        let status = self.server.wait_exit(BOUND)?;
+        ensure!(status.success(), "the server ended with {status}");
+        let ended = self.handle.position();
+        for state in &mut self.states {
+            state.secured.get_or_insert(ended);
+        }
+        self.server = self.builder.start()?;
+        (self.writer, self.control) = (self.server.client()?, self.server.client()?);
+        self.writer.expect(&["SELECT", &self.db.to_string()])?;
         Ok(())
     }
 

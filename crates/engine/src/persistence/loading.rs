@@ -272,9 +272,11 @@ impl Engine {
     fn finish_log(&mut self, recovery: Recovery, identity: Option<Identity>, same_boot: bool, started: Now) {
         let Recovered { file, size_bytes, commands, proof, cut } = recovery.finish();
         // After a cut the state file might state more than the file holds, and a copy is another file: a new generation ends
-        // whatever was stated. One of another boot holds, but says nothing of this one: another is written.
+        // whatever was stated.
         let kept = identity.filter(|_| proof != aof_load::Proof::Copied && cut.is_none());
-        let stated = kept.is_some() && same_boot;
+        // One of another boot holds, but says nothing of this one; and of a server that was killed it may stand in the page cache alone,
+        // which no fsync of the directory mends once one has failed. Another is written.
+        let stated = kept.is_some() && same_boot && proof == aof_load::Proof::CleanEnd;
         let mark = self.random_mark();
         let identity = match kept {
             Some(identity) => Ok(identity),

@@ -306,6 +306,21 @@ fn the_state_file_states_what_is_fsynced_and_not_what_is_written() {
     assert_eq!(stated(&rig), rig.disk.content(DIR, LOG).unwrap().len() as u64);
 }
 
+/// A server that was killed left it in the page cache, since the fsync of the directory had failed. The next one took it for durable,
+/// and a power cut soon after its start left none: a hole in the tail was taken for damage.
+#[test]
+fn a_state_file_whose_name_was_never_durable_is_written_anew_before_the_next_server_serves() {
+    let disk = SimDisk::new();
+    disk.inject(Rule::nth(Call::DirFsync, 2, Fault::FSYNC_EIO));
+    let first = Rig::on(&disk, config("everysec"), BOOT).unwrap();
+    assert!(first.logged("Error writing the state file"), "{:#?}", first.lines());
+    let mut next = Rig::on(&first.killed(), config("everysec"), BOOT).unwrap();
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET a"), "$-1|");
+    let cut = next.disk.crash(&mut fastrand::Rng::with_seed(1), CrashMode::Strict, NameMode::OnlyDirFsync);
+    assert!(aof_state::StateFile::read_alone(&*cut.dir(DIR), LOG).is_ok(), "{:?}", cut.names(DIR));
+}
+
 /// A state file that speaks of a mark which a power cut took was no state file: everything had to be copied and proven, and
 /// a hole in the tail kept the server from starting.
 #[test]
