@@ -62,6 +62,7 @@ impl AofBuffer {
     /// Writes everything pending, once, and starts the fsyncs that are due. Call it once a loop turn, after the commands
     /// and before replies leave.
     pub fn turn(&mut self, mut turn: Turn, bio: &mut dyn Bio) {
+        debug_assert!(!self.feed.in_unit(), "what a flush writes as a whole ends with a unit");
         self.now_ms = turn.mono_ms;
         // The loop would wait for the disk that the fsync of a file given up has not come back from.
         turn.alone &= self.retired.is_empty();
@@ -153,6 +154,7 @@ impl AofBuffer {
     /// # Errors
     /// The first failure, now or earlier. What was not written stays in the buffer, and the server may go on.
     pub fn flush_and_fsync_blocking(&mut self, bio: &mut dyn Bio) -> Result<(), AofError> {
+        debug_assert!(!self.feed.in_unit(), "what a flush writes as a whole ends with a unit");
         bio.drain(Kind::Write);
         if let Some(flight) = self.flight.take() {
             self.orphans.push(flight.id);

@@ -130,11 +130,9 @@ impl fmt::Display for Damage {
 /// mark with the file's; one that does not match is no state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proven {
-    /// Bytes of the file before this offset were on stable storage. A lower bound.
+    /// Bytes of the file before this offset were on stable storage. A lower bound, where a unit ends: what is no whole unit up to
+    /// there is damaged.
     pub fsynced_offset_bytes: u64,
-    /// Whether the machine has not been started anew since the state file was written. It proves nothing of the page cache: a
-    /// server may have run since that could not write one.
-    pub same_boot: bool,
     /// Whether the server ended cleanly: everything was fsynced.
     pub clean_end: bool,
 }
@@ -224,12 +222,9 @@ pub(crate) fn by_proof(damage: &Damage, proven: Option<Proven>) -> ByProof {
     let fsynced_offset_bytes = proven.fsynced_offset_bytes;
     if fsynced_offset_bytes <= damage.cut_at {
         ByProof::Torn
-    } else if damage.offset < fsynced_offset_bytes || proven.clean_end {
-        ByProof::Corrupt(Evidence::Fsynced { fsynced_offset_bytes })
     } else {
-        // The broken command starts among the proven bytes and fails behind them. Either an fsync ran while a command
-        // was half written, and then the rest is torn; or a proven length is damaged and swallows whole commands.
-        ByProof::Look
+        // Also where a command starts among the proven bytes and fails behind them: a proven length is damaged.
+        ByProof::Corrupt(Evidence::Fsynced { fsynced_offset_bytes })
     }
 }
 
@@ -268,7 +263,7 @@ mod tests {
     };
 
     fn proven(fsynced_offset_bytes: u64, clean_end: bool) -> Option<Proven> {
-        Some(Proven { fsynced_offset_bytes, same_boot: true, clean_end })
+        Some(Proven { fsynced_offset_bytes, clean_end })
     }
 
     #[test]
@@ -279,8 +274,8 @@ mod tests {
             (99, false, ByProof::Torn),
             (100, false, ByProof::Torn),
             (100, true, ByProof::Torn),
-            (101, false, ByProof::Look),
-            (150, false, ByProof::Look),
+            (101, false, corrupt(101)),
+            (150, false, corrupt(150)),
             (150, true, corrupt(150)),
             (151, false, corrupt(151)),
             (u64::MAX, false, corrupt(u64::MAX)),

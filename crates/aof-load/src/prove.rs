@@ -184,19 +184,16 @@ mod tests {
 
     #[test]
     fn the_plan_follows_from_the_end_before() {
-        let proven =
-            |fsynced_offset_bytes, same_boot, clean_end| Some(Proven { fsynced_offset_bytes, same_boot, clean_end });
+        let proven = |fsynced_offset_bytes, clean_end| Some(Proven { fsynced_offset_bytes, clean_end });
         for (proven, size_bytes, found_bytes, expected) in [
             (None, 100, 100, Plan::Copy),
             (None, 0, 0, Plan::Copy),
-            (proven(100, true, true), 100, 100, Plan::Nothing),
-            (proven(100, false, true), 100, 100, Plan::Nothing),
-            (proven(90, true, true), 100, 100, Plan::Rewrite { from: 90 }),
-            (proven(90, true, false), 100, 100, Plan::Rewrite { from: 90 }),
-            (proven(90, false, false), 100, 100, Plan::Rewrite { from: 90 }),
-            (proven(100, true, false), 100, 100, Plan::Fsync),
-            (proven(110, true, false), 100, 120, Plan::Fsync),
-            (proven(110, true, true), 100, 100, Plan::Copy),
+            (proven(100, true), 100, 100, Plan::Nothing),
+            (proven(90, true), 100, 100, Plan::Rewrite { from: 90 }),
+            (proven(90, false), 100, 100, Plan::Rewrite { from: 90 }),
+            (proven(100, false), 100, 100, Plan::Fsync),
+            (proven(100, false), 100, 120, Plan::Fsync),
+            (proven(110, true), 100, 100, Plan::Copy),
         ] {
             assert_eq!(plan(proven, size_bytes, found_bytes), expected, "{proven:?} {size_bytes} {found_bytes}");
         }

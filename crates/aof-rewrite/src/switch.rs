@@ -146,6 +146,8 @@ impl Rewriter {
             return self.submit(env, Kind::Rename, LogOffset::default(), || Ok(0));
         }
         let (dir, file, log_name) = (Arc::clone(&run.dir), Arc::clone(&run.file), run.log_name.clone());
+        // It ends with a unit, as what is stated must: a part of one stays in the file only by a failed write, and a mirror whose
+        // write has failed is given up in that very turn.
         let fsynced_offset_bytes = run.size_bytes + (run.new_fsynced.0 - run.attached_at.0);
         let (log, boot_id) = (env.log.state(), env.config.boot_id);
         self.submit(env, Kind::Rename, LogOffset::default(), move || {

@@ -25,7 +25,7 @@ impl StateKeeper {
 
     /// The state to write now, if one is due, and how: the offset has advanced and the last attempt is a second ago. The
     /// attempt counts as made. The first of a file is to be durable under its name; later ones replace one that is.
-    /// `fsynced_offset_bytes` is an offset in the file, up to which an fsync has *succeeded*.
+    /// `fsynced_offset_bytes` is an offset in the file, up to which an fsync has *succeeded*, and where a unit ends.
     #[must_use]
     pub fn refresh(&mut self, fsynced_offset_bytes: u64, mono_ms: u64) -> Option<(StateFile, Durability)> {
         if self.due_in_ms(fsynced_offset_bytes, mono_ms)? > 0 {

@@ -44,7 +44,8 @@ pub struct StateFile {
     pub identity: Identity,
     /// The boot in which it was written.
     pub boot_id: BootId,
-    /// An fsync that covered the file up to this offset, in bytes, has succeeded. A lower bound.
+    /// An fsync that covered the file up to this offset, in bytes, has succeeded. A lower bound, where a command or a transaction ends:
+    /// whoever recovers the file takes a part of one before it for damage.
     pub fsynced_offset_bytes: u64,
     /// The server ended in order, with everything fsynced: the file is exactly `fsynced_offset_bytes` long and proven.
     pub clean_end: bool,

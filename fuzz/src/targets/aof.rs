@@ -46,7 +46,7 @@ fn options(flags: u8) -> LoadOptions {
 fn proven(flags: u8, place: u16, len: usize) -> Option<Proven> {
     let offset = usize::from(place) % (len + 2);
     let fsynced_offset_bytes = if flags & 4 == 0 { offset } else { len } as u64;
-    (flags & 8 == 0).then_some(Proven { fsynced_offset_bytes, same_boot: flags & 1 == 0, clean_end: flags & 2 != 0 })
+    (flags & 8 == 0).then_some(Proven { fsynced_offset_bytes, clean_end: flags & 2 != 0 })
 }
 
 /// Checks and salvages; where the commands start, unless what stands before them is damaged.
@@ -158,7 +158,7 @@ fn recover_twice(disk: &SimDisk, dir: &Arc<dyn Dir>, case: Case<'_>) {
         assert_eq!(kept.len(), log.ok_up_to, "and what is not is cut");
     }
     let size_bytes = kept.len() as u64;
-    let proven = case.proven.map(|_| Proven { fsynced_offset_bytes: size_bytes, same_boot: true, clean_end: false });
+    let proven = case.proven.map(|_| Proven { fsynced_offset_bytes: size_bytes, clean_end: false });
     let mut second = Memory { picky: case.picky, ..Memory::default() };
     let again = recover(dir, &mut second, case.options, proven).expect("what was recovered can be recovered");
     assert!(again.cut.is_none() && again.size_bytes == size_bytes, "{again:?}");

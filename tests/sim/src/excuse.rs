@@ -18,8 +18,12 @@ use crate::snapshot::DUMP;
 const SECTOR_BYTES: usize = 512;
 /// A record of a state file (docs/formats.md).
 const STATE_RECORD_BYTES: usize = 80;
+/// Where it says which file it speaks of.
+const IDENTITY: Range<usize> = 16..48;
 /// The flag of a copy in it.
 const STATE_COPY: u8 = 16;
+
+type Record = [u8; STATE_RECORD_BYTES];
 
 /// What the file is called that the next start takes for the log: the last one that was finished and announced, if none has the log's
 /// name.
@@ -28,13 +32,10 @@ pub fn left_log(image: &SimDisk) -> String {
     if names.iter().any(|name| name == LOG) {
         return LOG.to_owned();
     }
-    let state = image.content(DIR, "appendonly.aof.state").unwrap_or_default();
-    let (records, _) = state.as_chunks::<STATE_RECORD_BYTES>();
+    let records = records(image);
     let stated = |name: &str| {
-        let metadata = image.metadata(DIR, name)?;
-        let mark = image.seen_of(image, DIR, name)?.1.unwrap_or_default();
-        let [inode, birth_ns] = [metadata.inode, metadata.birth_ns.unwrap_or(0)].map(u64::to_le_bytes);
-        records.iter().rposition(|record| record[16..48] == *[&inode[..], &birth_ns, &mark].concat())
+        let identity = identity_of(image, name)?;
+        records.iter().rposition(|record| record[IDENTITY] == identity)
     };
     let finished = names.into_iter().filter(|name| name.starts_with("temp-rewriteaof-bg-"));
     finished.filter_map(|name| Some((stated(&name)?, name))).max().map_or_else(|| LOG.to_owned(), |(_, name)| name)
@@ -45,14 +46,16 @@ pub fn left_log(image: &SimDisk) -> String {
 pub struct Written {
     /// Its bytes, as processes saw them.
     pub bytes: Vec<u8>,
-    /// Its mark.
-    pub mark: Option<[u8; 16]>,
+    /// As a record of a state file has it.
+    identity: Option<[u8; 32]>,
 }
 
 impl Written {
     /// As a process left it on `disk`, of which `image` is what a crash made.
     pub fn of(disk: &SimDisk, image: &SimDisk) -> Self {
-        disk.seen_of(image, DIR, &left_log(image)).map(|(bytes, mark)| Self { bytes, mark }).unwrap_or_default()
+        let log = left_log(image);
+        let seen = disk.seen_of(image, DIR, &log);
+        seen.map(|(bytes, _)| Self { bytes, identity: identity_of(image, &log) }).unwrap_or_default()
     }
 
     /// Whether a zero stands at `at` in place of another byte.
@@ -73,17 +76,15 @@ impl Written {
 
     /// Whether a state file on the disk speaks of this very file.
     pub fn is_vouched_for(&self, image: &SimDisk) -> bool {
-        self.mark.is_some_and(|mark| any_record(image, |record| record[32..48] == mark))
+        self.identity.is_some_and(|identity| records(image).iter().any(|record| record[IDENTITY] == identity))
     }
 }
 
 /// Whether a state file on the disk says of the log there that it is a copy, as long as it was then.
 pub fn has_copy(image: &SimDisk) -> bool {
-    let Some((log, Some(mark))) = image.seen_of(image, DIR, LOG) else { return false };
-    let len = log.len() as u64;
-    any_record(image, |record| {
-        record[32..48] == mark && record[12] & STATE_COPY != 0 && record[64..72] == len.to_le_bytes()
-    })
+    let Some((identity, (log, _))) = identity_of(image, LOG).zip(image.look(DIR, LOG)) else { return false };
+    let is_such = |record: &Record| record[12] & STATE_COPY != 0 && record[64..72] == log.len.to_le_bytes();
+    records(image).iter().any(|record| record[IDENTITY] == identity && is_such(record))
 }
 
 /// Whether the snapshot on the disk says that it was saved after the log there had ended.
@@ -98,10 +99,19 @@ pub fn dump_says_after(image: &SimDisk) -> bool {
         && head.find(&said).is_some_and(|at| !head[at + said.len()..].starts_with(|c: char| c.is_ascii_digit()))
 }
 
-fn any_record(image: &SimDisk, fits: impl Fn(&[u8; STATE_RECORD_BYTES]) -> bool) -> bool {
-    let state = image.content(DIR, "appendonly.aof.state").unwrap_or_default();
-    let (records, _) = state.as_chunks::<STATE_RECORD_BYTES>();
-    records.iter().any(fits)
+/// The records of the state file.
+fn records(image: &SimDisk) -> Vec<Record> {
+    image.content(DIR, "appendonly.aof.state").unwrap_or_default().as_chunks().0.to_vec()
+}
+
+/// How a record says that it speaks of the file under this name: by inode number, birth time and mark, zeros where there is none.
+fn identity_of(image: &SimDisk, name: &str) -> Option<[u8; 32]> {
+    let (metadata, mark) = image.look(DIR, name)?;
+    let mut identity = [0; 32];
+    identity[..8].copy_from_slice(&metadata.inode.to_le_bytes());
+    identity[8..16].copy_from_slice(&metadata.birth_ns.unwrap_or(0).to_le_bytes());
+    identity[16..].copy_from_slice(&mark.unwrap_or_default());
+    Some(identity)
 }
 
 /// A value with a hole, and the operation that wrote it.
@@ -174,6 +184,8 @@ fn is_set_to(op: &Op, wanted: Key, found: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use vfs::{Dir as _, Open};
+
     use super::*;
     use crate::history::Terms;
 
@@ -183,6 +195,33 @@ mod tests {
 
     fn command(text: &str) -> Vec<u8> {
         format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n{text}\r\n", text.len()).into_bytes()
+    }
+
+    /// A mark that could not be set left a record with zeros in its place, and another file was looked at.
+    #[test]
+    fn a_finished_log_is_known_by_its_record_with_a_mark_and_without_one() {
+        for marked in [false, true] {
+            let disk = SimDisk::new();
+            let finished = "temp-rewriteaof-bg-7.aof";
+            disk.put(DIR, finished, b"*1\r\n$4\r\nPING\r\n");
+            if marked {
+                disk.dir(DIR)
+                    .open(finished, Open::Append)
+                    .expect("it is there")
+                    .set_mark([9; 16])
+                    .expect("marks are kept");
+            }
+            assert_eq!(left_log(&disk), LOG, "nothing speaks of it");
+            let mut record = [0; STATE_RECORD_BYTES];
+            record[IDENTITY].copy_from_slice(&identity_of(&disk, finished).expect("it is there"));
+            disk.put(DIR, "appendonly.aof.state", &record);
+            assert_eq!((left_log(&disk).as_str(), Written::of(&disk, &disk).is_vouched_for(&disk)), (finished, true));
+            record[IDENTITY.start] ^= 1;
+            disk.put(DIR, "appendonly.aof.state", &record);
+            assert_eq!(left_log(&disk), LOG, "another inode");
+            disk.put(DIR, LOG, b"");
+            assert_eq!(left_log(&disk), LOG);
+        }
     }
 
     /// A log of one SET, the same with zeros from `from` on, and what a server would load from that.
@@ -196,7 +235,7 @@ mod tests {
         let found = String::from_utf8(log[bytes.len() - 2 - len..bytes.len() - 2].to_vec()).expect("zeros and digits");
         let mut dataset = Dataset::default();
         dataset.apply(0, &set(&found), 0);
-        (Written { bytes, mark: None }, log, dataset, history)
+        (Written { bytes, identity: None }, log, dataset, history)
     }
 
     #[test]
@@ -215,7 +254,7 @@ mod tests {
     #[test]
     fn zeros_that_were_written_excuse_nothing_and_neither_does_a_hole_elsewhere() {
         let (_, log, found, history) = with_hole(2_000, 512, 512);
-        let as_found = Written { bytes: log.clone(), mark: None };
+        let as_found = Written { bytes: log.clone(), identity: None };
         assert_eq!(holes(&found, &log, &as_found, &history, 0, 0), Holes::No);
         let (written, log, mut found, history) = with_hole(2_000, 512, 512);
         found.apply(0, &Op::Set { key: Key::new("other"), text: "x".into(), px_ms: None }, 0);
@@ -225,7 +264,7 @@ mod tests {
     #[test]
     fn a_refusal_is_explained_by_a_hole_in_the_command_that_it_names() {
         let (first, second) = (command("a"), command("b"));
-        let written = Written { bytes: [first.clone(), second, command("c")].concat(), mark: None };
+        let written = Written { bytes: [first.clone(), second, command("c")].concat(), identity: None };
         let mut log = written.bytes.clone();
         log[first.len() + 20] = 0;
         assert!(written.explains_refusal(&log, first.len()));

@@ -80,7 +80,11 @@ impl Problem {
             "unstable" => Sign::Unstable,
             "file left over" => Sign::LeftOver,
             "tail gone" => Sign::TailGone,
-            "takes no writes" | "error without reason" | "refusal without reason" | "never heals" => Sign::Stuck,
+            "takes no writes"
+            | "error without reason"
+            | "refusal without reason"
+            | "never heals"
+            | "refuses to end" => Sign::Stuck,
             "old log gone" => Sign::SetAsideGone,
             "snapshot" => Sign::Snapshot,
             "two children" => Sign::TwoChildren,

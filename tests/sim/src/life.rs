@@ -85,8 +85,10 @@ pub(crate) struct Dice {
 
 impl Dice {
     fn new(rng: &mut fastrand::Rng) -> Self {
-        let mut next = || fastrand::Rng::with_seed(rng.u64(..));
-        Self { time: next(), trouble: next(), settings: next(), clients: next(), background: next(), ending: next() }
+        // From one draw, so that a further die changes nothing of the others.
+        let base = rng.u64(..);
+        let die = |nth: u64| fastrand::Rng::with_seed(base.wrapping_add(nth.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        Self { time: die(0), trouble: die(1), settings: die(2), clients: die(3), background: die(4), ending: die(5) }
     }
 }
 
@@ -200,13 +202,13 @@ impl Life {
             self.set_clock(shape, &mut dice.time);
         }
         let ends = once_in(shape.end_every, &mut dice.ending);
-        if ends && let Some(end) = self.try_to_end(dice)? {
+        if ends && let Some(end) = self.try_to_end(shape, dice)? {
             return Ok(end);
         }
-        if let Some(end) = self.heal(dice)? {
+        if let Some(end) = self.heal(ends, dice)? {
             return Ok(end);
         }
-        Ok(if ends { self.end(dice)?.unwrap_or(End::Crash) } else { End::Crash })
+        if ends { self.end(shape, dice) } else { Ok(End::Crash) }
     }
 
     /// Ends a turn in which operations from number `began` on were executed, and judges its replies. How the server ended, if it did.
@@ -221,12 +223,13 @@ impl Life {
         Ok(None)
     }
 
-    /// Everything heals, and nothing more is asked for: a server that refuses writes takes them again soon. How it ended meanwhile, if it
-    /// did.
-    fn heal(&mut self, dice: &mut Dice) -> Result<Option<End>, WrongReply> {
+    /// Everything heals, and nothing more is asked for: a server that refuses writes takes them again soon. Whether it does is known as of
+    /// the last turn, or looked for now: a turn more in which what waits is written. How it ended meanwhile, if it did.
+    fn heal(&mut self, look: bool, dice: &mut Dice) -> Result<Option<End>, WrongReply> {
         self.trouble.end_all(&self.server);
         let began_ms = self.server.now.mono_ms();
-        loop {
+        let mut goes_on = look || self.health.is_refusing();
+        while goes_on {
             let was_refusing = self.health.is_refusing();
             let waited_ms = self.server.now.mono_ms() - began_ms;
             if waited_ms > HEALS_WITHIN_MS {
@@ -242,9 +245,7 @@ impl Life {
             if was_refusing {
                 self.healed_ms = Some(waited_ms);
             }
-            if !self.health.is_refusing() {
-                break;
-            }
+            goes_on = self.health.is_refusing();
             self.server.run_background(&mut dice.background, Stalls::default());
         }
         self.states = State::of(&mut self.server, &self.clients);
@@ -389,7 +390,7 @@ impl Life {
         }
     }
 
-    fn requests(&mut self, shape: Shape, rng: &mut fastrand::Rng) -> Result<(), WrongReply> {
+    pub(crate) fn requests(&mut self, shape: Shape, rng: &mut fastrand::Rng) -> Result<(), WrongReply> {
         self.probe()?;
         let mut order: Vec<usize> = (0..self.clients.len()).collect();
         rng.shuffle(&mut order);

@@ -40,7 +40,7 @@ pub enum State {
     SecondFault,
     /// In the middle of a SHUTDOWN.
     Ending,
-    /// None: it had ended in order. The power may go all the same.
+    /// It had ended in order before the crash, which is a cut of the power or nothing.
     Ended,
 }
 

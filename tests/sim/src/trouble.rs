@@ -42,8 +42,8 @@ pub enum Kind {
     SlowOthers,
     /// Every call of a kind fails until the disk heals.
     ForEver,
-    /// A call fails that asks, or that changes something but content and names: a read, a stat, a cut, a mark.
-    Ask,
+    /// A call of another kind fails: a read, a stat, a cut, a mark.
+    OtherCall,
 }
 
 impl Kind {
@@ -65,7 +65,7 @@ impl Kind {
         Self::SlowFsync,
         Self::SlowOthers,
         Self::ForEver,
-        Self::Ask,
+        Self::OtherCall,
     ];
 }
 
@@ -238,13 +238,18 @@ fn used_bytes(disk: &SimDisk) -> u64 {
     disk.names(DIR).iter().filter_map(|name| disk.content(DIR, name)).map(|content| content.len() as u64).sum()
 }
 
-/// The calls that [`Kind::Ask`] makes fail.
-const ASKING: [Call; 9] = [
+/// The calls of other kinds that a server makes while it serves.
+const OTHER_CALLS: [Call; 7] =
+    [Call::ReadAt, Call::SetLen, Call::Stat, Call::Metadata, Call::Reopen, Call::Mark, Call::SetMark];
+
+/// And while it starts.
+const OTHER_CALLS_OF_STARTS: [Call; 10] = [
     Call::ReadAt,
     Call::WriteAt,
     Call::SetLen,
     Call::Stat,
     Call::List,
+    Call::Lock,
     Call::Metadata,
     Call::Reopen,
     Call::Mark,
@@ -274,7 +279,7 @@ fn once(kind: Kind, rng: &mut fastrand::Rng) -> Rule {
         Kind::Rename => Rule::nth(Call::Rename, 1, errno),
         Kind::Unlink => Rule::nth(Call::Unlink, 1, errno),
         Kind::Open => Rule::nth(Call::Open, 1, errno),
-        Kind::Ask => Rule::nth(ASKING[rng.usize(..ASKING.len())], soon, Fault::EIO),
+        Kind::OtherCall => Rule::nth(OTHER_CALLS[rng.usize(..OTHER_CALLS.len())], soon, Fault::EIO),
         _ => Rule::nth(Call::Append, soon, errno),
     }
 }
@@ -317,6 +322,7 @@ pub fn while_starting(disk: &SimDisk, faults: Faults, rng: &mut fastrand::Rng) {
         Kind::Unlink,
         Kind::Open,
         Kind::ForEver,
+        Kind::OtherCall,
     ];
     let kind = kinds[rng.usize(..kinds.len())];
     if !faults.has(kind) {
@@ -324,11 +330,11 @@ pub fn while_starting(disk: &SimDisk, faults: Faults, rng: &mut fastrand::Rng) {
     }
     let rule = match kind {
         Kind::ForEver => lasting(rng),
-        Kind::Write if rng.bool() => {
-            let call = [Call::ReadAt, Call::WriteAt, Call::SetLen, Call::Stat, Call::List, Call::Lock][rng.usize(..6)];
-            Rule::nth(call, rng.u64(1..3), Fault::EIO)
+        Kind::OtherCall => {
+            let call = OTHER_CALLS_OF_STARTS[rng.usize(..OTHER_CALLS_OF_STARTS.len())];
+            Rule::nth(call, rng.u64(1..4), Fault::EIO)
         }
-        Kind::Write if rng.bool() => Rule::nth(Call::ReadAt, rng.u64(1..4), Fault::Short(rng.usize(1..40))),
+        Kind::Write if rng.u8(..4) == 0 => Rule::nth(Call::ReadAt, rng.u64(1..4), Fault::Short(rng.usize(1..40))),
         kind => once(kind, rng),
     };
     disk.inject(rule);

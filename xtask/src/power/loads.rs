@@ -181,7 +181,7 @@ fn restart() -> Vec<Step> {
     let mut steps = units(0..10);
     steps.push(Step::Restart);
     steps.extend(units(10..16));
-    // Its rewrite is killed, if it has not ended.
+    // The rewrite is killed, if it has not ended by then.
     steps.extend([Step::Do(&["BGREWRITEAOF"]), Step::Restart]);
     steps.extend(units(16..20));
     steps

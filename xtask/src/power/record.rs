@@ -265,12 +265,14 @@ impl Run {
 
     /// Ends the server as its user would, and starts it again.
     fn restart(&mut self) -> Result<()> {
+        ensure!(self.promised, "a server whose log is off keeps nothing");
         // The connection ends without a reply, unless it is refused.
         if let Ok(reply) = self.control.call(&["SHUTDOWN"]) {
             bail!("SHUTDOWN was answered {reply:?}");
         }
         let status = self.server.wait_exit(BOUND)?;
         ensure!(status.success(), "the server ended with {status}");
+        self.check_log()?;
         let ended = self.handle.position();
         for state in &mut self.states {
             state.secured.get_or_insert(ended);
@@ -281,11 +283,16 @@ impl Run {
         Ok(())
     }
 
-    fn end(mut self) -> Result<(Vec<State>, Instant)> {
-        let log = self.server.log()?;
-        if let Some(line) = log.lines().find(|line| line.contains("panicked at")) {
-            bail!("{line}");
+    /// Sees that no thread of the server has panicked.
+    fn check_log(&self) -> Result<()> {
+        match self.server.log()?.lines().find(|line| line.contains("panicked at")) {
+            Some(line) => bail!("{line}"),
+            None => Ok(()),
         }
+    }
+
+    fn end(mut self) -> Result<(Vec<State>, Instant)> {
+        self.check_log()?;
         let end = Instant::now();
         self.server.kill_family()?;
         self.shadow.kill_family()?;

@@ -21,7 +21,7 @@ fn a_torn_log_is_recovered_on_the_real_file_system() {
     let sample = sample();
     let torn = &sample.bytes[..sample.bytes.len() - 1];
     let boundary = sample.boundary(torn.len() as u64);
-    for proven in [None, unclean(60, true), unclean(0, false)] {
+    for proven in [None, unclean(60), unclean(0)] {
         let place = tempfile::tempdir().unwrap();
         std::fs::write(place.path().join(AOF), torn).unwrap();
         let outcome = recover_in(real_dir(&place), LoadOptions::default(), proven);
@@ -161,7 +161,7 @@ proptest! {
         let mut bytes = sample.bytes[..len].to_vec();
         bytes.extend_from_slice(&tail);
         let boundary = sample.boundary(len as u64);
-        let proven = unclean(boundary, false);
+        let proven = unclean(boundary);
         let (inline, threaded) = (disk_with(&bytes), disk_with(&bytes));
         let one = recover(&inline, proven);
         let options = LoadOptions { source: SourceKind::Threaded, ..INLINE };

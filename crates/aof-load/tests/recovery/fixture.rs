@@ -177,12 +177,12 @@ pub(crate) fn names(disk: &SimDisk) -> Vec<String> {
     names
 }
 
-pub(crate) fn unclean(fsynced_offset_bytes: u64, same_boot: bool) -> Option<Proven> {
-    Some(Proven { fsynced_offset_bytes, same_boot, clean_end: false })
+pub(crate) fn unclean(fsynced_offset_bytes: u64) -> Option<Proven> {
+    Some(Proven { fsynced_offset_bytes, clean_end: false })
 }
 
 pub(crate) fn clean(fsynced_offset_bytes: u64) -> Option<Proven> {
-    Some(Proven { fsynced_offset_bytes, same_boot: true, clean_end: true })
+    Some(Proven { fsynced_offset_bytes, clean_end: true })
 }
 
 /// What [`snapshot`] holds.

@@ -1,6 +1,6 @@
 //! What is served is on stable storage, whatever the end before was.
 
-use aof_load::{LoadError, LoadOptions, Operation, Proof, Proven};
+use aof_load::{LoadError, LoadOptions, Operation, Proof};
 use aof_state::TempFile;
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
 use vfs::{Dir, Open};
@@ -30,7 +30,7 @@ fn bytes_whose_fsync_failed_are_durable_once_they_are_served() {
     let sample = sample();
     let fsynced = sample.units[1].1;
     // The state file may be of an earlier boot, though the page cache is not: the server whose fsync failed had failed to write one.
-    for proven in [unclean(fsynced, true), unclean(fsynced, false), unclean(0, true), None] {
+    for proven in [unclean(fsynced), unclean(0), None] {
         let disk = disk_with_failed_fsync(&sample, fsynced as usize);
         let outcome = recover(&disk, proven);
         assert_eq!(outcome.units, sample.before(u64::MAX));
@@ -42,15 +42,12 @@ fn bytes_whose_fsync_failed_are_durable_once_they_are_served() {
 fn each_end_has_its_proof() {
     let sample = sample();
     let size = sample.bytes.len() as u64;
-    let clean_elsewhere = Some(Proven { fsynced_offset_bytes: size, same_boot: false, clean_end: true });
     for (proven, proof, writes) in [
         (clean(size), Proof::CleanEnd, 0),
-        (clean_elsewhere, Proof::CleanEnd, 0),
-        (unclean(size, true), Proof::Fsynced, 0),
-        (unclean(60, false), Proof::Rewritten { from: 60 }, 1),
-        (unclean(60, true), Proof::Rewritten { from: 60 }, 1),
+        (unclean(size), Proof::Fsynced, 0),
+        (unclean(60), Proof::Rewritten { from: 60 }, 1),
         (clean(60), Proof::Rewritten { from: 60 }, 1),
-        (unclean(size + 1, false), Proof::Copied, 0),
+        (unclean(size + 1), Proof::Copied, 0),
         (None, Proof::Copied, 0),
     ] {
         let disk = disk_with(&sample.bytes);
@@ -133,13 +130,13 @@ fn a_torn_tail_without_room_for_a_side_file_is_kept_unless_told_otherwise() {
     let boundary = sample.boundary(torn.len() as u64);
     let disk = disk_with(torn);
     disk.set_capacity(Some(torn.len() as u64 + 2));
-    let outcome = recover(&disk, unclean(boundary, true));
+    let outcome = recover(&disk, unclean(boundary));
     assert!(matches!(outcome.result, Err(LoadError::SideFile { operation: Operation::Write, .. })));
     assert!(outcome.error().contains("aof-load-without-side-file"));
     assert_eq!((names(&disk), disk.content(DIR, AOF).unwrap()), (vec![AOF.to_owned()], torn.to_vec()));
 
     let options = LoadOptions { without_side_file: true, ..INLINE };
-    let outcome = recover_in(disk.dir(DIR), options, unclean(boundary, true));
+    let outcome = recover_in(disk.dir(DIR), options, unclean(boundary));
     assert_eq!(outcome.recovered().cut.as_ref().unwrap().side_file, None);
     assert_eq!(disk.content(DIR, AOF).unwrap(), sample.bytes[..boundary as usize]);
     assert!(outcome.log().iter().any(|line| line.contains("is lost")), "{:?}", outcome.log());
@@ -149,7 +146,7 @@ fn a_torn_tail_without_room_for_a_side_file_is_kept_unless_told_otherwise() {
 fn failing_starts_do_not_pile_up_side_files() {
     let sample = sample();
     let torn = &sample.bytes[..sample.bytes.len() - 1];
-    for (proven, call) in [(None, Call::Rename), (unclean(0, true), Call::SetLen)] {
+    for (proven, call) in [(None, Call::Rename), (unclean(0), Call::SetLen)] {
         let disk = disk_with(torn);
         disk.inject(Rule::from_nth(call, 1, Fault::EIO));
         for _ in 0..3 {
@@ -167,7 +164,7 @@ fn an_earlier_side_file_is_never_overwritten() {
     let disk = disk_with(torn);
     let first = format!("{AOF}.torn-{boundary}");
     disk.put(DIR, &first, b"earlier");
-    let outcome = recover(&disk, unclean(boundary, true));
+    let outcome = recover(&disk, unclean(boundary));
     let second = format!("{first}.1");
     assert_eq!(outcome.recovered().cut.as_ref().unwrap().side_file.as_ref(), Some(&second));
     assert_eq!(disk.content(DIR, &first).unwrap(), b"earlier");
@@ -179,7 +176,7 @@ fn the_side_file_is_durable_before_the_log_is_cut() {
     let sample = sample();
     let disk = disk_with(&sample.bytes[..sample.bytes.len() - 1]);
     disk.record(true);
-    recover(&disk, unclean(0, false)).recovered();
+    recover(&disk, unclean(0)).recovered();
     let calls: Vec<_> = disk.trace().into_iter().map(|record| record.call).collect();
     let expected = [Call::Append, Call::Fsync, Call::DirFsync, Call::SetLen, Call::Fsync, Call::Fsync, Call::DirFsync];
     let changes: Vec<_> = calls.into_iter().filter(|call| expected.contains(call)).collect();

@@ -75,10 +75,9 @@ fn a_preamble_is_loaded_before_the_commands_behind_it_and_proven_as_the_rest_of_
     let (len, inside) = (bytes.len() as u64, start as u64 / 2);
     for (proven, proof) in [
         (None, Proof::Copied),
-        (unclean(inside, true), Proof::Rewritten { from: inside }),
-        (unclean(inside, false), Proof::Rewritten { from: inside }),
-        (unclean(start as u64, true), Proof::Rewritten { from: start as u64 }),
-        (unclean(len, true), Proof::Fsynced),
+        (unclean(inside), Proof::Rewritten { from: inside }),
+        (unclean(start as u64), Proof::Rewritten { from: start as u64 }),
+        (unclean(len), Proof::Fsynced),
         (clean(len), Proof::CleanEnd),
     ] {
         let disk = disk_with(&bytes);
@@ -145,7 +144,7 @@ fn a_preamble_without_commands_is_a_whole_log() {
 fn a_preamble_with_a_changed_byte_anywhere_is_refused_and_the_file_not_touched() {
     let (bytes, start) = log();
     for at in 0..start {
-        for proven in [None, unclean(1, true), unclean(start as u64 / 2, false), clean(bytes.len() as u64)] {
+        for proven in [None, unclean(1), unclean(start as u64 / 2), clean(bytes.len() as u64)] {
             let mut changed = bytes.clone();
             changed[at] ^= 0x10;
             let error = refused(&changed, INLINE, proven);
@@ -210,7 +209,7 @@ fn a_preamble_that_ends_too_early_is_refused_and_never_torn() {
     let (bytes, start) = log();
     for len in 1..start {
         for options in [INLINE, LoadOptions { truncated: false, ..INLINE }] {
-            for proven in [None, unclean(0, true), unclean(0, false)] {
+            for proven in [None, unclean(0)] {
                 if len < 5 && proven.is_some() {
                     continue;
                 }
@@ -231,7 +230,7 @@ fn a_torn_tail_behind_a_preamble_is_cut_in_the_tail_alone() {
     let (bytes, start) = log();
     let sample = sample();
     for len in start + 1..bytes.len() {
-        for proven in [None, unclean(start as u64 / 2, true), unclean(start as u64, false)] {
+        for proven in [None, unclean(start as u64 / 2), unclean(start as u64)] {
             let disk = disk_with(&bytes[..len]);
             let outcome = recover(&disk, proven);
             let boundary = sample.boundary((len - start) as u64);

@@ -199,7 +199,7 @@ impl Engine {
         let Work::Writing(Writing { name, imported, .. }) = loading.work else { return };
         self.persistence.import_name = None;
         let took = Seconds(self.now.mono_us - loading.started.mono_us);
-        self.serve_log(file, size_bytes, identity, false);
+        self.serve_log(file, size_bytes, identity);
         let log = self.config.appendfilename.clone();
         let Imported { commands, size_bytes: read_bytes, left_out } = imported;
         let without = left_out.map_or_else(String::new, |LeftOut { path, tail_bytes, .. }| {

@@ -55,8 +55,6 @@ pub(super) enum Work {
         recovery: Box<Recovery>,
         /// The log's identity, if a state file vouches for it.
         identity: Option<Identity>,
-        /// That state file was written since the machine started.
-        same_boot: bool,
         /// What stands beside it, if nothing says that it may be empty.
         beside: Option<Beside>,
     },
@@ -78,14 +76,8 @@ pub(super) struct DumpLoad {
 }
 
 impl Loading {
-    pub(super) fn new(
-        recovery: Recovery,
-        identity: Option<Identity>,
-        same_boot: bool,
-        beside: Option<Beside>,
-        started: Now,
-    ) -> Self {
-        Self::of(Work::Log { recovery: Box::new(recovery), identity, same_boot, beside }, started)
+    pub(super) fn new(recovery: Recovery, identity: Option<Identity>, beside: Option<Beside>, started: Now) -> Self {
+        Self::of(Work::Log { recovery: Box::new(recovery), identity, beside }, started)
     }
 
     pub(super) fn import(import: Import, name: String, started: Now) -> Self {
@@ -250,9 +242,7 @@ impl Engine {
         let Phase::Loading(mut loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
         self.persistence.snapshots.last_load = loading.keys;
         match loading.work {
-            Work::Log { recovery, identity, same_boot, .. } => {
-                self.finish_log(*recovery, identity, same_boot, loading.started);
-            }
+            Work::Log { recovery, identity, .. } => self.finish_log(*recovery, identity, loading.started),
             Work::Import { import, name } => {
                 let (imported, sources) = import.finish();
                 if name != self.config.dbfilename {
@@ -269,14 +259,11 @@ impl Engine {
     }
 
     /// Begins to serve on our own log.
-    fn finish_log(&mut self, recovery: Recovery, identity: Option<Identity>, same_boot: bool, started: Now) {
+    fn finish_log(&mut self, recovery: Recovery, identity: Option<Identity>, started: Now) {
         let Recovered { file, size_bytes, commands, proof, cut } = recovery.finish();
-        // After a cut the state file might state more than the file holds, and a copy is another file: a new generation ends
-        // whatever was stated.
+        // A copy is another file. And a cut may bring the log back to the length at which an end was clean, or the log a copy: a new
+        // generation ends whatever was stated.
         let kept = identity.filter(|_| proof != aof_load::Proof::Copied && cut.is_none());
-        // One of another boot holds, but says nothing of this one; and of a server that was killed it may stand in the page cache alone,
-        // which no fsync of the directory mends once one has failed. Another is written.
-        let stated = kept.is_some() && same_boot && proof == aof_load::Proof::CleanEnd;
         let mark = self.random_mark();
         let identity = match kept {
             Some(identity) => Ok(identity),
@@ -284,7 +271,7 @@ impl Engine {
             None => Identity::brand(&*file, mark).and_then(|identity| file.fsync().map(|()| identity)),
         };
         match identity {
-            Ok(identity) => self.serve_log(file, size_bytes, identity, stated),
+            Ok(identity) => self.serve_log(file, size_bytes, identity),
             Err(error) => {
                 self.log_line(Level::Warning, format_args!("Can't mark the append only file: {}", strerror(&error)));
                 self.exit = Some(Exit { status: 1 });

@@ -232,7 +232,8 @@ impl Persistence {
         if self.is_on() { self.aof.reply_mark() } else { LogOffset(u64::MAX) }
     }
 
-    /// Begins to serve on a proven log. If no state file speaks of it yet, one is made durable first.
+    /// Begins to serve on a proven log. A state file is made durable first, also where one speaks of it: that may stand in the page
+    /// cache alone, which no fsync of the directory mends once one has failed.
     ///
     /// # Errors
     /// That of the state file; the log is served all the same, and the next start may have to prove all of it.
@@ -241,15 +242,11 @@ impl Persistence {
         file: Arc<dyn File>,
         size_bytes: u64,
         identity: Identity,
-        stated: bool,
         mono_ms: u64,
     ) -> Result<(), WriteError> {
         self.aof.open(file, size_bytes);
         self.phase = Phase::On;
         let keeper = self.keeper.insert(StateKeeper::new(identity, self.boot_id));
-        if stated {
-            return Ok(());
-        }
         let Some((state, durability)) = keeper.refresh(size_bytes, mono_ms) else { return Ok(()) };
         let written = state.write(&*self.dir, &self.log_name, durability);
         if written.is_err() {

@@ -325,11 +325,9 @@ impl Engine {
         self.tell_of_foreign_data(&name)?;
         let options = self.load_options();
         let dir = std::sync::Arc::clone(&self.persistence.dir);
-        let same_boot = proven.is_some_and(|p| p.same_boot);
         match Recovery::open(dir, &name, options, proven)? {
             Some(recovery) => {
-                self.persistence.phase =
-                    Phase::Loading(Box::new(Loading::new(recovery, identity, same_boot, beside, self.now)));
+                self.persistence.phase = Phase::Loading(Box::new(Loading::new(recovery, identity, beside, self.now)));
                 Ok(())
             }
             None => Err(self.file_error("open", &name, io::ErrorKind::NotFound.into())),
@@ -371,18 +369,16 @@ impl Engine {
                     // The disk gave it the name, or an earlier start did, which may have been killed before that was durable.
                     self.persistence.dir.fsync().map_err(|source| self.file_error("make durable", name, source))?;
                 }
-                let proven =
-                    Proven { fsynced_offset_bytes: state.fsynced_offset_bytes, same_boot, clean_end: state.clean_end };
+                let StateFile { fsynced_offset_bytes, clean_end, .. } = state;
+                let proven = Proven { fsynced_offset_bytes, clean_end };
                 Ok((Some(proven), Some(state.identity)))
             }
-            Err(NoState::LogTooShort { len_bytes, fsynced_offset_bytes }) if !self.was_cut_at(name, len_bytes)? => {
-                Err(StartError::TooShort {
-                    dir: self.persistence.dir_name(),
-                    name: name.to_owned(),
-                    len_bytes,
-                    fsynced_offset_bytes,
-                })
-            }
+            Err(NoState::LogTooShort { len_bytes, fsynced_offset_bytes }) => Err(StartError::TooShort {
+                dir: self.persistence.dir_name(),
+                name: name.to_owned(),
+                len_bytes,
+                fsynced_offset_bytes,
+            }),
             Err(reason) => {
                 let level = if matches!(reason, NoState::Missing) { Level::Notice } else { Level::Warning };
                 self.log_line(
@@ -392,15 +388,6 @@ impl Engine {
                 Ok((None, None))
             }
         }
-    }
-
-    /// Whether a recovery cut the log there and kept what it cut, and was itself cut short before it could state so.
-    fn was_cut_at(&self, name: &str, len_bytes: u64) -> Result<bool, StartError> {
-        let side_file = format!("{name}.torn-{len_bytes}");
-        let names = self.persistence.dir.list().map_err(|source| self.file_error("list", ".", source))?;
-        Ok(names
-            .iter()
-            .any(|n| n.strip_prefix(&side_file).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))))
     }
 
     /// Creates an empty log, durable under its name before anything is acknowledged on it.
@@ -419,7 +406,7 @@ impl Engine {
         };
         let (file, identity) = made().map_err(|source| self.file_error("create", name, source))?;
         self.log_line(Level::Notice, format_args!("Creating the append only file {name} on server start"));
-        self.serve_log(file, 0, identity, false);
+        self.serve_log(file, 0, identity);
         self.announce_ready();
         Ok(())
     }
@@ -430,15 +417,9 @@ impl Engine {
     }
 
     /// Begins to serve on a proven log.
-    pub(super) fn serve_log(
-        &mut self,
-        file: std::sync::Arc<dyn File>,
-        size_bytes: u64,
-        identity: Identity,
-        stated: bool,
-    ) {
+    pub(super) fn serve_log(&mut self, file: std::sync::Arc<dyn File>, size_bytes: u64, identity: Identity) {
         let mono_ms = self.now.mono_ms();
-        if let Err(error) = self.persistence.serve(file, size_bytes, identity, stated, mono_ms) {
+        if let Err(error) = self.persistence.serve(file, size_bytes, identity, mono_ms) {
             self.persistence.errors.state_not_written(&error, mono_ms);
             self.settle_errors();
         }

@@ -243,12 +243,12 @@ impl SimDisk {
         self.shared.state.lock().inode_named(dir, name)
     }
 
-    /// What a stat tells of the file under a name; `None` if there is none. No call.
+    /// What a stat tells of the file under a name, and its mark; `None` if there is none. No call.
     #[must_use]
-    pub fn metadata(&self, dir: &str, name: &str) -> Option<Metadata> {
+    pub fn look(&self, dir: &str, name: &str) -> Option<(Metadata, Option<[u8; 16]>)> {
         let mut state = self.shared.state.lock();
         let id = state.inode_named(dir, name)?;
-        Some(state.metadata(id))
+        Some((state.metadata(id), state.inode(id).mark))
     }
 
     /// How many changes and fsyncs of the file with this [`file_id`](Self::file_id) have failed or taken a part, by this process.

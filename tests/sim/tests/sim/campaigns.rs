@@ -3,6 +3,7 @@
 //! `LEDGERSTONE_SIM_SEEDS=n` runs n seeds instead of a few hundred, `LEDGERSTONE_SIM_SEED=s` begins with seed s.
 
 use tests_sim::campaign::Campaign;
+use tests_sim::moment::State;
 use tests_sim::report::Report;
 use tests_sim::server::Policy;
 use tests_sim::verdict::Crash;
@@ -86,7 +87,8 @@ fn a_seed_repeats_a_campaign_to_the_byte() {
     }
 }
 
-/// Seeds of [`Campaign::hard`] that once found something: in the server, or in the judge.
+/// Seeds of [`Campaign::hard`] that once found something, in the server or in the judge. What they draw has changed since with the kinds
+/// of faults: a sample like any other, which stays.
 const FOUND: [u64; 14] =
     [0x1, 0x6, 0x3d, 0xf0, 0x100, 0x105, 0x499, 0x581, 0x615, 0x76d, 0x11c5, 0x252a, 0x350c, 0x1b59];
 
@@ -97,4 +99,6 @@ fn what_hard_seeds_once_found_stays_mended() {
         all.absorb(&run(&Campaign::hard(seed)));
     }
     assert!(all.saved > 0 && all.healed > 0, "snapshots and healing are among them: {all:?}");
+    let ends = [State::Ending, State::Ended].iter().all(|state| all.states.contains_key(state));
+    assert!(ends, "ends by SHUTDOWN are among them: {all:?}");
 }
