@@ -119,6 +119,7 @@ mutants! {
     CreatedNotDurable [Loss, Unstable, Refusal]: "a new log does without the fsync of the directory",
     TurnedOffUnsynced [Loss]: "CONFIG SET appendonly no closes the log without an fsync",
     EndsRegardless [Loss]: "SHUTDOWN ends the server although the last flush or fsync of the log has failed",
+    RefusesToEnd [Stuck]: "SHUTDOWN is refused as if nothing but the server held the data",
     MovedAsideKept [SetAsideGone]: "the first rewrite overwrites the file that has the log's name",
     ChildFileUnsynced [Snapshot]: "what a child writes gets its name without an fsync",
     SaveWithoutDirFsync [Snapshot]: "a snapshot counts as saved without the fsync of the directory",

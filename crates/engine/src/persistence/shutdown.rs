@@ -106,7 +106,8 @@ impl Engine {
     pub(crate) fn shutdown(&mut self, how: ShutdownHow) -> Result<(), String> {
         self.log_line(Level::Warning, format_args!("User requested shutdown..."));
         let insists = how.nosave || how.force;
-        if self.is_only_copy() && !insists {
+        let is_only_copy = self.is_only_copy() || planted(Mutant::RefusesToEnd);
+        if is_only_copy && !insists {
             return Err("the first append only file is still being written, and nothing else holds the data".to_owned());
         }
         let saving = self.persistence.snapshots.saver.is_running();
