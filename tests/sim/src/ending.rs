@@ -58,7 +58,9 @@ impl Life {
             if let Some(end) = self.try_to_end(shape, dice)? {
                 return Ok(end);
             }
-            self.server.run_background(&mut dice.background, Stalls::default());
+            if let Some(end) = self.heal(true, dice)? {
+                return Ok(end);
+            }
         }
         Err(self.goes_on("everything has healed"))
     }

@@ -225,7 +225,7 @@ impl Life {
 
     /// Everything heals, and nothing more is asked for: a server that refuses writes takes them again soon. Whether it does is known as of
     /// the last turn, or looked for now: a turn more in which what waits is written. How it ended meanwhile, if it did.
-    fn heal(&mut self, look: bool, dice: &mut Dice) -> Result<Option<End>, WrongReply> {
+    pub(crate) fn heal(&mut self, look: bool, dice: &mut Dice) -> Result<Option<End>, WrongReply> {
         self.trouble.end_all(&self.server);
         let began_ms = self.server.now.mono_ms();
         let mut goes_on = look || self.health.is_refusing();

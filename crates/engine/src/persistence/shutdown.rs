@@ -110,6 +110,14 @@ impl Engine {
         if is_only_copy && !insists {
             return Err("the first append only file is still being written, and nothing else holds the data".to_owned());
         }
+        if let (true, Some(reason), false) =
+            (self.persistence.must_heal(), self.persistence.aof.health().reason(), insists)
+        {
+            // The rewrite that heals it would be ended for an end that must be refused.
+            return Err(format!(
+                "an fsync of the append only file has failed ({reason}), and its data goes to a new file"
+            ));
+        }
         let saving = self.persistence.snapshots.saver.is_running();
         let rewriting = self.persistence.rewriter.unfinished();
         self.shut_down(how, insists).inspect_err(|_| {

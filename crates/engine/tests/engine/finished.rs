@@ -37,6 +37,8 @@ fn cut_off_from_its_name() -> SimDisk {
     let rig = about_to_name_it("always");
     let disk = power_cut(&rig, CrashMode::Strict, NameMode::OnlyDirFsync);
     disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    // Nor can the name be taken back.
+    disk.inject(Rule::when(Fault::EIO, |attempt| attempt.call == Call::Rename && attempt.name == LOG));
     for _ in 0..2 {
         let error = Rig::on(&disk, config("always"), BOOT + 1).err().expect("the server must not start");
         assert!(matches!(&error, StartError::File { .. }), "{error}");
@@ -231,6 +233,26 @@ fn it_comes_before_the_log_that_was_moved_aside_for_it() {
     let mut next = Rig::on(&disk, config("no"), BOOT).unwrap();
     let client = next.client();
     assert_eq!(next.ask(client, "GET a"), "$1|2|");
+}
+
+/// The next start believed the name, and its own rewrite took the one that the log still had on the disk: nothing was left of it.
+#[test]
+fn a_name_that_a_start_could_not_make_durable_is_given_anew_by_the_next_one() {
+    let rig = about_to_name_it("always");
+    let disk = power_cut(&rig, CrashMode::Strict, NameMode::OnlyDirFsync);
+    let named = temp_files(&disk);
+    disk.inject(Rule::nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
+    let error = Rig::on(&disk, config("always"), BOOT + 1).err().expect("the server must not start");
+    assert!(matches!(&error, StartError::File { action: "rename", .. }), "{error}");
+    assert_eq!((disk.content(DIR, LOG), temp_files(&disk)), (None, named.clone()), "it is as it was");
+    let next = Rig::on(&disk, config("always"), BOOT + 1).unwrap();
+    // As a child of the same number does that gives up.
+    next.disk.put(DIR, &named[0], b"");
+    assert!(next.disk.take_away(DIR, &named[0]));
+    let cut = power_cut(&next, CrashMode::Strict, NameMode::OnlyDirFsync);
+    let mut last = Rig::on(&cut, config("always"), BOOT + 2).unwrap();
+    let client = last.client();
+    assert_eq!(last.ask(client, "GET a"), "$1|1|", "{:#?}", last.lines());
 }
 
 /// The log has its name only when that is durable, whoever gave it.

@@ -48,6 +48,28 @@ fn while_the_disk_fails_writes_are_refused_and_reads_go_on() {
     }
 }
 
+/// Each SHUTDOWN ended the rewrite that was healing the log, only to be refused: whoever asked again and again kept it from healing.
+#[test]
+fn a_shutdown_that_is_refused_for_a_failed_fsync_leaves_the_healing_rewrite_alone() {
+    let mut rig = failed_fsync("everysec");
+    let client = rig.client();
+    rig.turn();
+    rig.disk.heal();
+    while !rig.logged("Background append only file rewriting started") {
+        assert!(rig.lines().len() < 100, "{:#?}", rig.lines());
+        rig.run_all();
+        rig.pass_ms(100);
+    }
+    assert_eq!(rig.ask(client, "SHUTDOWN"), "-ERR Errors trying to SHUTDOWN. Check logs.|");
+    assert!(rig.logged("an fsync of the append only file has failed (Input/output error)"), "{:#?}", rig.lines());
+    assert!(!rig.logged("There is a child rewriting the AOF. Killing it!"), "{:#?}", rig.lines());
+    rig.settle();
+    assert_eq!(rig.info("aof_rewrites"), "1", "{:#?}", rig.lines());
+    rig.send(client, "SHUTDOWN");
+    rig.turn();
+    assert_eq!(rig.status(), Some(0), "{:#?}", rig.lines());
+}
+
 #[test]
 fn the_disk_is_probed_once_a_second_and_the_log_heals_when_it_is_well() {
     for policy in ["always", "everysec"] {
