@@ -5,6 +5,7 @@
 //! What clients may see of it is open, as the call may be one on the log or not: what they are told must be true as far as `kill -9` shows
 //! it. What is acknowledged after a failed fsync is judged by the matrix (`cases.rs`).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,8 @@ const OPERATIONS: &[(&str, During)] = &[
 /// file written once a second.
 const BOUND: Duration = Duration::from_secs(90);
 const QUIET: Duration = Duration::from_millis(1_500);
+/// And for a thread that was there when the calls were recorded.
+const THREAD_BOUND: Duration = Duration::from_secs(3);
 
 /// How long what fails until the disk heals goes on after it has come.
 const HOLD: Duration = Duration::from_millis(1_300);
@@ -162,9 +165,10 @@ impl Session<'_> {
     pub(super) fn suffer_numbered(&mut self) -> Result<Suffered> {
         self.prepare()?;
         self.prepare_numbered()?;
-        let injection = self.inject()?;
+        let injection = self.thread_comes().then(|| self.inject()).transpose()?;
         let since = Instant::now();
         let started = self.ask_numbered()?;
+        let Some(injection) = injection else { return self.go_through_unharmed(since, started) };
         let missed = !self.wait_met(&injection)?;
         if self.case.extent == Extent::UntilHealed && !missed && !self.has_ended()? {
             self.check_refusals()?;
@@ -205,6 +209,20 @@ impl Session<'_> {
         let paths =
             files.iter().flat_map(|file| file.in_run(recorded_in, self.server.data_dir(), self.server.pid(), last_pid));
         paths.filter(|path| fault.threads != Threads::Child || path.contains("/temp-")).collect()
+    }
+
+    /// The end of an operation in which nothing can fail, since the thread is not there that was to meet the fault.
+    fn go_through_unharmed(&mut self, since: Instant, started: bool) -> Result<Suffered> {
+        self.wait_over()?;
+        let ended = self.has_ended()?;
+        let saved = if ended { self.is_about_snapshot().then_some(false) } else { self.was_saved(started)? };
+        Ok(Suffered { window: Window { since, healed: None }, met_by: BTreeSet::new(), saved, ended })
+    }
+
+    /// Whether the thread is there that is to meet the fault. One that writes beside a slow fsync may be there in one run and not in another.
+    fn thread_comes(&self) -> bool {
+        let Threads::Named(name) = self.case.fault.threads else { return true };
+        wait(name, THREAD_BOUND, || Ok(self.threads(name).first().copied())).is_ok()
     }
 
     fn prepare_numbered(&mut self) -> Result<()> {

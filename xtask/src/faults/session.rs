@@ -428,7 +428,7 @@ impl Session<'_> {
     }
 
     /// The threads whose name begins so.
-    fn threads(&self, name: &str) -> Vec<i32> {
+    pub(super) fn threads(&self, name: &str) -> Vec<i32> {
         let names = thread_names(self.server.pid());
         names.into_keys().filter(|id| self.name_of(*id).starts_with(name)).collect()
     }
