@@ -282,6 +282,14 @@ impl ServerProcess {
         Ok(String::from_utf8_lossy(&bytes[from..]).into_owned())
     }
 
+    /// The line with which a thread of this process told of its panic, if one did: the server goes on without some of them.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn panic(&self) -> Result<Option<String>> {
+        Ok(self.log()?.lines().find(|line| line.contains("panicked at")).map(str::to_owned))
+    }
+
     /// Waits until PING is answered with PONG.
     ///
     /// # Errors

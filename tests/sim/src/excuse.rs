@@ -55,7 +55,7 @@ impl Written {
     pub fn of(disk: &SimDisk, image: &SimDisk) -> Self {
         let log = left_log(image);
         let seen = disk.seen_of(image, DIR, &log);
-        seen.map(|(bytes, _)| Self { bytes, identity: identity_of(image, &log) }).unwrap_or_default()
+        seen.map(|bytes| Self { bytes, identity: identity_of(image, &log) }).unwrap_or_default()
     }
 
     /// Whether a zero stands at `at` in place of another byte.
@@ -89,12 +89,12 @@ pub fn has_copy(image: &SimDisk) -> bool {
 
 /// Whether the snapshot on the disk says that it was saved after the log there had ended.
 pub fn dump_says_after(image: &SimDisk) -> bool {
-    let Some((log, mark)) = image.seen_of(image, DIR, LOG) else { return false };
+    let Some((log, mark)) = image.look(DIR, LOG) else { return false };
     let mark: String = mark.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
     let dump = image.content(DIR, DUMP).unwrap_or_default();
     let head = String::from_utf8_lossy(&dump[..dump.len().min(512)]).into_owned();
     // The length is the last word of the field, and the next begins with a byte that is no digit.
-    let said = format!("-{mark} {}", log.len());
+    let said = format!("-{mark} {}", log.len);
     head.contains("after ")
         && head.find(&said).is_some_and(|at| !head[at + said.len()..].starts_with(|c: char| c.is_ascii_digit()))
 }

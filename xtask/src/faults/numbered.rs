@@ -222,7 +222,7 @@ impl Session<'_> {
     /// Whether the thread is there that is to meet the fault. One that writes beside a slow fsync may be there in one run and not in another.
     fn thread_comes(&self) -> bool {
         let Threads::Named(name) = self.case.fault.threads else { return true };
-        wait(name, THREAD_BOUND, || Ok(self.threads(name).first().copied())).is_ok()
+        self.wait_thread_for(name, THREAD_BOUND).is_ok()
     }
 
     fn prepare_numbered(&mut self) -> Result<()> {

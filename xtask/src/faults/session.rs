@@ -407,8 +407,7 @@ impl Session<'_> {
         if self.server.try_wait()?.is_none() {
             self.server.kill_9()?;
         }
-        let panics = self.server.log()?.lines().find(|line| line.contains("panicked at")).map(str::to_owned);
-        self.findings.extend(panics);
+        self.findings.extend(self.server.panic()?);
         self.clients.stop();
         Ok((self.clients.join()?, self.findings))
     }
@@ -424,11 +423,16 @@ impl Session<'_> {
 
     /// Waits for a thread whose name begins so: they start with their first job.
     pub(super) fn wait_thread(&self, name: &str) -> Result<i32> {
-        wait(name, SHOW_BOUND, || Ok(self.threads(name).first().copied()))
+        self.wait_thread_for(name, SHOW_BOUND)
+    }
+
+    /// As [`wait_thread`](Self::wait_thread), so long.
+    pub(super) fn wait_thread_for(&self, name: &str, bound: Duration) -> Result<i32> {
+        wait(name, bound, || Ok(self.threads(name).first().copied()))
     }
 
     /// The threads whose name begins so.
-    pub(super) fn threads(&self, name: &str) -> Vec<i32> {
+    fn threads(&self, name: &str) -> Vec<i32> {
         let names = thread_names(self.server.pid());
         names.into_keys().filter(|id| self.name_of(*id).starts_with(name)).collect()
     }

@@ -231,8 +231,7 @@ impl Running {
         if self.server.try_wait()?.is_none() {
             self.server.kill_9()?;
         }
-        let log = self.server.log()?;
-        if let Some(line) = log.lines().find(|line| line.contains("panicked at")) {
+        if let Some(line) = self.server.panic()? {
             bail!("{line}");
         }
         Ok(self.client.record())

@@ -272,7 +272,7 @@ impl Run {
         }
         let status = self.server.wait_exit(BOUND)?;
         ensure!(status.success(), "the server ended with {status}");
-        self.check_log()?;
+        self.check_no_panic()?;
         let ended = self.handle.position();
         for state in &mut self.states {
             state.secured.get_or_insert(ended);
@@ -283,16 +283,12 @@ impl Run {
         Ok(())
     }
 
-    /// Sees that no thread of the server has panicked.
-    fn check_log(&self) -> Result<()> {
-        match self.server.log()?.lines().find(|line| line.contains("panicked at")) {
-            Some(line) => bail!("{line}"),
-            None => Ok(()),
-        }
+    fn check_no_panic(&self) -> Result<()> {
+        self.server.panic()?.map_or(Ok(()), |line| bail!("{line}"))
     }
 
     fn end(mut self) -> Result<(Vec<State>, Instant)> {
-        self.check_log()?;
+        self.check_no_panic()?;
         let end = Instant::now();
         self.server.kill_family()?;
         self.shadow.kill_family()?;

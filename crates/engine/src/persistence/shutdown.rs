@@ -110,9 +110,8 @@ impl Engine {
         if is_only_copy && !insists {
             return Err("the first append only file is still being written, and nothing else holds the data".to_owned());
         }
-        if let (true, Some(reason), false) =
-            (self.persistence.must_heal(), self.persistence.aof.health().reason(), insists)
-        {
+        let heals = self.persistence.must_heal() && !insists;
+        if heals && let Some(reason) = self.persistence.aof.health().reason() {
             // The rewrite that heals it would be ended for an end that must be refused.
             return Err(format!(
                 "an fsync of the append only file has failed ({reason}), and its data goes to a new file"

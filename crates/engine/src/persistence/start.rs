@@ -226,13 +226,13 @@ impl Engine {
     /// Gives a file the log's name, which no other has, durably.
     pub(super) fn name_log(&self, from: &str, log: &str) -> Result<(), StartError> {
         let dir = &self.persistence.dir;
-        let durable = || {
+        let named = dir.rename_new(from, log).and_then(|()| {
             dir.fsync().inspect_err(|_| {
                 // A name that was lost by an fsync no later one makes durable: the next start has to give it anew.
                 let _taken_back = dir.rename_new(log, from);
             })
-        };
-        dir.rename_new(from, log).and_then(|()| durable()).map_err(|source| self.file_error("rename", from, source))
+        });
+        named.map_err(|source| self.file_error("rename", from, source))
     }
 
     /// Gives the log its name back that a first rewrite has moved aside. Whether it did.

@@ -264,13 +264,13 @@ impl SimDisk {
         self.shared.state.lock().names(dir).failures
     }
 
-    /// What processes on this disk saw in the file that has a name on `later`, a disk that a crash made of this one, and the
-    /// file's mark. `None` if neither disk knows it. No call.
+    /// What processes on this disk saw in the file that has a name on `later`, a disk that a crash made of this one. `None` if
+    /// neither disk knows it. No call.
     #[must_use]
-    pub fn seen_of(&self, later: &Self, dir: &str, name: &str) -> Option<(Vec<u8>, Option<[u8; 16]>)> {
+    pub fn seen_of(&self, later: &Self, dir: &str, name: &str) -> Option<Vec<u8>> {
         let id = later.file_id(dir, name)?;
         let state = self.shared.state.lock();
-        state.inodes.get(&id).map(|inode| (inode.content.cache.clone(), inode.mark))
+        state.inodes.get(&id).map(|inode| inode.content.cache.clone())
     }
 
     /// What the next process finds if this one dies now (kill -9): everything in the page cache, no locks. Handles to this
