@@ -21,7 +21,7 @@ mod store;
 mod temp;
 
 pub use boot::{BadBootId, BootId};
-pub use identity::Identity;
+pub use identity::{BadIdentity, Identity, Line};
 pub use keeper::StateKeeper;
 pub use offset::{LogOffset, Marks};
 pub use probe::probe_disk;

@@ -155,7 +155,7 @@ impl Engine {
         if rewriter.status(self.now.mono_ms()).succeeded == writing.succeeded_before {
             return self.fail_import("the rewrite failed");
         }
-        let mark = self.random_mark();
+        let mark = self.new_mark(None);
         match self.name_import(mark) {
             Ok((file, size_bytes, identity)) => self.serve_import(file, size_bytes, identity),
             Err(reason) => self.fail_import(&reason),

@@ -18,7 +18,7 @@ pub(super) enum Dataset {
 /// What a snapshot says of the copy beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    /// The copy was the log of its server, and was on: it holds what the snapshot holds.
+    /// The copy was the log of its server, and was on, or took the place of what is spoken of: it holds what the snapshot holds.
     Beside,
     /// Its server had gone on without the copy.
     After,
@@ -69,16 +69,21 @@ pub(super) fn choose(copied_ns: &RangeInclusive<u64>, dump: Option<Dump>, now_ns
 
 /// What the field says of a log.
 fn said_of(field: &str, log: &CopyId) -> Said {
-    let is_this = |said: &str| {
-        let this = log.identity.to_string();
-        // A mark goes with the file where a directory is copied; the rest does not.
-        said == this || log.identity.mark.is_some() && said.rsplit('-').next() == this.rsplit('-').next()
-    };
-    if field.strip_prefix(BESIDE).is_some_and(is_this) {
-        return Said::Beside;
+    let Identity { mark, .. } = log.identity;
+    // A mark goes with the file where a directory is copied; the rest does not.
+    let is_this = |said: &Identity| *said == log.identity || mark.is_some() && said.mark == mark;
+    // Another one is an earlier file of the same log.
+    let is_of_its_log = |said: &Identity| is_this(said) || mark.is_some() && said.line() == log.identity.line();
+    if let Some(said) = field.strip_prefix(BESIDE).and_then(|said| said.parse().ok()) {
+        return if is_of_its_log(&said) { Said::Beside } else { Said::Nothing };
     }
-    match field.strip_prefix(AFTER).and_then(|said| said.rsplit_once(' ')) {
-        Some((said, len)) if is_this(said) && len == log.len_bytes.to_string() => Said::After,
+    let Some((said, len)) = field.strip_prefix(AFTER).and_then(|said| said.rsplit_once(' ')) else {
+        return Said::Nothing;
+    };
+    match said.parse() {
+        Ok(said) if is_this(&said) && len == log.len_bytes.to_string() => Said::After,
+        // The log has been turned on again since, by another file.
+        Ok(said) if is_of_its_log(&said) && !is_this(&said) => Said::Beside,
         _ => Said::Nothing,
     }
 }

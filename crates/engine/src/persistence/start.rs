@@ -7,15 +7,15 @@ use std::io;
 
 use aof_load::{AmbiguousTail, LoadError, LoadOptions, Proven, Recovery, SourceKind};
 use aof_state::{
-    BootId, CleanError, Cleaned, Identity, LOCK_NAME, NoState, StateFile, TempFile, clean_temp_files, is_temp_name,
-    set_aside_at, state_name,
+    BootId, CleanError, Cleaned, Identity, LOCK_NAME, Line, NoState, StateFile, TempFile, clean_temp_files,
+    is_temp_name, set_aside_at, state_name,
 };
 use mutants::{Mutant, planted};
 use vfs::{DirLock, File, FileKind, LockOutcome, Open};
 
 use super::Phase;
 use super::beside::Beside;
-use super::loading::Loading;
+use super::loading::{Known, Loading};
 use crate::clock::FileTime;
 use crate::engine::Engine;
 use crate::log::Level;
@@ -305,8 +305,8 @@ impl Engine {
     /// decides.
     pub(super) fn open_log(&mut self, beside: Option<Beside>) -> Result<(), StartError> {
         let name = self.config.appendfilename.clone();
-        let (proven, identity) = self.read_state(&name)?;
-        let ended_in_order = proven.is_some_and(|proven| proven.clean_end);
+        let known = self.read_state(&name)?;
+        let ended_in_order = known.proven.is_some_and(|proven| proven.clean_end);
         let beside = match beside {
             Some(beside) if ended_in_order => {
                 let looked = beside.is_newer_than(&state_name(&name));
@@ -321,7 +321,7 @@ impl Engine {
             if beside.holds_data() {
                 return Err(self.lost_log(&name));
             }
-            if identity.is_none() {
+            if known.identity.is_none() {
                 // Nothing vouches for it at all: it may stand where another one should.
                 self.refuse_foreign_log(
                     "and the append only file beside it is empty: remove the one that is not yours",
@@ -331,9 +331,9 @@ impl Engine {
         self.tell_of_foreign_data(&name)?;
         let options = self.load_options();
         let dir = std::sync::Arc::clone(&self.persistence.dir);
-        match Recovery::open(dir, &name, options, proven)? {
+        match Recovery::open(dir, &name, options, known.proven)? {
             Some(recovery) => {
-                self.persistence.phase = Phase::Loading(Box::new(Loading::new(recovery, identity, beside, self.now)));
+                self.persistence.phase = Phase::Loading(Box::new(Loading::new(recovery, known, beside, self.now)));
                 Ok(())
             }
             None => Err(self.file_error("open", &name, io::ErrorKind::NotFound.into())),
@@ -352,12 +352,14 @@ impl Engine {
         }
     }
 
-    /// What the state file proves of the log, and the log's identity if the state file matches it.
-    fn read_state(&mut self, name: &str) -> Result<(Option<Proven>, Option<Identity>), StartError> {
+    /// What is known of the log before it is read.
+    fn read_state(&mut self, name: &str) -> Result<Known, StartError> {
         let file = match self.persistence.dir.open(name, Open::Read) {
             Ok(file) => file,
             Err(source) => return Err(self.file_error("open", name, source)),
         };
+        let line = file.mark().map_err(|source| self.file_error("look at", name, source))?.map(Line::of);
+        let unknown = Known { proven: None, identity: None, line };
         match StateFile::read(&*self.persistence.dir, name, &*file) {
             Ok(state) => {
                 let same_boot = state.boot_id == BootId(self.process.boot_id);
@@ -369,7 +371,7 @@ impl Engine {
                             "{name} has just got its name, which may not be on stable storage: all of it will be proven"
                         ),
                     );
-                    return Ok((None, None));
+                    return Ok(unknown);
                 }
                 if state.announced {
                     // The disk gave it the name, or an earlier start did, which may have been killed before that was durable.
@@ -377,7 +379,7 @@ impl Engine {
                 }
                 let StateFile { fsynced_offset_bytes, clean_end, .. } = state;
                 let proven = Proven { fsynced_offset_bytes, clean_end };
-                Ok((Some(proven), Some(state.identity)))
+                Ok(Known { proven: Some(proven), identity: Some(state.identity), line })
             }
             Err(NoState::LogTooShort { len_bytes, fsynced_offset_bytes }) => Err(StartError::TooShort {
                 dir: self.persistence.dir_name(),
@@ -391,7 +393,7 @@ impl Engine {
                     level,
                     format_args!("Nothing is known of how much of {name} is on stable storage ({reason}): all of it will be proven"),
                 );
-                Ok((None, None))
+                Ok(unknown)
             }
         }
     }
@@ -399,7 +401,7 @@ impl Engine {
     /// Creates an empty log, durable under its name before anything is acknowledged on it.
     fn create_log(&mut self, name: &str) -> Result<(), StartError> {
         let dir = std::sync::Arc::clone(&self.persistence.dir);
-        let mark = self.random_mark();
+        let mark = self.new_mark(None);
         let made = || -> io::Result<(std::sync::Arc<dyn File>, Identity)> {
             let file = dir.open(name, Open::CreateNew)?;
             let identity = Identity::brand(&*file, mark)?;
@@ -417,9 +419,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Sixteen random bytes that tell one log file from every other.
-    pub(crate) fn random_mark(&mut self) -> [u8; 16] {
-        self.rng.u128(..).to_le_bytes()
+    /// What tells one log file from every other: one more of this log, or the first of a log.
+    pub(super) fn new_mark(&mut self, line: Option<Line>) -> [u8; 16] {
+        Line::mark(line, self.rng.u128(..).to_le_bytes())
     }
 
     /// Begins to serve on a proven log.

@@ -6,9 +6,10 @@
 //! of the two is wanted.
 //!
 //! A snapshot says by itself which log there was when its dataset was taken: one that was on, so that it holds all of that and maybe more, or a
-//! copy, which then holds less than the snapshot. That tells the order of the two for certain, whatever clocks and file times say. What says
-//! nothing of this very file, such as a snapshot of another server, or of before the last rewrite, is judged by the time at which the copy was
-//! stated.
+//! copy, which then holds less than the snapshot. That tells the order of the two for certain, whatever clocks and file times say. Of a copy that
+//! took the place of what the snapshot speaks of, by rewrites, recoveries and turning the log on, it says that it holds more. What
+//! says nothing of the copy nor of what it took the place of, such as a snapshot of another server, is judged by the time at which the copy
+//! was stated.
 //!
 //! Invariant: what the copy holds and when it was stated are in the same order as for snapshots. A snapshot in the background and a rewrite
 //! never run at once; one in the loop waits for a copy that is being named or stated, and lets one that a child is making be begun anew; and
@@ -20,7 +21,9 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use aof_load::{Import, LoadError, dump_field};
-use aof_state::{BootId, Durability, Identity, NoState, STATE_FILE_BYTES, StateFile, WriteError, state_name};
+use aof_state::{
+    BootId, Durability, Identity, Line, NoState, STATE_FILE_BYTES, StateFile, StateKeeper, WriteError, state_name,
+};
 use bio::{Completion, JobId, Kind};
 use vfs::{FileKind, Open};
 
@@ -326,7 +329,7 @@ impl Engine {
         if !matches!(self.persistence.phase, Phase::Off | Phase::WaitRewrite) {
             return;
         }
-        let mark = self.random_mark();
+        let mark = self.new_mark(None);
         let p = &mut self.persistence;
         let (dir, name, boot_id) = (Arc::clone(&p.dir), p.log_name.clone(), p.boot_id);
         let made = Arc::new(OnceLock::new());
@@ -388,6 +391,12 @@ impl Persistence {
         keeper.present(proven_bytes).write(&*self.dir, &self.log_name, Durability::Durable)?;
         self.copy_in_doubt = false;
         Ok(())
+    }
+
+    /// The log that is on, or the copy that was the last one: what takes its place holds all that either holds.
+    pub(super) fn line(&self) -> Option<Line> {
+        let ended = || self.ended.map(|ended| ended.identity);
+        self.keeper.as_ref().map(StateKeeper::identity).or_else(ended)?.line()
     }
 
     /// What a snapshot that begins now is to say of the log: the field and its value.

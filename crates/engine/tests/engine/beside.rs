@@ -154,7 +154,16 @@ fn a_copy_that_was_taken_for_the_log_is_never_a_copy_again() {
     failing.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
     let error = refused(&failing, with_log());
     assert!(matches!(&error, StartError::File { name, .. } if name.ends_with(".state")), "{error}");
+    // It is stated even where nothing else can be.
+    let mut states = 0;
+    disk.inject(Rule::when(Fault::ENOSPC, move |attempt| {
+        let is_state = attempt.call == Call::Open && attempt.name == "temp-appendonly.aof.state";
+        states += usize::from(is_state);
+        is_state && states > 1
+    }));
     let mut next = Rig::on(&disk, with_log(), BOOT).unwrap();
+    assert!(!disk.struck().is_empty());
+    disk.heal();
     let client = next.client();
     next.disk.advance_ns(10_000_000);
     assert_eq!(next.ask(client, "SET a 2"), "+OK|");
