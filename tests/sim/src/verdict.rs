@@ -289,11 +289,11 @@ fn is_of_older_copy(refusal: &Refusal) -> bool {
 }
 
 /// Whether a start refuses a log that may be only a copy, of which it does not know whether it was made before the snapshot, and says
-/// first how the log is loaded. So it may be where the clock was set back.
+/// first how the log is loaded. So it may be where the clock was set back. A server without a log loads it as well, if it is alone.
 fn is_of_later_copy(refusal: &Refusal) -> bool {
-    let first = format!(": move {DUMP} away to load {LOG}, or move {LOG} and");
+    let first = format!("move {DUMP} away to load {LOG}, or move {LOG} and");
     matches!(refusal, Refusal::Start(engine::StartError::BesideData { found, advice, .. })
-        if found == LOG && advice.contains(&first))
+        if found == LOG && [": ", ": set 'appendonly yes' and "].iter().any(|before| advice.contains(&format!("{before}{first}"))))
 }
 
 /// The finished log of which a start refuses to say whether it is older than the snapshot, since another log was moved aside for it. Of

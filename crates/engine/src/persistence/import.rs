@@ -118,6 +118,9 @@ impl Engine {
             Kind::Dump => Import::of_dump(&self.persistence.dir, &found.name, options)?
                 .ok_or_else(|| self.file_error("open", &found.name, io::ErrorKind::NotFound.into()))?,
         };
+        if let Kind::Dump = found.kind {
+            self.persistence.marker.go_on(self.line_of_dump()?);
+        }
         let total_bytes = import.progress().total_bytes;
         let files = match import.files() {
             1 => "1 file".to_owned(),
@@ -155,7 +158,7 @@ impl Engine {
         if rewriter.status(self.now.mono_ms()).succeeded == writing.succeeded_before {
             return self.fail_import("the rewrite failed");
         }
-        let mark = self.new_mark(None);
+        let mark = self.persistence.marker.next_mark();
         match self.name_import(mark) {
             Ok((file, size_bytes, identity)) => self.serve_import(file, size_bytes, identity),
             Err(reason) => self.fail_import(&reason),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use aof_buffer::{AofBuffer, Health};
 use aof_rewrite::{LiveLog, Mirror};
-use aof_state::{Identity, Line, LogOffset, Marks, StateFile, StateKeeper};
+use aof_state::{Identity, LogOffset, Marks, StateFile, StateKeeper};
 use vfs::File;
 
 use super::errors::FileErrors;
+use super::marker::Marker;
 
 /// The buffer, and which files a rewrite has put beside it or in place of it.
 pub(super) struct Live<'a> {
@@ -16,10 +17,7 @@ pub(super) struct Live<'a> {
     pub(super) attached: &'a mut Option<Arc<dyn File>>,
     pub(super) promoted: &'a mut Option<Arc<dyn File>>,
     pub(super) keeper: Option<&'a StateKeeper>,
-    /// The log that a new file goes on with.
-    pub(super) line: Option<Line>,
-    /// Draws the generation of a new file.
-    pub(super) next_mark: &'a mut fastrand::Rng,
+    pub(super) marker: &'a mut Marker,
     pub(super) errors: &'a mut FileErrors,
 }
 
@@ -59,8 +57,7 @@ impl LiveLog for Live<'_> {
     /// The file gets its generation here, before the full fsync that precedes its rename: so the mark is durable with it. One
     /// that cannot be set costs a proof at the next start, no data.
     fn attach(&mut self, file: Arc<dyn File>, size_bytes: u64) {
-        let mark = Line::mark(self.line, self.next_mark.u128(..).to_le_bytes());
-        if let Err(error) = Identity::brand(&*file, mark) {
+        if let Err(error) = Identity::brand(&*file, self.marker.next_mark()) {
             let consequence = "the next start has to prove all of it";
             self.errors.warn("marking the new append only file", &error, consequence);
         }

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use aof_load::{FileRole, Import, LoadError, Notice, Proven, Recovered, Recovery, Refusal, Sink, Unit};
-use aof_state::{Identity, Line};
+use aof_load::{FileRole, Import, LoadError, Notice, Recovered, Recovery, Refusal, Sink, Unit};
+use aof_state::Identity;
 use commands::{Command, CommandLimits, CommandTable, Ctx, EngineOp, Garbage, KeyLog, Run, Store};
 use keyspace::{CustomTypes, Deadline, Keyspace, Thresholds, UnixMs, Value};
 use resp_codec::{Args, Effects, Protocol, Reply};
@@ -53,7 +53,8 @@ pub(super) enum Work {
     /// Our own log.
     Log {
         recovery: Box<Recovery>,
-        known: Known,
+        /// The log's identity, if a state file vouches for it.
+        identity: Option<Identity>,
         /// What stands beside it, if nothing says that it may be empty.
         beside: Option<Beside>,
     },
@@ -63,17 +64,6 @@ pub(super) enum Work {
     Dump { import: Box<Import>, how: DumpLoad },
     /// It was read, and a child writes it to our log.
     Writing(Writing),
-}
-
-/// What is known of a log before it is read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
-    /// What the state file proves of it.
-    pub(super) proven: Option<Proven>,
-    /// Which file it is, if a state file vouches for it.
-    pub(super) identity: Option<Identity>,
-    /// Which log it is, if the file says so.
-    pub(super) line: Option<Line>,
 }
 
 /// How the keys of a snapshot are taken.
@@ -86,8 +76,8 @@ pub(super) struct DumpLoad {
 }
 
 impl Loading {
-    pub(super) fn new(recovery: Recovery, known: Known, beside: Option<Beside>, started: Now) -> Self {
-        Self::of(Work::Log { recovery: Box::new(recovery), known, beside }, started)
+    pub(super) fn new(recovery: Recovery, identity: Option<Identity>, beside: Option<Beside>, started: Now) -> Self {
+        Self::of(Work::Log { recovery: Box::new(recovery), identity, beside }, started)
     }
 
     pub(super) fn import(import: Import, name: String, started: Now) -> Self {
@@ -252,7 +242,7 @@ impl Engine {
         let Phase::Loading(mut loading) = std::mem::replace(&mut self.persistence.phase, Phase::Off) else { return };
         self.persistence.snapshots.last_load = loading.keys;
         match loading.work {
-            Work::Log { recovery, known, .. } => self.finish_log(*recovery, known, loading.started),
+            Work::Log { recovery, identity, .. } => self.finish_log(*recovery, identity, loading.started),
             Work::Import { import, name } => {
                 let (imported, sources) = import.finish();
                 if name != self.config.dbfilename {
@@ -269,12 +259,12 @@ impl Engine {
     }
 
     /// Begins to serve on our own log.
-    fn finish_log(&mut self, recovery: Recovery, known: Known, started: Now) {
+    fn finish_log(&mut self, recovery: Recovery, identity: Option<Identity>, started: Now) {
         let Recovered { file, size_bytes, commands, proof, cut } = recovery.finish();
         // A copy is another file. And a cut may bring the log back to the length at which an end was clean, or the log a copy: a new
         // generation ends whatever was stated.
-        let kept = known.identity.filter(|_| proof != aof_load::Proof::Copied && cut.is_none());
-        let mark = self.new_mark(known.line);
+        let kept = identity.filter(|_| proof != aof_load::Proof::Copied && cut.is_none());
+        let mark = self.persistence.marker.next_mark();
         let identity = match kept {
             Some(identity) => Ok(identity),
             // The mark is durable before a state file speaks of it: fdatasync would leave it behind.

@@ -10,6 +10,7 @@ mod import;
 mod live_log;
 mod loading;
 mod lone;
+mod marker;
 mod measured;
 mod order;
 mod reload;
@@ -39,6 +40,7 @@ pub use aof_state::LOCK_NAME;
 use heal::Healing;
 use loading::Loading;
 use lone::LoneWriter;
+use marker::Marker;
 use order::CopyId;
 pub(crate) use reload::ReloadHow;
 pub use report::LogStatus;
@@ -105,8 +107,7 @@ pub(crate) struct Persistence {
     /// The file that became the log in a switch whose state file is not written yet.
     promoted: Option<Arc<dyn File>>,
     attached: Option<Arc<dyn File>>,
-    /// Draws the generations of new files.
-    next_mark: fastrand::Rng,
+    marker: Marker,
     log_name: String,
     /// What a rewrite makes instead of the log, while what was imported is written.
     import_name: Option<String>,
@@ -175,7 +176,7 @@ impl Persistence {
             promoted: None,
             attached: None,
             import_name: None,
-            next_mark: fastrand::Rng::with_seed(u64::from_le_bytes(*seed.last_chunk().expect("16 bytes hold 8"))),
+            marker: Marker::new(u64::from_le_bytes(*seed.last_chunk().expect("16 bytes hold 8"))),
             log_name: config.appendfilename.clone(),
             pid: process.pid,
             boot_id: BootId(process.boot_id),

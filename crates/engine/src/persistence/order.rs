@@ -1,8 +1,9 @@
 //! Which of a copy and a snapshot holds the later dataset: what snapshots say of it themselves, and what times say. Pure.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
-use aof_state::{Identity, StateFile};
+use aof_state::{Identity, Line, StateFile};
 
 /// What there is to start with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,19 +19,73 @@ pub(super) enum Dataset {
 /// What a snapshot says of the copy beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    /// The copy was the log of its server, and was on, or took the place of what is spoken of: it holds what the snapshot holds.
+    /// The copy was the log of its server, and was on: it holds what the snapshot holds.
     Beside,
     /// Its server had gone on without the copy.
     After,
+    /// It speaks of another file of the same log. That is the one whose place the copy took, so that the copy holds what the snapshot holds;
+    /// unless somebody has copied the log, and two servers have gone on with it.
+    SameLog,
     /// Nothing.
     Nothing,
 }
 
-/// The field of a snapshot that says it, and how it begins. The identity of the log follows, and behind that of a copy its length: one
-/// that somebody has gone on with, and turned off again, is another.
+/// The field of a snapshot that says which log there was when its dataset was taken.
 pub(super) const FIELD: &str = "ledgerstone-log";
-pub(super) const BESIDE: &str = "beside ";
-pub(super) const AFTER: &str = "after ";
+
+/// What that field says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Saved {
+    /// This one was on.
+    Beside(Identity),
+    /// The dataset had gone on without this one.
+    After(CopyId),
+}
+
+impl Saved {
+    pub(super) fn parse(field: &str) -> Option<Self> {
+        if let Some(identity) = field.strip_prefix("beside ") {
+            return Some(Self::Beside(identity.parse().ok()?));
+        }
+        let (identity, len_bytes) = field.strip_prefix("after ")?.rsplit_once(' ')?;
+        Some(Self::After(CopyId { identity: identity.parse().ok()?, len_bytes: len_bytes.parse().ok()? }))
+    }
+
+    fn identity(self) -> Identity {
+        match self {
+            Self::Beside(identity) | Self::After(CopyId { identity, .. }) => identity,
+        }
+    }
+
+    /// Which log it speaks of.
+    pub(super) fn line(self) -> Option<Line> {
+        self.identity().line()
+    }
+
+    /// What it says of this copy.
+    fn of(self, copy: &CopyId) -> Said {
+        let (said, known) = (self.identity(), copy.identity);
+        // A mark goes with the file where a directory is copied; the rest does not. An inode number alone tells nothing.
+        let is_same_file = said == known && known.is_telling() || known.mark.is_some() && said.mark == known.mark;
+        match self {
+            Self::Beside(_) if is_same_file => Said::Beside,
+            Self::After(ended) if is_same_file && ended.len_bytes == copy.len_bytes => Said::After,
+            // Somebody has gone on with the file, from before that.
+            Self::After(_) if is_same_file => Said::Nothing,
+            _ if self.line().is_some() && self.line() == known.line() => Said::SameLog,
+            _ => Said::Nothing,
+        }
+    }
+}
+
+impl fmt::Display for Saved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Beside(identity) => write!(f, "beside {identity}"),
+            Self::After(CopyId { identity, len_bytes }) => write!(f, "after {identity} {len_bytes}"),
+        }
+    }
+}
 
 /// A snapshot that stands beside a copy.
 #[derive(Clone, Copy, Debug)]
@@ -39,57 +94,39 @@ pub(super) struct Dump {
     pub(super) said: Said,
 }
 
-/// A snapshot, and what it says of whatever log.
+/// A snapshot, and what it says.
 pub(super) struct Head {
     pub(super) modified_ns: u64,
-    pub(super) field: Option<String>,
+    pub(super) saved: Option<Saved>,
 }
 
 impl Head {
     /// The same as it stands beside this copy.
     pub(super) fn beside(&self, copy: &CopyId) -> Dump {
-        let said = self.field.as_deref().map_or(Said::Nothing, |field| said_of(field, copy));
-        Dump { modified_ns: self.modified_ns, said }
+        Dump { modified_ns: self.modified_ns, said: self.saved.map_or(Said::Nothing, |saved| saved.of(copy)) }
     }
 }
 
 /// Chooses between a copy, made at some time of `copied_ns`, and what there is of a snapshot. Pure.
 pub(super) fn choose(copied_ns: &RangeInclusive<u64>, dump: Option<Dump>, now_ns: u64) -> Dataset {
     let Some(Dump { modified_ns, said }) = dump else { return Dataset::Copy };
+    let is_older = modified_ns < *copied_ns.start();
     match said {
         Said::Beside => Dataset::Copy,
         Said::After => Dataset::Dump,
+        Said::SameLog if is_older => Dataset::Copy,
+        // It contradicts the times: the clock was set, or there are two servers.
+        Said::SameLog => Dataset::Unknown,
         // The clock was set back.
         Said::Nothing if modified_ns.max(*copied_ns.end()) > now_ns => Dataset::Unknown,
         Said::Nothing if modified_ns > *copied_ns.end() => Dataset::Dump,
-        Said::Nothing if modified_ns < *copied_ns.start() => Dataset::Copy,
+        Said::Nothing if is_older => Dataset::Copy,
         Said::Nothing => Dataset::Unknown,
     }
 }
 
-/// What the field says of a log.
-fn said_of(field: &str, log: &CopyId) -> Said {
-    let Identity { mark, .. } = log.identity;
-    // A mark goes with the file where a directory is copied; the rest does not.
-    let is_this = |said: &Identity| *said == log.identity || mark.is_some() && said.mark == mark;
-    // Another one is an earlier file of the same log.
-    let is_of_its_log = |said: &Identity| is_this(said) || mark.is_some() && said.line() == log.identity.line();
-    if let Some(said) = field.strip_prefix(BESIDE).and_then(|said| said.parse().ok()) {
-        return if is_of_its_log(&said) { Said::Beside } else { Said::Nothing };
-    }
-    let Some((said, len)) = field.strip_prefix(AFTER).and_then(|said| said.rsplit_once(' ')) else {
-        return Said::Nothing;
-    };
-    match said.parse() {
-        Ok(said) if is_this(&said) && len == log.len_bytes.to_string() => Said::After,
-        // The log has been turned on again since, by another file.
-        Ok(said) if is_of_its_log(&said) && !is_this(&said) => Said::Beside,
-        _ => Said::Nothing,
-    }
-}
-
 /// A copy. One that was gone on with is longer, and another.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CopyId {
     pub(super) identity: Identity,
     pub(super) len_bytes: u64,
@@ -128,6 +165,40 @@ mod tests {
             let by_word = |word: Dataset| if dumped.is_some() { word } else { Dataset::Copy };
             assert_eq!(choose(&copied, dump(Said::After), 10), by_word(Dataset::Dump), "{copied:?} {dumped:?}");
             assert_eq!(choose(&copied, dump(Said::Beside), 10), by_word(Dataset::Copy), "{copied:?} {dumped:?}");
+            // Where that is not certain, both must say the same.
+            let by_both =
+                if dumped.is_none_or(|dumped| dumped < *copied.start()) { Dataset::Copy } else { Dataset::Unknown };
+            assert_eq!(choose(&copied, dump(Said::SameLog), 10), by_both, "{copied:?} {dumped:?}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_speaks_of_one_file_and_of_no_other_by_its_number_alone() {
+        let id = |inode, birth_ns, mark: Option<&[u8; 16]>| Identity { inode, birth_ns, mark: mark.copied() };
+        let (first, second, other) = (b"the line, first.", b"the line, second", b"another one, one");
+        let here = id(7, Some(3), Some(first));
+        for (spoken_of, is_same, same_len, other_len) in [
+            (here, Said::Beside, Said::After, Said::Nothing),
+            // It was copied with its attributes.
+            (id(8, Some(4), Some(first)), Said::Beside, Said::After, Said::Nothing),
+            (id(8, Some(4), Some(second)), Said::SameLog, Said::SameLog, Said::SameLog),
+            (id(7, Some(3), Some(second)), Said::SameLog, Said::SameLog, Said::SameLog),
+            (id(7, Some(3), Some(other)), Said::Nothing, Said::Nothing, Said::Nothing),
+            (id(7, Some(3), None), Said::Nothing, Said::Nothing, Said::Nothing),
+        ] {
+            let copy = CopyId { identity: here, len_bytes: 5 };
+            let after = |len_bytes| Saved::After(CopyId { identity: spoken_of, len_bytes });
+            for (saved, said) in [(Saved::Beside(spoken_of), is_same), (after(5), same_len), (after(6), other_len)] {
+                assert_eq!(saved.of(&copy), said, "{saved}");
+                assert_eq!(Saved::parse(&saved.to_string()), Some(saved));
+            }
+        }
+        for (birth_ns, beside, after) in [(Some(3), Said::Beside, Said::After), (None, Said::Nothing, Said::Nothing)] {
+            let copy = CopyId { identity: id(7, birth_ns, None), len_bytes: 5 };
+            assert_eq!((Saved::Beside(copy.identity).of(&copy), Saved::After(copy).of(&copy)), (beside, after));
+        }
+        for field in ["", "beside", "beside ", "after 7-- ", "after 7--", "after 7-- x", "beyond 7--", "beside 7-- 5"] {
+            assert_eq!(Saved::parse(field), None, "{field:?}");
         }
     }
 }

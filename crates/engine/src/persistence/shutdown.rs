@@ -56,11 +56,13 @@ impl Engine {
         self.shut_down_for(name);
         // Nobody asks twice.
         self.persistence.ends_server = self.exit.is_none() && self.must_wait_to_end();
-        if self.persistence.ends_server && self.is_only_copy() {
+        if self.persistence.ends_server && (self.is_only_copy() || self.persistence.must_heal()) {
             self.log_line(
                 Level::Warning,
                 format_args!("The server ends as soon as the append only file holds the data."),
             );
+        }
+        if self.persistence.ends_server && self.is_only_copy() {
             let p = &mut self.persistence;
             p.rewriter.hurry_first();
             if p.snapshots.saver.is_running() {
@@ -79,7 +81,7 @@ impl Engine {
 
     /// Whether the server cannot end now, and can later without anybody doing anything about it.
     fn must_wait_to_end(&self) -> bool {
-        self.is_only_copy() || self.persistence.snapshots.saver.is_running()
+        self.is_only_copy() || self.persistence.must_heal() || self.persistence.snapshots.saver.is_running()
     }
 
     /// Ends the server for a signal that had to wait.

@@ -15,10 +15,18 @@ use vfs::{DirLock, File, FileKind, LockOutcome, Open};
 
 use super::Phase;
 use super::beside::Beside;
-use super::loading::{Known, Loading};
+use super::loading::Loading;
 use crate::clock::FileTime;
 use crate::engine::Engine;
 use crate::log::Level;
+
+/// What a state file says of a log.
+#[derive(Clone, Copy, Debug)]
+struct Vouched {
+    proven: Proven,
+    /// Which file it is.
+    identity: Identity,
+}
 
 /// Why the server cannot start on a directory. Nothing in it was changed, but for leftovers of a crash, and that a copy which was taken for the
 /// log is no copy any more.
@@ -305,8 +313,8 @@ impl Engine {
     /// decides.
     pub(super) fn open_log(&mut self, beside: Option<Beside>) -> Result<(), StartError> {
         let name = self.config.appendfilename.clone();
-        let known = self.read_state(&name)?;
-        let ended_in_order = known.proven.is_some_and(|proven| proven.clean_end);
+        let vouched = self.read_state(&name)?;
+        let ended_in_order = vouched.is_some_and(|vouched| vouched.proven.clean_end);
         let beside = match beside {
             Some(beside) if ended_in_order => {
                 let looked = beside.is_newer_than(&state_name(&name));
@@ -321,7 +329,7 @@ impl Engine {
             if beside.holds_data() {
                 return Err(self.lost_log(&name));
             }
-            if known.identity.is_none() {
+            if vouched.is_none() {
                 // Nothing vouches for it at all: it may stand where another one should.
                 self.refuse_foreign_log(
                     "and the append only file beside it is empty: remove the one that is not yours",
@@ -331,9 +339,10 @@ impl Engine {
         self.tell_of_foreign_data(&name)?;
         let options = self.load_options();
         let dir = std::sync::Arc::clone(&self.persistence.dir);
-        match Recovery::open(dir, &name, options, known.proven)? {
+        match Recovery::open(dir, &name, options, vouched.map(|vouched| vouched.proven))? {
             Some(recovery) => {
-                self.persistence.phase = Phase::Loading(Box::new(Loading::new(recovery, known, beside, self.now)));
+                let identity = vouched.map(|vouched| vouched.identity);
+                self.persistence.phase = Phase::Loading(Box::new(Loading::new(recovery, identity, beside, self.now)));
                 Ok(())
             }
             None => Err(self.file_error("open", &name, io::ErrorKind::NotFound.into())),
@@ -352,15 +361,20 @@ impl Engine {
         }
     }
 
-    /// What is known of the log before it is read.
-    fn read_state(&mut self, name: &str) -> Result<Known, StartError> {
+    /// What a state file says of the log, if one speaks of it.
+    fn read_state(&mut self, name: &str) -> Result<Option<Vouched>, StartError> {
         let file = match self.persistence.dir.open(name, Open::Read) {
             Ok(file) => file,
             Err(source) => return Err(self.file_error("open", name, source)),
         };
-        let line = file.mark().map_err(|source| self.file_error("look at", name, source))?.map(Line::of);
-        let unknown = Known { proven: None, identity: None, line };
-        match StateFile::read(&*self.persistence.dir, name, &*file) {
+        let stated = StateFile::read(&*self.persistence.dir, name, &*file);
+        let line = match &stated {
+            Ok(state) => state.identity.line(),
+            // Without it the times of files tell what is newer.
+            Err(_) => file.mark().ok().flatten().map(Line::of),
+        };
+        self.persistence.marker.go_on(line);
+        match stated {
             Ok(state) => {
                 let same_boot = state.boot_id == BootId(self.process.boot_id);
                 if state.announced && same_boot && !planted(Mutant::AnnouncedNameBelieved) {
@@ -371,7 +385,7 @@ impl Engine {
                             "{name} has just got its name, which may not be on stable storage: all of it will be proven"
                         ),
                     );
-                    return Ok(unknown);
+                    return Ok(None);
                 }
                 if state.announced {
                     // The disk gave it the name, or an earlier start did, which may have been killed before that was durable.
@@ -379,7 +393,7 @@ impl Engine {
                 }
                 let StateFile { fsynced_offset_bytes, clean_end, .. } = state;
                 let proven = Proven { fsynced_offset_bytes, clean_end };
-                Ok(Known { proven: Some(proven), identity: Some(state.identity), line })
+                Ok(Some(Vouched { proven, identity: state.identity }))
             }
             Err(NoState::LogTooShort { len_bytes, fsynced_offset_bytes }) => Err(StartError::TooShort {
                 dir: self.persistence.dir_name(),
@@ -393,7 +407,7 @@ impl Engine {
                     level,
                     format_args!("Nothing is known of how much of {name} is on stable storage ({reason}): all of it will be proven"),
                 );
-                Ok(unknown)
+                Ok(None)
             }
         }
     }
@@ -401,7 +415,7 @@ impl Engine {
     /// Creates an empty log, durable under its name before anything is acknowledged on it.
     fn create_log(&mut self, name: &str) -> Result<(), StartError> {
         let dir = std::sync::Arc::clone(&self.persistence.dir);
-        let mark = self.new_mark(None);
+        let mark = self.persistence.marker.next_mark();
         let made = || -> io::Result<(std::sync::Arc<dyn File>, Identity)> {
             let file = dir.open(name, Open::CreateNew)?;
             let identity = Identity::brand(&*file, mark)?;
@@ -417,11 +431,6 @@ impl Engine {
         self.serve_log(file, 0, identity);
         self.announce_ready();
         Ok(())
-    }
-
-    /// What tells one log file from every other: one more of this log, or the first of a log.
-    pub(super) fn new_mark(&mut self, line: Option<Line>) -> [u8; 16] {
-        Line::mark(line, self.rng.u128(..).to_le_bytes())
     }
 
     /// Begins to serve on a proven log.

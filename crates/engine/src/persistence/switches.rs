@@ -98,6 +98,7 @@ impl Engine {
         }
         if self.persistence.is_on() && !planted(Mutant::TurnedOffUnsynced) {
             self.persistence.ended = self.secure_log(End::OfLog)?.as_ref().map(CopyId::of);
+            self.persistence.copy_in_doubt = false;
         }
         // Cannot be switching: no turn has passed since it was asked. What is held leaves at the end of this turn.
         if self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.abort(env)) == Abort::Switching {

@@ -244,14 +244,13 @@ impl Persistence {
         now: crate::clock::Now,
         call: impl FnOnce(&mut Rewriter, &mut RewriteEnv<'_>, &mut dyn Spawner) -> R,
     ) -> R {
-        let (snapshot, line) = (self.snapshot_settings(), self.line());
+        let snapshot = self.snapshot_settings();
         let mut live = Live {
             aof: &mut self.aof,
             attached: &mut self.attached,
             promoted: &mut self.promoted,
             keeper: self.keeper.as_ref(),
-            line,
-            next_mark: &mut self.next_mark,
+            marker: &mut self.marker,
             errors: &mut self.errors,
         };
         let mut env = RewriteEnv {

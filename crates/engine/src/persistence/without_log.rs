@@ -21,14 +21,12 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use aof_load::{Import, LoadError, dump_field};
-use aof_state::{
-    BootId, Durability, Identity, Line, NoState, STATE_FILE_BYTES, StateFile, StateKeeper, WriteError, state_name,
-};
+use aof_state::{BootId, Durability, Identity, Line, NoState, STATE_FILE_BYTES, StateFile, WriteError, state_name};
 use bio::{Completion, JobId, Kind};
 use vfs::{FileKind, Open};
 
 use super::loading::{DumpLoad, Loading};
-use super::order::{AFTER, BESIDE, CopyId, Dataset, Dump, FIELD, Head, Said, choose};
+use super::order::{CopyId, Dataset, Dump, FIELD, Head, Said, Saved, choose};
 use super::{Persistence, Phase, StartError};
 use crate::clock::FileTime;
 use crate::engine::Engine;
@@ -96,7 +94,9 @@ impl Engine {
             }
             Dataset::Dump | Dataset::Unknown => {
                 let name = &self.config.dbfilename;
-                (Import::of_dump(dir, name, options)?, name)
+                let import = Import::of_dump(dir, name, options)?;
+                self.persistence.marker.go_on(self.line_of_dump()?);
+                (import, name)
             }
         };
         match import {
@@ -118,6 +118,7 @@ impl Engine {
         let found = self.stat(&log)?;
         let copied = self.copied(&log, &log)?;
         self.persistence.ended = copied.as_ref().map(|copied| copied.id);
+        self.persistence.marker.go_on(self.persistence.ended.and_then(|ended| ended.identity.line()));
         let Some(found) = found.filter(|found| found.kind != FileKind::File || found.len > 0) else {
             // Beside a snapshot it is one of many, unless a crash has just left it without its name.
             let answered = match self.moved_aside(&log)? {
@@ -138,7 +139,7 @@ impl Engine {
         match dataset {
             Dataset::Unknown => {
                 let to_load = format!("set 'appendonly yes' and move {dump} away to load {log}");
-                return Err(self.beside_log(&log, found.modified_ns, dumped_ns, &to_load));
+                return Err(self.undecided(&log, &copied, found.modified_ns, &to_load));
             }
             Dataset::Copy => self.log_line(
                 Level::Warning,
@@ -192,8 +193,8 @@ impl Engine {
                 let id = CopyId { identity, len_bytes: file.metadata().map_err(unread)?.len };
                 let said = head.beside(&id).said == Said::After;
                 let known = if said { Some(id) } else { self.copied_elsewhere(id, log, &head)? };
-                Ok(known.map(|id| {
-                    let dump = Some(head.beside(&id));
+                Ok(known.map(|original| {
+                    let dump = Some(head.beside(&original));
                     Copied { id, state: None, at_ns: 0..=u64::MAX, unsure: !said, dump }
                 }))
             }
@@ -242,7 +243,13 @@ impl Engine {
             _ => None,
         };
         let field = field.and_then(|field| String::from_utf8(field).ok());
-        Ok(Some(Head { modified_ns: found.modified_ns, field }))
+        let saved = field.and_then(|field| Saved::parse(&field));
+        Ok(Some(Head { modified_ns: found.modified_ns, saved }))
+    }
+
+    /// Which log the snapshot is of: the one that its dataset is gone on with in.
+    pub(super) fn line_of_dump(&self) -> Result<Option<Line>, StartError> {
+        Ok(self.dump_head()?.and_then(|head| head.saved).and_then(Saved::line))
     }
 
     /// Whether the snapshot says that it was saved after what was moved aside from the log's name had ended.
@@ -257,7 +264,7 @@ impl Engine {
         let Some(dump) = self.dump_head()?.map(|head| head.beside(&CopyId::of(copy))) else { return Ok(false) };
         let stated = self.stated(log)?;
         // When the copy was last written to is not known any more.
-        if stated.announces {
+        if stated.announces || dump.said != Said::Nothing {
             return Ok(dump.said == Said::After);
         }
         Ok(choose(&(stated.at_ns..=stated.at_ns), Some(dump), self.now.unix_ns()) != Dataset::Copy)
@@ -277,12 +284,29 @@ impl Engine {
                 let times = (dump.modified_ns, written_ns);
                 return Err(self.beside_data(log, &self.dump_is_newer(log, times, ", as it says itself", &to_load)));
             }
-            return Err(self.beside_log(log, written_ns, Some(dump.modified_ns), &to_load));
+            return Err(self.undecided(log, &copied, written_ns, &to_load));
         }
         let Some(state) = copied.state else { return Ok(()) };
         StateFile { copy: false, ..state }
             .write(&*self.persistence.dir, log, Durability::Durable)
             .map_err(|error| self.file_error("write", &state_name(log), error.into()))
+    }
+
+    /// The refusal to choose between a copy and the snapshot. `to_load`: what loads the copy.
+    fn undecided(&self, log: &str, copied: &Copied, written_ns: u64, to_load: &str) -> StartError {
+        match copied.dump {
+            Some(Dump { modified_ns, said: Said::SameLog }) => {
+                let (dumped, written) = (FileTime(modified_ns), FileTime(written_ns));
+                let advice = format!(
+                    "{dump} ({dumped}) was saved before {log} ({written}) by what it says itself, and is not older by its time: {to_load}, \
+                     or {away}",
+                    dump = self.config.dbfilename,
+                    away = self.away(log)
+                );
+                self.beside_data(log, &advice)
+            }
+            dump => self.beside_log(log, written_ns, dump.map(|dump| dump.modified_ns), to_load),
+        }
     }
 
     /// The refusal to start beside a log, which names what is newer first, and first what loads that. `to_load`: what loads the log.
@@ -329,7 +353,7 @@ impl Engine {
         if !matches!(self.persistence.phase, Phase::Off | Phase::WaitRewrite) {
             return;
         }
-        let mark = self.new_mark(None);
+        let mark = self.persistence.marker.next_mark();
         let p = &mut self.persistence;
         let (dir, name, boot_id) = (Arc::clone(&p.dir), p.log_name.clone(), p.boot_id);
         let made = Arc::new(OnceLock::new());
@@ -393,20 +417,14 @@ impl Persistence {
         Ok(())
     }
 
-    /// The log that is on, or the copy that was the last one: what takes its place holds all that either holds.
-    pub(super) fn line(&self) -> Option<Line> {
-        let ended = || self.ended.map(|ended| ended.identity);
-        self.keeper.as_ref().map(StateKeeper::identity).or_else(ended)?.line()
-    }
-
     /// What a snapshot that begins now is to say of the log: the field and its value.
     pub(super) fn said_of_log(&self) -> Option<(&'static str, String)> {
         let value = if self.is_on() {
-            self.keeper.as_ref().map(|keeper| format!("{BESIDE}{}", keeper.identity()))
+            self.keeper.as_ref().map(|keeper| Saved::Beside(keeper.identity()))
         } else {
-            self.ended.map(|CopyId { identity, len_bytes }| format!("{AFTER}{identity} {len_bytes}"))
+            self.ended.map(Saved::After)
         };
-        value.map(|value| (FIELD, value))
+        value.map(|saved| (FIELD, saved.to_string()))
     }
 }
 

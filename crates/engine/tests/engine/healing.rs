@@ -70,6 +70,28 @@ fn a_shutdown_that_is_refused_for_a_failed_fsync_leaves_the_healing_rewrite_alon
     assert_eq!(rig.status(), Some(0), "{:#?}", rig.lines());
 }
 
+/// It was refused, and nobody asks twice.
+#[test]
+fn a_signal_ends_the_server_as_soon_as_the_log_has_healed() {
+    let mut rig = failed_fsync("everysec");
+    rig.turn();
+    rig.engine.stop_signal("SIGTERM", 1);
+    rig.settle();
+    assert_eq!(rig.status(), None, "{:#?}", rig.lines());
+    rig.disk.heal();
+    for _ in 0..100 {
+        if rig.status().is_some() {
+            break;
+        }
+        rig.pass_ms(100);
+        rig.settle();
+    }
+    assert_eq!(rig.status(), Some(0), "{:#?}", rig.lines());
+    let mut next = after_power_cut(&rig);
+    let client = next.client();
+    assert_eq!(next.ask(client, "GET a"), "$1|1|");
+}
+
 #[test]
 fn the_disk_is_probed_once_a_second_and_the_log_heals_when_it_is_well() {
     for policy in ["always", "everysec"] {

@@ -112,9 +112,11 @@ pub(crate) fn config(policy: &str) -> Config {
 /// Each process of a test draws marks of its own, and every time the same ones.
 fn next_seed() -> [u8; 16] {
     thread_local! {
-        static PROCESSES: Cell<u128> = const { Cell::new(9) };
+        static PROCESSES: Cell<u64> = const { Cell::new(9) };
     }
-    PROCESSES.replace(PROCESSES.get() + 1).to_le_bytes()
+    let half = PROCESSES.replace(PROCESSES.get() + 1).to_le_bytes();
+    // Each half is a seed by itself.
+    *[half, half].as_flattened().as_array().expect("twice 8 bytes")
 }
 
 impl Rig {

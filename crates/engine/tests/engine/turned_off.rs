@@ -16,6 +16,7 @@ fn after(requests: &[&str]) -> (Rig, ClientId) {
     let mut rig = started(with_log());
     let client = rig.client();
     for request in requests {
+        rig.disk.advance_ns(10_000_000);
         assert!(rig.ask(client, request).starts_with('+'), "{request}");
         rig.settle();
     }
@@ -75,44 +76,143 @@ fn a_log_that_was_turned_off_after_the_snapshot_was_saved_is_the_dataset_with_a_
     }
 }
 
-/// The file that ended was no longer the one that the snapshot had been saved beside, and the clock, which had been set back, decided.
+/// The file that ended is not the one that the snapshot was saved beside, and what it says was forgotten: with a clock that had been set back
+/// it was loaded in the log's place.
 #[test]
-fn a_snapshot_of_the_files_before_it_in_the_same_log_is_older_than_a_log_that_was_turned_off() {
-    let off = "CONFIG SET appendonly no";
-    let rewritten = ["SET a 1", "SAVE", "BGREWRITEAOF", "SET a 2", off];
-    let turned_on_again = ["SET a 1", off, "SAVE", "CONFIG SET appendonly yes", "SET a 2", off];
-    for requests in [&rewritten[..], &turned_on_again] {
+fn a_snapshot_of_the_files_before_it_in_the_same_log_is_never_silently_the_newer_one() {
+    const OFF: &str = "CONFIG SET appendonly no";
+    for requests in [
+        &["SET a 1", "SAVE", "BGREWRITEAOF", "SET a 2", OFF][..],
+        &["SET a 1", OFF, "SAVE", "CONFIG SET appendonly yes", "SET a 2", OFF],
+        &["SET a 1", "SAVE", "SET a 2", OFF, "BGREWRITEAOF"],
+        &["SET a 1", "SAVE", OFF, "BGREWRITEAOF", "CONFIG SET appendonly yes", "SET a 2", "BGREWRITEAOF", OFF],
+    ] {
         let (rig, _) = after(requests);
-        assert_is_the_dataset(&rig.killed(), &format!("{requests:?}"));
+        is_known_as_later(&rig.killed(), &format!("{requests:?}"));
     }
 }
 
-/// Recovery makes another file of the log, or gives it another mark: where it cuts off a torn tail, and where it copies what it cannot prove.
+/// Recovery makes another file of the log, or gives it another mark: where it cuts off a torn tail, and where it copies what it cannot prove. So does
+/// an import of what was saved.
 #[test]
-fn a_snapshot_of_before_a_recovery_is_older_than_a_log_that_was_turned_off_after_it() {
-    for (what, boot) in [("a torn tail", BOOT), ("nothing is stated", BOOT), ("nothing is stated", BOOT + 1)] {
+fn a_snapshot_of_before_a_start_is_not_silently_newer_than_a_log_that_was_turned_off_after_it() {
+    for (what, boot) in
+        [("a torn tail", BOOT), ("nothing is stated", BOOT), ("nothing is stated", BOOT + 1), ("imported", BOOT)]
+    {
         let (mut rig, client) = after(&["SET a 1", "SAVE"]);
         rig.send(client, "SET a 2");
         rig.settle();
         let disk = rig.killed();
         let done = match what {
             "a torn tail" => disk.tamper(DIR, LOG, |log| log.extend_from_slice(b"*3\r\n$3\r\nSE")),
+            "imported" => disk.take_away(DIR, LOG) && disk.take_away(DIR, STATE),
             _ => disk.take_away(DIR, STATE),
         };
         assert!(done);
-        let mut next = Rig::on(&disk, with_log(), boot).unwrap();
-        let client = next.client();
-        assert_eq!(next.ask(client, "CONFIG SET appendonly no"), "+OK|");
+        let mut next = Rig::loading(&disk, with_log(), boot).unwrap();
         next.settle();
-        assert_is_the_dataset(&next.killed(), what);
+        let client = next.client();
+        for request in ["SET a 2", "CONFIG SET appendonly no"] {
+            next.disk.advance_ns(10_000_000);
+            assert_eq!(next.ask(client, request), "+OK|", "{what}");
+            next.settle();
+        }
+        is_known_as_later(&next.killed(), what);
     }
 }
 
-/// The log, in which `a` is 2, however late the snapshot is by the clock.
-fn assert_is_the_dataset(disk: &SimDisk, what: &str) {
-    made_the_latest(disk, DUMP);
+/// A mark that could not be set, or a switch whose name stayed in doubt, began another log.
+#[test]
+fn a_failed_call_of_a_rewrite_does_not_make_a_snapshot_of_before_the_newer_one() {
+    let marks = || Rule::nth(Call::SetMark, 1, Fault::EIO);
+    let names = || crate::support::names_are_lost_after_the_rename(1);
+    for (what, rule) in [("a mark", marks()), ("a name", names())] {
+        let (mut rig, client) = after(&["SET a 1", "SAVE"]);
+        rig.disk.inject(rule);
+        for _ in 0..2 {
+            rig.ask(client, "BGREWRITEAOF");
+            for _ in 0..2_000 {
+                rig.work();
+            }
+            assert!(!rig.disk.struck().is_empty());
+            rig.disk.heal();
+        }
+        for request in ["SET a 2", "CONFIG SET appendonly no"] {
+            rig.disk.advance_ns(10_000_000);
+            assert_eq!(rig.ask(client, request), "+OK|", "{what}");
+            rig.settle();
+        }
+        is_known_as_later(&rig.killed(), what);
+    }
+}
+
+/// The log, in which `a` is 2, is loaded beside a snapshot that is older by its time, too; else it is asked, and the log named first.
+fn is_known_as_later(disk: &SimDisk, what: &str) {
+    for (config, how) in [
+        (with_log(), "move dump.rdb away to load appendonly.aof"),
+        (without_points(), "set 'appendonly yes' and move dump.rdb away to load appendonly.aof"),
+    ] {
+        assert_eq!(served(&disk.kill(), config.clone()).as_deref(), Some("$1|2|"), "{what}");
+        let contradicted = disk.kill();
+        made_the_latest(&contradicted, DUMP);
+        let text = refused(&contradicted, config).to_string();
+        let by_word = "was saved before appendonly.aof (2023";
+        assert!(text.contains(by_word) && text.contains(&format!("by its time: {how}, or move")), "{what}: {text}");
+    }
+}
+
+/// One file as `cp -a` copies it, or `cp -r`: without its attributes.
+fn copied(from: &SimDisk, to: &SimDisk, name: &str, attributes: bool) {
+    let mark = from.look(DIR, name).and_then(|(_, mark)| mark);
+    to.take_away(DIR, name);
+    to.put(DIR, name, &from.content(DIR, name).unwrap());
+    if let Some(mark) = mark.filter(|_| attributes) {
+        to.dir(DIR).open(name, Open::Append).unwrap().set_mark(mark).unwrap();
+    }
+}
+
+/// Both servers went on with one log, so that neither of what they wrote holds the other.
+#[test]
+fn a_snapshot_of_another_server_that_went_on_with_the_same_log_is_asked_about() {
+    let (mut origin, client) = after(&["SET a 1"]);
+    let clone = SimDisk::new();
+    for name in [LOG, STATE] {
+        copied(&origin.disk, &clone, name, true);
+    }
+    let mut next = Rig::on(&clone, with_log(), BOOT).unwrap();
+    let of_clone = next.client();
+    assert_eq!(next.ask(of_clone, "CONFIG SET appendonly no"), "+OK|");
+    next.settle();
+    for request in ["SET a 2", "SAVE"] {
+        assert_eq!(origin.ask(client, request), "+OK|");
+        origin.settle();
+    }
+    let clone = next.killed();
+    clone.advance_ns(10_000_000);
+    copied(&origin.disk, &clone, DUMP, true);
     for config in [with_log(), without_points()] {
-        assert_eq!(served(&disk.kill(), config).as_deref(), Some("$1|2|"), "{what}");
+        refused(&clone, config);
+    }
+}
+
+/// A copy that was put back beside a later snapshot.
+#[test]
+fn a_copy_that_was_restored_beside_a_snapshot_of_a_later_file_of_its_log_is_asked_about() {
+    for attributes in [true, false] {
+        let (mut rig, client) = after(&["SET a 1", "CONFIG SET appendonly no"]);
+        let backup = rig.killed();
+        for request in ["CONFIG SET appendonly yes", "SET a 2", "SAVE"] {
+            assert_eq!(rig.ask(client, request), "+OK|");
+            rig.settle();
+        }
+        let disk = rig.killed();
+        for name in [LOG, STATE] {
+            copied(&backup, &disk, name, attributes);
+        }
+        made_the_latest(&disk, DUMP);
+        for config in [with_log(), without_points()] {
+            refused(&disk, config);
+        }
     }
 }
 
@@ -229,6 +329,12 @@ fn a_log_that_was_turned_off_once_more_is_not_the_one_that_an_old_snapshot_was_s
     }
     for config in [with_log(), without_points()] {
         assert_eq!(says(&next.killed(), config, "GET a"), "$1|3|");
+    }
+    // By its time it is the later one, and each holds what the other does not.
+    let disk = next.killed();
+    made_the_latest(&disk, DUMP);
+    for config in [with_log(), without_points()] {
+        assert_ne!(served(&disk.kill(), config).as_deref(), Some("$1|3|"));
     }
 }
 
@@ -357,23 +463,33 @@ fn a_log_that_was_turned_off_and_is_gone_is_missed_beside_an_older_snapshot() {
     }
 }
 
-/// The state file was not restored, or speaks of the file that the directory was copied from, or the file system tells nothing.
+/// The state file was not restored, or speaks of the file that the directory was copied from.
 #[test]
 fn a_snapshot_that_was_saved_after_the_log_had_ended_says_so_to_whoever_has_no_state_file() {
-    for keeps in [true, false] {
-        let disk = SimDisk::new();
-        disk.set_keeps(keeps, keeps);
-        let mut rig = Rig::on(&disk, with_log(), BOOT).unwrap();
-        let client = rig.client();
-        for request in ["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"] {
-            assert_eq!(rig.ask(client, request), "+OK|", "{request}");
+    let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"]);
+    let disk = rig.killed();
+    disk.take_away(DIR, STATE);
+    refused(&disk, with_log());
+    assert_eq!(says(&disk, without_points(), "GET a"), "$1|2|");
+}
+
+/// An inode number is given out again, and the third copy after the one that was saved after was taken for that.
+#[test]
+fn where_only_its_number_tells_a_file_nobody_chooses() {
+    let disk = SimDisk::new();
+    disk.set_keeps(false, false);
+    let mut rig = Rig::on(&disk, without_points(), BOOT).unwrap();
+    let client = rig.client();
+    for request in ["SET a 1", "BGREWRITEAOF", "SET a 2", "SAVE"] {
+        assert!(rig.ask(client, request).starts_with('+'));
+        rig.settle();
+    }
+    for n in 3..9 {
+        for request in [&format!("SET a {n}"), "BGREWRITEAOF"] {
+            assert!(rig.ask(client, request).starts_with('+'));
+            rig.settle();
         }
-        let disk = rig.killed();
-        if keeps {
-            disk.take_away(DIR, STATE);
-        }
-        refused(&disk, with_log());
-        assert_eq!(says(&disk, without_points(), "GET a"), "$1|2|", "{keeps}");
+        refused(&rig.killed(), without_points());
     }
 }
 
@@ -396,6 +512,24 @@ fn in_a_copied_directory_the_order_of_log_and_snapshot_is_still_known() {
             assert_eq!(served(&copied.kill(), config).as_deref(), known);
         }
     }
+}
+
+/// It was said of the file in the directory that had been copied, and the next start was refused.
+#[test]
+fn what_is_saved_beside_a_copied_log_is_newer_than_it() {
+    let (rig, _) = after(&["SET a 1", "SAVE", "SET a 2", "CONFIG SET appendonly no"]);
+    let copy = SimDisk::new();
+    for name in [LOG, STATE, DUMP] {
+        copied(&rig.disk, &copy, name, false);
+        copy.advance_ns(10_000_000);
+    }
+    let mut next = Rig::on(&copy, without_points(), BOOT).unwrap();
+    let client = next.client();
+    for request in ["SET a 3", "SAVE"] {
+        assert_eq!(next.ask(client, request), "+OK|");
+    }
+    assert_eq!(says(&next.killed(), without_points(), "GET a"), "$1|3|");
+    refused(&next.killed(), with_log());
 }
 
 /// The attributes of the log went with it (`cp -a`), and its inode and time of birth did not.
