@@ -649,3 +649,17 @@ fn a_log_that_could_not_be_turned_off_is_no_copy_that_holds_what_was_saved_since
     assert!(cut.content(DIR, DUMP).is_some());
     assert_ne!(served(&cut, without_points()).as_deref(), Some("$1|1|"));
 }
+
+/// That it could not be turned off at first was remembered, and no snapshot was begun while a rewrite had the state file.
+#[test]
+fn a_log_that_is_turned_off_at_the_second_try_is_in_doubt_no_more() {
+    let (mut rig, client) = after(&["SET a 1"]);
+    rig.disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::EIO));
+    assert!(rig.ask(client, "CONFIG SET appendonly no").starts_with('-'));
+    rig.disk.heal();
+    for request in ["CONFIG SET appendonly no", "CONFIG SET appendonly yes"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    rig.pass_until_phase("state");
+    assert_eq!(rig.ask(client, "SAVE"), "+OK|", "{:#?}", rig.lines());
+}
