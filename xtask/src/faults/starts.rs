@@ -44,7 +44,8 @@ struct Scene {
     name: &'static str,
     /// Of the start.
     appendonly: &'static str,
-    prepare: fn(&Path, &Path) -> Result<()>,
+    /// Returns what a start must serve.
+    prepare: fn(&Path, &Path) -> Result<Dataset>,
 }
 
 const SCENES: &[Scene] = &[
@@ -56,7 +57,10 @@ const SCENES: &[Scene] = &[
     Scene { name: "a snapshot alone", appendonly: "yes", prepare: snapshot },
     Scene { name: "a snapshot, without a log", appendonly: "no", prepare: snapshot },
     Scene { name: "a log in several files", appendonly: "yes", prepare: parts },
-    Scene { name: "nothing", appendonly: "yes", prepare: |_, _| Ok(()) },
+    Scene { name: "a log that was turned off beside an older snapshot", appendonly: "yes", prepare: turned_off },
+    Scene { name: "the same without a log", appendonly: "no", prepare: turned_off },
+    Scene { name: "a snapshot newer than a log that was turned off", appendonly: "no", prepare: saved_after },
+    Scene { name: "nothing", appendonly: "yes", prepare: |_, _| Ok(Dataset::default()) },
 ];
 
 /// A start in which a call fails.
@@ -116,8 +120,7 @@ pub(super) fn run(binary: &Path, options: &Options) -> Result<Count> {
         };
         let cases = recording.calls.iter().flat_map(extents).filter(|case| case.name().contains(&options.only));
         let cases: Vec<Case> = cases.step_by(step).collect();
-        let expected = expected(binary, scene).context(scene.name)?;
-        let undisturbed = Undisturbed { home, recording, expected };
+        let undisturbed = Undisturbed { home, recording };
         let outcomes = parallel::map(options.jobs, &cases, |case| run_case(binary, case, &undisturbed));
         let mut tally = [0; 4];
         for (case, outcome) in cases.iter().zip(outcomes) {
@@ -147,11 +150,10 @@ pub(super) fn run(binary: &Path, options: &Options) -> Result<Count> {
     Ok(count)
 }
 
-/// A start that nothing disturbed: where, what it called, and what it served.
+/// A start that nothing disturbed: where, and what it called.
 struct Undisturbed {
     home: PathBuf,
     recording: Recording,
-    expected: Dataset,
 }
 
 fn builder(binary: &Path, home: &Path, appendonly: &str) -> ServerBuilder {
@@ -180,72 +182,94 @@ fn with_log(binary: &Path, home: &Path) -> Result<(ServerProcess, Client)> {
     Ok((server, client))
 }
 
-fn ended_in_order(binary: &Path, home: &Path) -> Result<()> {
-    let (mut server, _client) = with_log(binary, home)?;
+fn ended_in_order(binary: &Path, home: &Path) -> Result<Dataset> {
+    let (mut server, mut client) = with_log(binary, home)?;
+    let written = dump_dataset(&mut client)?;
     let status = server.terminate(BOUND)?;
     ensure!(status.success(), "it ended with {status}");
-    Ok(())
+    Ok(written)
 }
 
-fn killed(binary: &Path, home: &Path) -> Result<()> {
-    with_log(binary, home)?.0.kill_9()
+/// Kills a server; what it held.
+fn kill((mut server, mut client): (ServerProcess, Client)) -> Result<Dataset> {
+    let written = dump_dataset(&mut client)?;
+    server.kill_9()?;
+    Ok(written)
+}
+
+fn killed(binary: &Path, home: &Path) -> Result<Dataset> {
+    kill(with_log(binary, home)?)
 }
 
 const LOG: &str = "data/appendonly.aof";
 const STATE: &str = "data/appendonly.aof.state";
 
-fn torn(binary: &Path, home: &Path) -> Result<()> {
-    killed(binary, home)?;
+fn torn(binary: &Path, home: &Path) -> Result<Dataset> {
+    let written = killed(binary, home)?;
     let mut log = fs::OpenOptions::new().append(true).open(home.join(LOG))?;
-    log.write_all(b"*3\r\n$3\r\nSET\r\n$4\r\nto").context("a torn tail")
+    log.write_all(b"*3\r\n$3\r\nSET\r\n$4\r\nto").context("a torn tail")?;
+    Ok(written)
 }
 
-fn without_state(binary: &Path, home: &Path) -> Result<()> {
-    killed(binary, home)?;
+fn without_state(binary: &Path, home: &Path) -> Result<Dataset> {
+    let written = killed(binary, home)?;
     fs::remove_file(home.join(STATE))?;
     for name in ["temp-rewriteaof-999999.aof", "temp-appendonly.aof.state", "temp-ledgerstone-999999.rdb"] {
         fs::write(home.join("data").join(name), b"half")?;
     }
-    Ok(())
+    Ok(written)
 }
 
-fn with_damaged_state(binary: &Path, home: &Path) -> Result<()> {
-    killed(binary, home)?;
+fn with_damaged_state(binary: &Path, home: &Path) -> Result<Dataset> {
+    let written = killed(binary, home)?;
     let mut state = fs::read(home.join(STATE))?;
     state[20] ^= 1;
-    fs::write(home.join(STATE), state).context("a damaged state file")
+    fs::write(home.join(STATE), state).context("a damaged state file")?;
+    Ok(written)
 }
 
-/// What another server left (tests/corpus).
-fn parts(_: &Path, home: &Path) -> Result<()> {
-    let from = workspace_root().join("tests/corpus/redis-7.0/basic/appendonlydir");
-    copy_tree(&from, &home.join("data/appendonlydir"))
+/// What another server left (tests/corpus), and what it held.
+fn parts(_: &Path, home: &Path) -> Result<Dataset> {
+    let from = workspace_root().join("tests/corpus/redis-7.0/basic");
+    copy_tree(&from.join("appendonlydir"), &home.join("data/appendonlydir"))?;
+    Dataset::parse(&fs::read_to_string(from.join("expected.jsonl"))?)
 }
 
-fn snapshot(binary: &Path, home: &Path) -> Result<()> {
-    let mut server = builder(binary, home, "no").start()?;
+fn snapshot(binary: &Path, home: &Path) -> Result<Dataset> {
+    let server = builder(binary, home, "no").start()?;
     let mut client = server.client()?;
     make_keys(&mut client)?;
     client.expect(&["SAVE"])?;
-    server.kill_9()
+    kill((server, client))
 }
 
-/// What a start on it must serve.
-fn expected(binary: &Path, scene: &Scene) -> Result<Dataset> {
-    let home = tempfile::tempdir()?;
-    (scene.prepare)(binary, home.path())?;
-    let server = builder(binary, home.path(), scene.appendonly).start()?;
-    dump_dataset(&mut server.client()?)
+/// A log that was turned off after a snapshot, and holds more.
+fn turned_off(binary: &Path, home: &Path) -> Result<Dataset> {
+    let (server, mut client) = with_log(binary, home)?;
+    for request in [&["SAVE"][..], &["SET", "last", "2"], &["CONFIG", "SET", "appendonly", "no"]] {
+        client.expect(request)?;
+    }
+    kill((server, client))
+}
+
+/// One that was turned off before a snapshot, which holds more.
+fn saved_after(binary: &Path, home: &Path) -> Result<Dataset> {
+    let (server, mut client) = with_log(binary, home)?;
+    for request in [&["CONFIG", "SET", "appendonly", "no"][..], &["SET", "last", "2"], &["SAVE"]] {
+        client.expect(request)?;
+    }
+    kill((server, client))
 }
 
 /// The calls of a start that nothing disturbs, until it serves, and where it was.
 fn undisturbed(binary: &Path, scene: &Scene, all: bool) -> Result<(PathBuf, Recording)> {
     let home = tempfile::tempdir()?;
-    (scene.prepare)(binary, home.path())?;
+    let expected = (scene.prepare)(binary, home.path())?;
     let (mut server, recording) = start(binary, home.path(), scene, &traced(), String::new(), None)?;
     ensure!(wait_served(&mut server)?, "it ended\n{}", server.log()?);
     let names = thread_names(server.pid());
     let output = recording.end_recording()?;
+    check(&expected, &dump_dataset(&mut server.client()?)?).context("a start that nothing disturbs")?;
     let name_of = |thread| names.get(&thread).cloned();
     let recording = calls::read(&output, server.pid(), server.data_dir(), &name_of, Counted::OnFiles, all);
     Ok((home.path().to_owned(), recording))
@@ -312,12 +336,11 @@ fn keep_if_failed(binary: &Path, case: &Case, undisturbed: &Undisturbed) -> Resu
 
 fn try_case(binary: &Path, case: &Case, undisturbed: &Undisturbed, home: &Path) -> Result<Outcome> {
     let Case { scene, call, extent } = case;
-    (scene.prepare)(binary, home)?;
+    let mut expected = (scene.prepare)(binary, home)?;
     let looks = call.on_files.then_some(undisturbed);
     let (mut server, mut injection) =
         start(binary, home, scene, call.calls, extent.injected(call.error, call.from), looks)?;
     let serves = wait_served(&mut server)?;
-    let mut expected = undisturbed.expected.clone();
     if serves {
         check(&expected, &dump_dataset(&mut server.client()?)?).context("the start that had a failing call")?;
     }
