@@ -102,6 +102,26 @@ fn a_limit_set_at_run_time_counts_for_what_is_unread_already() {
     assert!(rig.engine.wants_close(slow));
 }
 
+/// Limits were looked at when all requests that had been read at once were run: 585 bytes of them took 128 MB under a limit of 1 MB.
+#[test]
+fn a_pipeline_answers_no_more_than_the_hard_limit_and_a_reply() {
+    let mut rig = Rig::new("no");
+    let (client, other) = (rig.client(), rig.client());
+    set_big(&mut rig, other, MB / 2);
+    set_output_limit(&mut rig, other, "normal 1mb 0 0");
+    let reads = "GET big\n".repeat(100);
+    rig.send(client, &format!("INCR n\n{reads}INCR n"));
+    rig.turn();
+    assert!(rig.engine.wants_close(client));
+    let lines = rig.lines();
+    let closed: Vec<&String> =
+        lines.iter().filter(|line| line.contains("overcoming of output buffer limits")).collect();
+    let length = closed[0].split_once(" obl=").and_then(|(_, rest)| rest.split(' ').next()?.parse::<usize>().ok());
+    assert!(length.unwrap() < 2 * MB, "{closed:?}");
+    assert_eq!(closed.len(), 1);
+    assert_eq!(rig.ask(other, "GET n"), "$1|1|", "what stands behind it is not run");
+}
+
 /// Limits were looked at between requests: a transaction of many reads filled the memory whatever they said.
 #[test]
 fn a_transaction_answers_no_more_than_the_hard_limit_and_is_run_to_its_end() {
