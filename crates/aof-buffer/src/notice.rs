@@ -81,7 +81,8 @@ impl fmt::Display for Notice {
             Self::WriteError { error } => write!(f, "Error writing to the AOF file: {}", strerror(error)),
             Self::ShortWrite { nwritten_bytes, expected_bytes } => write!(
                 f,
-                "Short write while writing to the AOF file: (nwritten={nwritten_bytes}, expected={expected_bytes})"
+                "Short write while writing to the AOF file: (nwritten={nwritten_bytes}, expected={expected_bytes}). Is the disk full? Writes \
+                 are refused until it succeeds."
             ),
             Self::CutFailed { error } => write!(
                 f,

@@ -4,7 +4,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use engine::config::ConfigError;
 use engine::config::file::{self, Line, LineProblem};
 use engine::{Config, Level, Log as _};
@@ -81,8 +81,14 @@ impl Settings {
         if depth > MAX_INCLUDE_DEPTH {
             bail!("{shown}: more than {MAX_INCLUDE_DEPTH} nested includes");
         }
-        let text = std::fs::read_to_string(self.base.join(path))
+        let bytes = std::fs::read(self.base.join(path))
             .with_context(|| format!("Fatal error, can't open config file '{shown}'"))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let (before, byte) = (&error.as_bytes()[..at], error.as_bytes()[at]);
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            anyhow!("{}: at line {line}: byte {at} of the file, {byte:#04x}, is no UTF-8 text", fatal(&shown))
+        })?;
         self.apply_text(&text, &shown, depth)
     }
 

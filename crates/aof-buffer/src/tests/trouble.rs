@@ -18,7 +18,12 @@ fn a_short_write_is_cut_off_again_and_the_buffer_stays_whole() {
     rig.turn();
     assert_eq!(rig.file.content(), good);
     assert_eq!(rig.aof.health().reason().unwrap(), "No space left on device");
-    assert_eq!(rig.notices(), ["Short write while writing to the AOF file: (nwritten=5, expected=14)"]);
+    assert_eq!(
+        rig.notices(),
+        [
+            "Short write while writing to the AOF file: (nwritten=5, expected=14). Is the disk full? Writes are refused until it succeeds."
+        ]
+    );
     rig.turn_after(1_000);
     assert_eq!((rig.marks().1, rig.file.content().len() as u64), (end, end));
     assert!(rig.aof.health().is_ok());

@@ -104,6 +104,7 @@ fn damage_is_named_with_its_place_and_the_status_is_1() {
          3 begun at byte 48)\n  \
          damaged: bytes 48 to 50, 2 in all; no whole command follows\n\
          AOF analyzed: filename=a.aof, size=50, ok_up_to=14, ok_up_to_line=5, diff=36\n\
+         Whole commands follow the damage: --fix would cut them as well, --salvage <new file> keeps them\n\
          AOF a.aof is not valid. Use the --fix option to try fixing it.\n",
     );
 }

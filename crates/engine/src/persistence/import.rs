@@ -98,7 +98,9 @@ impl Engine {
                 ),
             );
         }
-        if self.stat(&dump)?.is_some_and(|found| found.len > 0) {
+        // What this log's own servers have saved is no surprise; one that cannot be read is not asked.
+        let is_own = self.persistence.marker.is_of(self.line_of_dump().ok().flatten());
+        if !is_own && self.stat(&dump)?.is_some_and(|found| found.len > 0) {
             self.log_line(
                 Level::Notice,
                 format_args!(

@@ -18,6 +18,11 @@ impl Marker {
         self.line = line.or(self.line);
     }
 
+    /// Whether this is the log whose files it makes.
+    pub(super) fn is_of(&self, line: Option<Line>) -> bool {
+        line.is_some() && line == self.line
+    }
+
     /// A mark for a file that holds the dataset from now on.
     pub(super) fn next_mark(&mut self) -> [u8; 16] {
         let mark = Line::mark(self.line, self.random.u128(..).to_le_bytes());

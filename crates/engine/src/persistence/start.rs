@@ -205,6 +205,9 @@ impl Engine {
     }
 
     pub(super) fn file_error(&self, action: &'static str, name: &str, source: io::Error) -> StartError {
+        let is_link =
+            self.persistence.dir.stat(name).is_ok_and(|found| found.is_some_and(|m| m.kind == FileKind::Symlink));
+        let source = if is_link { io::Error::other("it is a symbolic link, which is not followed") } else { source };
         StartError::File { action, dir: self.persistence.dir_name(), name: name.to_owned(), source }
     }
 
@@ -223,12 +226,18 @@ impl Engine {
     /// speaks of it, and still announces one.
     pub(super) fn moved_aside(&self, log: &str) -> Result<Option<String>, StartError> {
         let dir = &self.persistence.dir;
-        let names = dir.list().map_err(|source| self.file_error("list", ".", source))?;
-        let aside = names.into_iter().filter_map(|name| Some((set_aside_at(&name, log)?, name)));
-        let Some((_, old)) = aside.max() else { return Ok(None) };
+        let Some(old) = self.asides(log)?.pop() else { return Ok(None) };
         let file = dir.open(&old, Open::Read).map_err(|source| self.file_error("open", &old, source))?;
         let announces = StateFile::announces_after(&**dir, log, &*file);
         Ok(announces.map_err(|source| self.file_error("read", &state_name(log), source))?.then_some(old))
+    }
+
+    /// The files that were moved aside from the log's name, the latest last.
+    pub(super) fn asides(&self, log: &str) -> Result<Vec<String>, StartError> {
+        let names = self.persistence.dir.list().map_err(|source| self.file_error("list", ".", source))?;
+        let mut asides: Vec<_> = names.into_iter().filter_map(|name| Some((set_aside_at(&name, log)?, name))).collect();
+        asides.sort();
+        Ok(asides.into_iter().map(|(_, name)| name).collect())
     }
 
     /// Gives a file the log's name, which no other has, durably.

@@ -339,11 +339,13 @@ impl Engine {
 
     /// How the snapshot is loaded: the state file would miss the log, and an import of before comes before it.
     pub(super) fn away(&self, log: &str) -> String {
-        let (dump, parts) = (&self.config.dbfilename, &self.config.appenddirname);
-        match self.stat(parts) {
-            Ok(None) => format!("move {log} and {log}.state away to start from {dump}"),
-            _ => format!("move {log}, {log}.state and {parts} away to start from {dump}"),
-        }
+        let parts = &self.config.appenddirname;
+        let mut all = vec![log.to_owned(), state_name(log)];
+        all.extend(self.stat(parts).is_ok_and(|found| found.is_some()).then(|| parts.clone()));
+        // One that was moved aside would be missed.
+        all.extend(self.asides(log).unwrap_or_default());
+        let last = all.pop().unwrap_or_default();
+        format!("move {} and {last} away to start from {}", all.join(", "), self.config.dbfilename)
     }
 
     /// Says in a state file that what a rewrite has just made is a copy, if one has made one.

@@ -663,3 +663,39 @@ fn a_log_that_is_turned_off_at_the_second_try_is_in_doubt_no_more() {
     rig.pass_until_phase("state");
     assert_eq!(rig.ask(client, "SAVE"), "+OK|", "{:#?}", rig.lines());
 }
+
+/// Every start told of the snapshot that its own server had saved in order.
+#[test]
+fn of_a_snapshot_beside_the_log_is_told_unless_it_is_of_that_log() {
+    let (rig, _) = after(&["SET a 1", "SAVE", "BGREWRITEAOF"]);
+    let notice = "dump.rdb stands beside appendonly.aof";
+    assert!(!Rig::on(&rig.killed(), with_log(), BOOT).unwrap().logged(notice));
+    rig.disk.put(DIR, DUMP, &disk_with_dump().content(DIR, DUMP).unwrap());
+    assert!(Rig::on(&rig.killed(), with_log(), BOOT).unwrap().logged(notice));
+}
+
+/// The start without what was to be moved away was refused for what had been moved aside before.
+#[test]
+fn a_refusal_names_what_was_moved_aside_as_well() {
+    let off = "CONFIG SET appendonly no";
+    let (rig, _) = after(&["SET a 1", off, "CONFIG SET appendonly yes", off, "SET a 2", "SAVE"]);
+    let disk = rig.killed();
+    let aside = disk.names(DIR).into_iter().find(|name| name.starts_with("appendonly.aof.old-")).unwrap();
+    let text = refused(&disk, with_log()).to_string();
+    let all = [LOG, STATE, aside.as_str()];
+    assert!(text.contains(&format!("move {LOG}, {STATE} and {aside} away to start from {DUMP}")), "{text}");
+    for name in all {
+        disk.take_away(DIR, name);
+    }
+    assert_eq!(imported(&disk, "GET a"), "$1|2|");
+}
+
+#[test]
+fn a_log_that_is_a_symbolic_link_is_called_so() {
+    let (rig, _) = after(&["SET a 1"]);
+    let disk = rig.killed();
+    disk.take_away(DIR, LOG);
+    disk.put_special(DIR, LOG, FileKind::Symlink);
+    let error = vfs::error_chain(&refused(&disk, with_log()));
+    assert!(error.contains("appendonly.aof: it is a symbolic link, which is not followed"), "{error}");
+}

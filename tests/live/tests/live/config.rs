@@ -42,6 +42,15 @@ fn a_configuration_that_cannot_be_read_is_refused() -> Result<()> {
 }
 
 #[test]
+fn a_configuration_that_is_no_utf_8_text_is_refused_with_its_line() -> Result<()> {
+    let home = Home::new()?;
+    let included = home.path().join("latin-1.conf");
+    std::fs::write(&included, b"# plain\n# Gr\xf6\xdfe\n")?;
+    let refusal = home.server()?.directive("include", &included.display().to_string()).start_refused()?;
+    refused(&refusal, &["latin-1.conf: at line 2: byte 12 of the file, 0xf6, is no UTF-8 text"])
+}
+
+#[test]
 fn a_directory_that_is_none_is_refused() -> Result<()> {
     let home = Home::new()?;
     let file = home.path().join("file");

@@ -95,6 +95,7 @@ impl Subject {
         if report.is_valid() {
             writeln!(out, "AOF {} is valid", self.shown)?;
         } else {
+            text::advice(out, &report)?;
             writeln!(out, "AOF {} is not valid. Use the --fix option to try fixing it.", self.shown)?;
         }
         Ok(report.is_valid())

@@ -70,11 +70,27 @@ fn ambiguity(out: &mut dyn Write, ambiguity: &Ambiguity, size_bytes: u64) -> io:
     }
 }
 
+/// Where whole commands resume behind the first damage, if any do.
+fn resume(report: &Report) -> Option<u64> {
+    report.stretches.first().map(|stretch| stretch.resume).filter(|resume| *resume < report.size_bytes)
+}
+
+/// What redis-check-aof's last line leaves out.
+pub(crate) fn advice(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    if resume(report).is_some() {
+        writeln!(
+            out,
+            "Whole commands follow the damage: --fix would cut them as well, --salvage <new file> keeps them"
+        )?;
+    }
+    Ok(())
+}
+
 /// The question before a cut.
 pub(crate) fn question(out: &mut dyn Write, file: &str, report: &Report) -> io::Result<()> {
     let Report { size_bytes, ok_up_to, .. } = report;
     let diff = size_bytes - ok_up_to;
-    if let Some(resume) = report.stretches.first().map(|stretch| stretch.resume).filter(|resume| resume < size_bytes) {
+    if let Some(resume) = resume(report) {
         writeln!(
             out,
             "Whole commands follow the damage, from byte {resume} on, and would be cut as well: --salvage keeps them"
