@@ -6,10 +6,10 @@
 //! of the two is wanted.
 //!
 //! A snapshot says by itself which log there was when its dataset was taken: one that was on, so that it holds all of that and maybe more, or a
-//! copy, which then holds less than the snapshot. That tells the order of the two for certain, whatever clocks and file times say. Of a copy that
-//! took the place of what the snapshot speaks of, by rewrites, recoveries and turning the log on, it says that it holds more. What
-//! says nothing of the copy nor of what it took the place of, such as a snapshot of another server, is judged by the time at which the copy
-//! was stated.
+//! copy, which then holds less than the snapshot. That tells the order of the two for certain, whatever clocks and file times say. A snapshot that
+//! speaks of another file of the same log is of before rewrites, recoveries, or turning the log on again, and the copy holds more, if its time
+//! says so too; else nobody knows, since a log can be copied, and two servers go on with it. What says nothing of the log, such as a
+//! snapshot of another server, is judged by the time at which the copy was stated.
 //!
 //! Invariant: what the copy holds and when it was stated are in the same order as for snapshots. A snapshot in the background and a rewrite
 //! never run at once; one in the loop waits for a copy that is being named or stated, and lets one that a child is making be begun anew; and
