@@ -207,7 +207,10 @@ impl Engine {
         let original = self.state_alone(log)?.filter(|state| state.copy).map(|state| CopyId::of(&state));
         let is_known =
             |original: &CopyId| original.len_bytes == id.len_bytes && head.beside(original).said != Said::Nothing;
-        Ok(original.filter(is_known))
+        // A server that went on with it would have given it another mark.
+        let mark = id.identity.mark;
+        let is_untouched = |original: &CopyId| mark.is_none() || mark == original.identity.mark;
+        Ok(original.filter(|original| is_known(original) && is_untouched(original)))
     }
 
     /// What the state file says of a log, without one to match it with.

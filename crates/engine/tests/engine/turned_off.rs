@@ -699,3 +699,20 @@ fn a_log_that_is_a_symbolic_link_is_called_so() {
     let error = vfs::error_chain(&refused(&disk, with_log()));
     assert!(error.contains("appendonly.aof: it is a symbolic link, which is not followed"), "{error}");
 }
+
+/// It could not be turned off and went on, and a power cut left a torn tail behind what had been said of it; the start that cut that off could write
+/// no state file, and the next one took the log for a copy of the one that the old state file speaks of.
+#[test]
+fn a_log_that_a_server_has_gone_on_with_is_no_copy_of_what_it_was() {
+    let (mut rig, client) = after(&["SET a 1", "SAVE", "BGREWRITEAOF"]);
+    rig.disk.inject(Rule::from_nth(Call::DirFsync, 1, Fault::EIO));
+    assert!(rig.ask(client, "CONFIG SET appendonly no").starts_with('-'));
+    let disk = rig.killed();
+    assert!(disk.content(DIR, STATE).is_some_and(|state| state[12] & 16 != 0), "it says that it is a copy");
+    disk.tamper(DIR, LOG, |log| log.extend_from_slice(b"*3\r\n$3\r\nSE"));
+    made_the_latest(&disk, DUMP);
+    disk.inject(Rule::when(Fault::ENOSPC, |attempt| attempt.name == "temp-appendonly.aof.state"));
+    let next = Rig::on(&disk, with_log(), BOOT).unwrap();
+    assert!(!disk.struck().is_empty());
+    assert_eq!(served(&next.killed(), with_log()).as_deref(), Some("$1|1|"));
+}
