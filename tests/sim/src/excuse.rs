@@ -90,13 +90,17 @@ pub fn has_copy(image: &SimDisk) -> bool {
 /// Whether the snapshot on the disk says that it was saved after the log there had ended.
 pub fn dump_says_after(image: &SimDisk) -> bool {
     let Some((log, mark)) = image.look(DIR, LOG) else { return false };
-    let mark: String = mark.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
     let dump = image.content(DIR, DUMP).unwrap_or_default();
     let head = String::from_utf8_lossy(&dump[..dump.len().min(512)]).into_owned();
+    let Some((said, rest)) = head.split_once("after ").and_then(|(_, said)| said.split_once(' ')) else { return false };
     // The length is the last word of the field, and the next begins with a byte that is no digit.
-    let said = format!("-{mark} {}", log.len);
-    head.contains("after ")
-        && head.find(&said).is_some_and(|at| !head[at + said.len()..].starts_with(|c: char| c.is_ascii_digit()))
+    let len = rest.split(|c: char| !c.is_ascii_digit()).next();
+    let is_this = match mark {
+        Some(mark) => said.ends_with(&mark.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        // It was lost.
+        None => log.birth_ns.is_some_and(|birth_ns| said.starts_with(&format!("{:x}-{birth_ns:x}-", log.inode))),
+    };
+    is_this && len == Some(log.len.to_string().as_str())
 }
 
 /// The records of the state file.

@@ -65,8 +65,7 @@ impl Saved {
     /// What it says of this copy.
     fn of(self, copy: &CopyId) -> Said {
         let (said, known) = (self.identity(), copy.identity);
-        // A mark goes with the file where a directory is copied; the rest does not. An inode number alone tells nothing.
-        let is_same_file = said == known && known.is_telling() || known.mark.is_some() && said.mark == known.mark;
+        let is_same_file = is_same_file(said, known);
         match self {
             Self::Beside(_) if is_same_file => Said::Beside,
             Self::After(ended) if is_same_file && ended.len_bytes == copy.len_bytes => Said::After,
@@ -76,6 +75,16 @@ impl Saved {
             _ => Said::Nothing,
         }
     }
+}
+
+/// Whether a file that was `said` to be this is the one `known`.
+fn is_same_file(said: Identity, known: Identity) -> bool {
+    // A mark goes with the file where a directory is copied; the rest does not.
+    if said.mark.is_some() && known.mark.is_some() {
+        return said.mark == known.mark;
+    }
+    // A power cut may have taken it. An inode number alone tells nothing.
+    said.birth_ns.is_some() && (said.inode, said.birth_ns) == (known.inode, known.birth_ns)
 }
 
 impl fmt::Display for Saved {
@@ -184,7 +193,9 @@ mod tests {
             (id(8, Some(4), Some(second)), Said::SameLog, Said::SameLog, Said::SameLog),
             (id(7, Some(3), Some(second)), Said::SameLog, Said::SameLog, Said::SameLog),
             (id(7, Some(3), Some(other)), Said::Nothing, Said::Nothing, Said::Nothing),
-            (id(7, Some(3), None), Said::Nothing, Said::Nothing, Said::Nothing),
+            (id(7, Some(3), None), Said::Beside, Said::After, Said::Nothing),
+            (id(7, Some(4), None), Said::Nothing, Said::Nothing, Said::Nothing),
+            (id(8, Some(3), None), Said::Nothing, Said::Nothing, Said::Nothing),
         ] {
             let copy = CopyId { identity: here, len_bytes: 5 };
             let after = |len_bytes| Saved::After(CopyId { identity: spoken_of, len_bytes });
@@ -193,6 +204,9 @@ mod tests {
                 assert_eq!(Saved::parse(&saved.to_string()), Some(saved));
             }
         }
+        // The mark was lost since.
+        let copy = CopyId { identity: id(7, Some(3), None), len_bytes: 5 };
+        assert_eq!(Saved::Beside(here).of(&copy), Said::Beside);
         for (birth_ns, beside, after) in [(Some(3), Said::Beside, Said::After), (None, Said::Nothing, Said::Nothing)] {
             let copy = CopyId { identity: id(7, birth_ns, None), len_bytes: 5 };
             assert_eq!((Saved::Beside(copy.identity).of(&copy), Saved::After(copy).of(&copy)), (beside, after));

@@ -256,6 +256,30 @@ fn a_snapshot_after_a_copy_that_could_not_be_stated_is_the_newer_one() {
     }
 }
 
+/// The mark by which the snapshot speaks of it was not on stable storage.
+#[test]
+fn a_snapshot_after_a_copy_whose_mark_was_lost_is_the_newer_one() {
+    let (mut rig, client) = with_copy();
+    let mut marked = false;
+    rig.disk.inject(Rule::when(Fault::EIO, move |attempt| {
+        marked |= attempt.call == Call::SetMark;
+        marked && attempt.call == Call::Fsync
+    }));
+    rig.ask(client, "SET a 2");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
+    assert!(!rig.disk.struck().is_empty());
+    rig.disk.heal();
+    for request in ["SET a 3", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    let cut = rig.disk.crash(&mut fastrand::Rng::with_seed(1), CrashMode::Strict, NameMode::OnlyDirFsync);
+    assert_eq!(cut.look(DIR, LOG).unwrap().1, None, "the mark is lost");
+    let text = refused(&cut, with_log()).to_string();
+    assert!(text.contains("is newer than appendonly.aof (2023") && text.contains("as it says itself"), "{text}");
+    assert_eq!(says(&cut, without_points(), "GET a"), "$1|3|");
+}
+
 /// What SAVE or FLUSHALL saved while the child of the copy ran was older by its date, and came second.
 #[test]
 fn a_copy_that_a_snapshot_has_overtaken_is_made_anew() {
