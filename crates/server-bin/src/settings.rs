@@ -39,9 +39,9 @@ pub(crate) fn load(run: &Run) -> anyhow::Result<Settings> {
         settings.path = Some(absolute);
     }
     if run.stdin {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("can't read the configuration from standard input")?;
-        settings.apply_text(&text, "standard input", 0)?;
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).context("can't read the configuration from standard input")?;
+        settings.apply_text(&text_of(bytes, "standard input")?, "standard input", 0)?;
     }
     for line in file::parse_arguments(&run.directives) {
         settings.apply(&line, "the command line", 0)?;
@@ -59,6 +59,16 @@ pub(crate) fn say(text: &str, path: &Path, base: &Path) -> anyhow::Result<Config
 
 fn fatal(origin: &str) -> String {
     format!("FATAL CONFIG FILE ERROR: {origin}")
+}
+
+/// The text of a configuration.
+fn text_of(bytes: Vec<u8>, origin: &str) -> anyhow::Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let (before, byte) = (&error.as_bytes()[..at], error.as_bytes()[at]);
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        anyhow!("{}: at line {line}: byte {at} of it, {byte:#04x}, is no UTF-8 text", fatal(origin))
+    })
 }
 
 impl Settings {
@@ -83,13 +93,7 @@ impl Settings {
         }
         let bytes = std::fs::read(self.base.join(path))
             .with_context(|| format!("Fatal error, can't open config file '{shown}'"))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            let (before, byte) = (&error.as_bytes()[..at], error.as_bytes()[at]);
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-            anyhow!("{}: at line {line}: byte {at} of the file, {byte:#04x}, is no UTF-8 text", fatal(&shown))
-        })?;
-        self.apply_text(&text, &shown, depth)
+        self.apply_text(&text_of(bytes, &shown)?, &shown, depth)
     }
 
     fn apply_text(&mut self, text: &str, origin: &str, depth: usize) -> anyhow::Result<()> {

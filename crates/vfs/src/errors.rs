@@ -9,6 +9,12 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 
+/// Whether a file was not opened because a symbolic link has its name: no link is followed.
+#[must_use]
+pub fn is_of_symlink(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ELOOP as i32)
+}
+
 /// The text of an error as strerror(3) gives it.
 pub fn strerror(error: &io::Error) -> String {
     let mut text = error.to_string();

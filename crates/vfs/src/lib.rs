@@ -21,7 +21,7 @@ pub mod sim;
 mod traits;
 
 pub use durable::{DurableRenameError, durable_rename, durable_rename_new};
-pub use errors::{error_chain, root_cause, strerror};
+pub use errors::{error_chain, is_of_symlink, root_cause, strerror};
 #[cfg(feature = "test-hooks")]
 pub use hooks::{
     AT_CALLS_VARIABLE, CALLS_VARIABLE, Call, Calls, Delays, FSYNC_DELAY_VARIABLE, HookedDir, Object, Role,

@@ -317,6 +317,7 @@ impl<'a> Run<'a> {
                 .iter()
                 .any(|(_, line)| line.contains("Error writing the state file")),
             start_failed: !image.struck().is_empty(),
+            clock_set: self.campaign.shape.jump_every > 0,
             dump: self.dump.as_deref(),
             latest_ms,
         };

@@ -135,6 +135,8 @@ pub struct Crashed<'a> {
     pub stateless: bool,
     /// Whether a call has failed while the server started that is judged: what it could not remove then is removed later.
     pub start_failed: bool,
+    /// Whether the wall clock may have been set.
+    pub clock_set: bool,
     /// The snapshot before this life.
     pub dump: Option<&'a [u8]>,
     /// The furthest that the wall clock has come since, Unix milliseconds.
@@ -193,7 +195,9 @@ pub fn judge_started(
             image.take_away(DIR, "appendonly.aof.state");
             Server::start(image, spawn).map_err(Violation::DoesNotStart)?
         }
-        Err(refusal) if dump_beside.is_some() && is_of_later_copy(&refusal) && excuse::has_copy(image) => {
+        Err(refusal)
+            if dump_beside.is_some() && crashed.clock_set && is_of_later_copy(&refusal) && excuse::has_copy(image) =>
+        {
             start_without_dump(image, spawn)?
         }
         Err(refusal) if dump_beside.is_some() && nameless_log(&refusal, image).is_some() => {
@@ -293,7 +297,7 @@ fn is_of_older_copy(refusal: &Refusal) -> bool {
 fn is_of_later_copy(refusal: &Refusal) -> bool {
     let first = format!("move {DUMP} away to load {LOG}, or move {LOG} and");
     matches!(refusal, Refusal::Start(engine::StartError::BesideData { found, advice, .. })
-        if found == LOG && [": ", ": set 'appendonly yes' and "].iter().any(|before| advice.contains(&format!("{before}{first}"))))
+        if found == LOG && [": ", ". ", ": set 'appendonly yes' and ", ". set 'appendonly yes' and "].iter().any(|before| advice.contains(&format!("{before}{first}"))))
 }
 
 /// The finished log of which a start refuses to say whether it is older than the snapshot, since another log was moved aside for it. Of

@@ -59,6 +59,11 @@ const SCENES: &[Scene] = &[
     Scene { name: "a log in several files", appendonly: "yes", prepare: parts },
     Scene { name: "a log that was turned off beside an older snapshot", appendonly: "yes", prepare: turned_off },
     Scene { name: "the same without a log", appendonly: "no", prepare: turned_off },
+    Scene {
+        name: "a log that was turned off beside a snapshot of before its rewrite",
+        appendonly: "yes",
+        prepare: rewritten,
+    },
     Scene { name: "a snapshot newer than a log that was turned off", appendonly: "no", prepare: saved_after },
     Scene { name: "nothing", appendonly: "yes", prepare: |_, _| Ok(Dataset::default()) },
 ];
@@ -247,6 +252,19 @@ fn snapshot(binary: &Path, home: &Path) -> Result<Dataset> {
 fn turned_off(binary: &Path, home: &Path) -> Result<Dataset> {
     let (server, mut client) = with_log(binary, home)?;
     for request in [&["SAVE"][..], &["SET", "last", "2"], &["CONFIG", "SET", "appendonly", "no"]] {
+        client.expect(request)?;
+    }
+    kill((server, client))
+}
+
+/// One that was rewritten since the snapshot.
+fn rewritten(binary: &Path, home: &Path) -> Result<Dataset> {
+    let (server, mut client) = with_log(binary, home)?;
+    for request in [&["SAVE"][..], &["BGREWRITEAOF"]] {
+        client.expect(request)?;
+    }
+    wait_rewritten(&mut client)?;
+    for request in [&["SET", "last", "2"][..], &["CONFIG", "SET", "appendonly", "no"]] {
         client.expect(request)?;
     }
     kill((server, client))

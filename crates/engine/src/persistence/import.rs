@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use aof_load::{Import, Imported, LeftOut, Sources};
 use aof_rewrite::Mode;
-use aof_state::{Identity, TempFile};
-use vfs::{Dir, DurableRenameError, File, FileKind, Open, durable_rename_new, error_chain, strerror};
+use aof_state::{Identity, TempFile, state_name};
+use vfs::{Dir, DurableRenameError, File, FileKind, Metadata, Open, durable_rename_new, error_chain, strerror};
 
 use super::loading::{Loading, Seconds, Work};
 use super::{Phase, StartError};
@@ -98,9 +98,12 @@ impl Engine {
                 ),
             );
         }
-        // What this log's own servers have saved is no surprise; one that cannot be read is not asked.
-        let is_own = self.persistence.marker.is_of(self.line_of_dump().ok().flatten());
-        if !is_own && self.stat(&dump)?.is_some_and(|found| found.len > 0) {
+        // What this log's own servers have saved before is no surprise; one that cannot be read is not asked.
+        let own = self.persistence.marker.is_of(self.line_of_dump().ok().flatten());
+        let written_ns = |name: &str| self.stat(name).map(|found| found.map_or(0, |found| found.modified_ns));
+        let latest_ns = written_ns(log)?.max(written_ns(&state_name(log))?);
+        let is_told_of = |found: Metadata| found.len > 0 && (!own || found.modified_ns > latest_ns);
+        if self.stat(&dump)?.is_some_and(is_told_of) {
             self.log_line(
                 Level::Notice,
                 format_args!(

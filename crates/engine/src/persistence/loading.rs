@@ -262,8 +262,9 @@ impl Engine {
     fn finish_log(&mut self, recovery: Recovery, identity: Option<Identity>, started: Now) {
         let Recovered { file, size_bytes, commands, proof, cut } = recovery.finish();
         // A copy is another file. And a cut may bring the log back to the length at which an end was clean, or the log a copy: a new
-        // generation ends whatever was stated.
-        let kept = identity.filter(|_| proof != aof_load::Proof::Copied && cut.is_none());
+        // generation ends whatever was stated. Of a copy that is gone on with snapshots have spoken, and may have been put aside.
+        let renews = self.persistence.marker.take_renewal();
+        let kept = identity.filter(|_| proof != aof_load::Proof::Copied && cut.is_none() && !renews);
         let mark = self.persistence.marker.next_mark();
         let identity = match kept {
             Some(identity) => Ok(identity),

@@ -119,17 +119,17 @@ impl Head {
 /// Chooses between a copy, made at some time of `copied_ns`, and what there is of a snapshot. Pure.
 pub(super) fn choose(copied_ns: &RangeInclusive<u64>, dump: Option<Dump>, now_ns: u64) -> Dataset {
     let Some(Dump { modified_ns, said }) = dump else { return Dataset::Copy };
-    let is_older = modified_ns < *copied_ns.start();
     match said {
         Said::Beside => Dataset::Copy,
         Said::After => Dataset::Dump,
-        Said::SameLog if is_older => Dataset::Copy,
+        // One that was saved later would speak of the copy.
+        Said::SameLog if modified_ns <= *copied_ns.end() => Dataset::Copy,
         // It contradicts the times: the clock was set, or there are two servers.
         Said::SameLog => Dataset::Unknown,
         // The clock was set back.
         Said::Nothing if modified_ns.max(*copied_ns.end()) > now_ns => Dataset::Unknown,
         Said::Nothing if modified_ns > *copied_ns.end() => Dataset::Dump,
-        Said::Nothing if is_older => Dataset::Copy,
+        Said::Nothing if modified_ns < *copied_ns.start() => Dataset::Copy,
         Said::Nothing => Dataset::Unknown,
     }
 }
@@ -176,7 +176,7 @@ mod tests {
             assert_eq!(choose(&copied, dump(Said::Beside), 10), by_word(Dataset::Copy), "{copied:?} {dumped:?}");
             // Where that is not certain, both must say the same.
             let by_both =
-                if dumped.is_none_or(|dumped| dumped < *copied.start()) { Dataset::Copy } else { Dataset::Unknown };
+                if dumped.is_none_or(|dumped| dumped <= *copied.end()) { Dataset::Copy } else { Dataset::Unknown };
             assert_eq!(choose(&copied, dump(Said::SameLog), 10), by_both, "{copied:?} {dumped:?}");
         }
     }

@@ -205,8 +205,7 @@ impl Engine {
     }
 
     pub(super) fn file_error(&self, action: &'static str, name: &str, source: io::Error) -> StartError {
-        let is_link =
-            self.persistence.dir.stat(name).is_ok_and(|found| found.is_some_and(|m| m.kind == FileKind::Symlink));
+        let is_link = vfs::is_of_symlink(&source);
         let source = if is_link { io::Error::other("it is a symbolic link, which is not followed") } else { source };
         StartError::File { action, dir: self.persistence.dir_name(), name: name.to_owned(), source }
     }

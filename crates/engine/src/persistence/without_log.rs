@@ -49,8 +49,10 @@ struct Copied {
 impl Copied {
     /// What is to be started with.
     fn dataset(&self, now_ns: u64) -> Dataset {
+        let is_of_another = self.dump.is_some_and(|dump| dump.said == Said::SameLog);
         match choose(&self.at_ns, self.dump, now_ns) {
             Dataset::Dump if self.unsure => Dataset::Unknown,
+            Dataset::Copy if self.unsure && is_of_another => Dataset::Unknown,
             dataset => dataset,
         }
     }
@@ -276,7 +278,7 @@ impl Engine {
     /// A server that keeps a log goes on with a copy. One that holds less than the snapshot is not the dataset, and nobody knows which is
     /// where the snapshot says nothing of it and the clock was set back. From now on it is a copy no more, durably: a power cut that took what
     /// is appended to it would leave it as it was, and a snapshot that was made of it would be the newer one.
-    pub(super) fn take_copy(&self, log: &str) -> Result<(), StartError> {
+    pub(super) fn take_copy(&mut self, log: &str) -> Result<(), StartError> {
         let Some(copied) = self.copied(log, log)? else { return Ok(()) };
         let name = &self.config.dbfilename;
         let dataset = copied.dataset(self.now.unix_ns());
@@ -289,6 +291,7 @@ impl Engine {
             }
             return Err(self.undecided(log, &copied, written_ns, &to_load));
         }
+        self.persistence.marker.renew();
         let Some(state) = copied.state else { return Ok(()) };
         StateFile { copy: false, ..state }
             .write(&*self.persistence.dir, log, Durability::Durable)
@@ -301,8 +304,8 @@ impl Engine {
             Some(Dump { modified_ns, said: Said::SameLog }) => {
                 let (dumped, written) = (FileTime(modified_ns), FileTime(written_ns));
                 let advice = format!(
-                    "{dump} ({dumped}) was saved before {log} ({written}) by what it says itself, and is not older by its time: {to_load}, \
-                     or {away}",
+                    "{dump} ({dumped}) speaks of another file of the log that {log} ({written}) is of: of one before it, unless the log was \
+                     copied or put back; but it is the later one by its time. Keep a copy of both. {to_load}, or {away}",
                     dump = self.config.dbfilename,
                     away = self.away(log)
                 );

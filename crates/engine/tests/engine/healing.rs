@@ -92,6 +92,22 @@ fn a_signal_ends_the_server_as_soon_as_the_log_has_healed() {
     assert_eq!(next.ask(client, "GET a"), "$1|1|");
 }
 
+/// It was denied that one waited.
+#[test]
+fn a_signal_that_waits_for_the_log_is_taken_back_by_shutdown_abort() {
+    let mut rig = failed_fsync("everysec");
+    let client = rig.client();
+    rig.turn();
+    rig.engine.stop_signal("SIGTERM", 1);
+    assert_eq!(rig.ask(client, "SHUTDOWN ABORT"), "+OK|");
+    assert_eq!(rig.ask(client, "SHUTDOWN ABORT"), "-ERR No shutdown in progress.|");
+    rig.disk.heal();
+    rig.settle();
+    rig.pass_ms(2_000);
+    rig.settle();
+    assert_eq!((rig.status(), rig.ask(client, "SET a 2").as_str()), (None, "+OK|"));
+}
+
 #[test]
 fn the_disk_is_probed_once_a_second_and_the_log_heals_when_it_is_well() {
     for policy in ["always", "everysec"] {

@@ -156,8 +156,34 @@ fn is_known_as_later(disk: &SimDisk, what: &str) {
         let contradicted = disk.kill();
         made_the_latest(&contradicted, DUMP);
         let text = refused(&contradicted, config).to_string();
-        let by_word = "was saved before appendonly.aof (2023";
-        assert!(text.contains(by_word) && text.contains(&format!("by its time: {how}, or move")), "{what}: {text}");
+        let by_word = "speaks of another file of the log that appendonly.aof (2023";
+        assert!(
+            text.contains(by_word) && text.contains(&format!("Keep a copy of both. {how}, or move")),
+            "{what}: {text}"
+        );
+    }
+}
+
+/// A server went on with the very file that was a copy, so that what it saved spoke of the copy as well.
+#[test]
+fn a_copy_that_was_put_back_as_it_was_before_a_server_went_on_with_it_is_asked_about() {
+    for attributes in [true, false] {
+        let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no"]);
+        let backup = rig.killed();
+        let mut next = Rig::on(&backup, with_log(), BOOT).unwrap();
+        let client = next.client();
+        for request in ["SET a 2", "SAVE"] {
+            assert_eq!(next.ask(client, request), "+OK|");
+            next.settle();
+        }
+        let disk = next.killed();
+        for name in [LOG, STATE] {
+            copied(&rig.disk, &disk, name, attributes);
+        }
+        made_the_latest(&disk, DUMP);
+        for config in [with_log(), without_points()] {
+            refused(&disk, config);
+        }
     }
 }
 
@@ -715,4 +741,13 @@ fn a_log_that_a_server_has_gone_on_with_is_no_copy_of_what_it_was() {
     let next = Rig::on(&disk, with_log(), BOOT).unwrap();
     assert!(!disk.struck().is_empty());
     assert_eq!(served(&next.killed(), with_log()).as_deref(), Some("$1|1|"));
+}
+
+/// It was silently left aside, and the next snapshot took its place.
+#[test]
+fn of_an_older_snapshot_that_was_put_back_is_told() {
+    let (rig, _) = after(&["SET a 1", "SAVE", "SET a 2"]);
+    let disk = rig.killed();
+    made_the_latest(&disk, DUMP);
+    assert!(Rig::on(&disk, with_log(), BOOT).unwrap().logged("dump.rdb stands beside appendonly.aof"));
 }

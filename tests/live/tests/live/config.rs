@@ -47,7 +47,7 @@ fn a_configuration_that_is_no_utf_8_text_is_refused_with_its_line() -> Result<()
     let included = home.path().join("latin-1.conf");
     std::fs::write(&included, b"# plain\n# Gr\xf6\xdfe\n")?;
     let refusal = home.server()?.directive("include", &included.display().to_string()).start_refused()?;
-    refused(&refusal, &["latin-1.conf: at line 2: byte 12 of the file, 0xf6, is no UTF-8 text"])
+    refused(&refusal, &["latin-1.conf: at line 2: byte 12 of it, 0xf6, is no UTF-8 text"])
 }
 
 #[test]

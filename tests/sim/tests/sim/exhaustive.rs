@@ -50,6 +50,7 @@ fn crash_at_every_call(policy: Policy) {
             at_ms,
             stateless: false,
             start_failed: false,
+            clock_set: false,
             dump: None,
             latest_ms: 0,
         };

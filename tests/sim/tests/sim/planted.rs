@@ -109,6 +109,7 @@ fn judge_changed(
         written,
         stateless: false,
         start_failed: false,
+        clock_set: false,
         dump: None,
         latest_ms: 0,
     };

@@ -100,6 +100,7 @@ impl Files<'_> {
             return Ok(Outcome { report, repaired: None });
         }
         let Some(held) = self.held else {
+            text::advice(out, &report)?;
             writeln!(out, "AOF {shown} is not valid. Use the --fix option to try fixing it.")?;
             return Ok(Outcome { report, repaired: None });
         };
