@@ -57,7 +57,7 @@ impl Engine {
                 b"save" => how.save = true,
                 b"force" => how.force = true,
                 b"now" => {}
-                b"abort" if args.len() == 2 && self.abort_shutdown() => return self.answer_ok(client),
+                b"abort" if args.len() == 2 && self.take_signal() => return self.answer_ok(client),
                 b"abort" if args.len() == 2 => return self.answer_error(client, "ERR No shutdown in progress."),
                 _ => return self.answer_error(client, "ERR syntax error"),
             }

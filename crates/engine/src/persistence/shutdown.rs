@@ -84,14 +84,14 @@ impl Engine {
         self.is_only_copy() || self.persistence.must_heal() || self.persistence.snapshots.saver.is_running()
     }
 
-    /// Takes back a signal that has to wait; whether one did.
-    pub(crate) fn abort_shutdown(&mut self) -> bool {
+    /// Whether a signal waits for the server to end, which then waits no more.
+    pub(crate) fn take_signal(&mut self) -> bool {
         std::mem::take(&mut self.persistence.ends_server)
     }
 
     /// Ends the server for a signal that had to wait.
     pub(super) fn end_if_asked(&mut self) {
-        if !self.must_wait_to_end() && std::mem::take(&mut self.persistence.ends_server) {
+        if !self.must_wait_to_end() && self.take_signal() {
             self.shut_down_for("The signal that had to wait");
         }
     }
