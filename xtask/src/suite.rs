@@ -198,7 +198,7 @@ fn all_parts() -> Vec<Part> {
         part("power cuts", 180, || {
             power::run(&power::Options { seed: Some(COMPARISON_SEED), ..power::Options::default() })
         }),
-        part("disk faults", 120, || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
+        part("disk faults", 180, || faults::run(&faults::Options { reduced: true, ..faults::Options::default() })),
         part("fuzzing", 300, || {
             fuzz::run(&fuzz::Options { seconds: FUZZ_SECONDS, seed: Some(1), ..fuzz::Options::default() })
         }),
