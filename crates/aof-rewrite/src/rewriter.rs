@@ -46,7 +46,7 @@ pub struct Rewriter {
     /// The job that removes the file of a rewrite that failed. Until it is done none starts: their files have the same name.
     removing: Option<JobId>,
     /// What the last rewrite without a log has made, durably under the log's name.
-    pub(crate) copied: Option<Arc<dyn File>>,
+    copied: Option<Arc<dyn File>>,
 }
 
 /// What one rewrite holds, from the fork to its end.

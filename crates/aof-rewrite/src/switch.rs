@@ -202,11 +202,8 @@ impl Rewriter {
             Some(Notice::SwitchNotDurable { errno }) => *errno,
             _ => 0,
         };
-        match &self.run {
-            // It has the name all the same, for every process.
-            Some(run) if run.mode == Mode::Once => self.copied = Some(Arc::clone(&run.file)),
-            Some(_) => env.log.switch_not_durable(&io::Error::from_raw_os_error(errno)),
-            None => {}
+        if self.run.as_ref().is_some_and(|run| run.mode != Mode::Once) {
+            env.log.switch_not_durable(&io::Error::from_raw_os_error(errno));
         }
     }
 

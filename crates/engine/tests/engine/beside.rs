@@ -280,23 +280,6 @@ fn a_snapshot_after_a_copy_whose_mark_was_lost_is_the_newer_one() {
     assert_eq!(says(&cut, without_points(), "GET a"), "$1|3|");
 }
 
-/// Nobody was told that it was a copy, and with a log it was served in the place of what had been saved since.
-#[test]
-fn a_copy_whose_name_may_not_last_is_a_copy_all_the_same() {
-    let (mut rig, client) = with_copy();
-    rig.ask(client, "SET a twenty-two");
-    rig.disk.inject(crate::support::names_are_lost_after_the_rename(1));
-    rig.ask(client, "BGREWRITEAOF");
-    rig.settle();
-    assert!(!rig.disk.struck().is_empty());
-    for request in ["SET a 33", "SAVE"] {
-        assert_eq!(rig.ask(client, request), "+OK|");
-    }
-    let text = refused(&rig.killed(), with_log()).to_string();
-    assert!(text.contains("as it says itself"), "{text}");
-    assert_eq!(says(&rig.killed(), without_points(), "GET a"), "$2|33|");
-}
-
 /// What SAVE or FLUSHALL saved while the child of the copy ran was older by its date, and came second.
 #[test]
 fn a_copy_that_a_snapshot_has_overtaken_is_made_anew() {
