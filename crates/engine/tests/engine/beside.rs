@@ -148,7 +148,14 @@ fn a_copy_that_is_gone_and_was_the_only_dataset_is_missed() {
 /// server.
 #[test]
 fn a_copy_that_was_taken_for_the_log_is_never_a_copy_again() {
-    let (rig, _) = with_copy();
+    let disk = SimDisk::new();
+    // Else another mark says so as well.
+    disk.set_keeps(false, true);
+    let mut rig = Rig::on(&disk, without_points(), BOOT).unwrap();
+    let client = rig.client();
+    rig.ask(client, "SET a 1");
+    rig.ask(client, "BGREWRITEAOF");
+    rig.settle();
     let disk = rig.killed();
     let failing = disk.kill();
     failing.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
