@@ -297,7 +297,7 @@ fn is_of_older_copy(refusal: &Refusal) -> bool {
 fn is_of_later_copy(refusal: &Refusal) -> bool {
     let first = format!("move {DUMP} away to load {LOG}, or move {LOG} and");
     matches!(refusal, Refusal::Start(engine::StartError::BesideData { found, advice, .. })
-        if found == LOG && [": ", ". ", ": set 'appendonly yes' and ", ". set 'appendonly yes' and "].iter().any(|before| advice.contains(&format!("{before}{first}"))))
+        if found == LOG && [": ", ": set 'appendonly yes' and "].iter().any(|before| advice.contains(&format!("{before}{first}"))))
 }
 
 /// The finished log of which a start refuses to say whether it is older than the snapshot, since another log was moved aside for it. Of

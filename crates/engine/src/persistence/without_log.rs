@@ -305,7 +305,7 @@ impl Engine {
                 let (dumped, written) = (FileTime(modified_ns), FileTime(written_ns));
                 let advice = format!(
                     "{dump} ({dumped}) speaks of another file of the log that {log} ({written}) is of: of one before it, unless the log was \
-                     copied or put back; but it is the later one by its time. Keep a copy of both. {to_load}, or {away}",
+                     copied or put back; but it is the later one by its time. Keep a copy of both: {to_load}, or {away}",
                     dump = self.config.dbfilename,
                     away = self.away(log)
                 );

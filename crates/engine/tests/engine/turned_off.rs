@@ -158,7 +158,7 @@ fn is_known_as_later(disk: &SimDisk, what: &str) {
         let text = refused(&contradicted, config).to_string();
         let by_word = "speaks of another file of the log that appendonly.aof (2023";
         assert!(
-            text.contains(by_word) && text.contains(&format!("Keep a copy of both. {how}, or move")),
+            text.contains(by_word) && text.contains(&format!("Keep a copy of both: {how}, or move")),
             "{what}: {text}"
         );
     }
