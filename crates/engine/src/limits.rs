@@ -76,8 +76,7 @@ impl Engine {
 
     /// Whether the client's next request is run now.
     pub(crate) fn may_go_on(&mut self, client: &mut Client) -> bool {
-        let hard_bytes = self.config.output_limit_normal.hard_bytes;
-        if hard_bytes > 0 && client.out.unsent_bytes() as u64 >= hard_bytes {
+        if self.config.output_limit_normal.is_overcome(client.out.unsent_bytes() as u64, None, 0) {
             self.close_slow_client(client);
         }
         client.closing == Closing::No && client.blocked == Blocked::No && !self.must_pause(client)

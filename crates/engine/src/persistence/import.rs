@@ -10,7 +10,7 @@ use std::sync::Arc;
 use aof_load::{Import, Imported, LeftOut, Sources};
 use aof_rewrite::Mode;
 use aof_state::{Identity, TempFile, state_name};
-use vfs::{Dir, DurableRenameError, File, FileKind, Metadata, Open, durable_rename_new, error_chain, strerror};
+use vfs::{Dir, DurableRenameError, File, FileKind, Open, durable_rename_new, error_chain, strerror};
 
 use super::loading::{Loading, Seconds, Work};
 use super::{Phase, StartError};
@@ -98,12 +98,10 @@ impl Engine {
                 ),
             );
         }
+        let Some(found) = self.stat(&dump)?.filter(|found| found.len > 0) else { return Ok(()) };
         // What this log's own servers have saved before is no surprise; one that cannot be read is not asked.
-        let own = self.persistence.marker.is_of(self.line_of_dump().ok().flatten());
-        let written_ns = |name: &str| self.stat(name).map(|found| found.map_or(0, |found| found.modified_ns));
-        let latest_ns = written_ns(log)?.max(written_ns(&state_name(log))?);
-        let is_told_of = |found: Metadata| found.len > 0 && (!own || found.modified_ns > latest_ns);
-        if self.stat(&dump)?.is_some_and(is_told_of) {
+        let is_own = self.persistence.marker.is_of(self.line_of_dump().ok().flatten());
+        if !is_own || found.modified_ns > self.modified_ns(log)?.max(self.modified_ns(&state_name(log))?) {
             self.log_line(
                 Level::Notice,
                 format_args!(

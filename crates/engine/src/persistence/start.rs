@@ -204,6 +204,11 @@ impl Engine {
         self.persistence.dir.stat(name).map_err(error)
     }
 
+    /// When a file was last written to, nanoseconds since the epoch; 0 if there is none.
+    pub(super) fn modified_ns(&self, name: &str) -> Result<u64, StartError> {
+        Ok(self.stat(name)?.map_or(0, |found| found.modified_ns))
+    }
+
     pub(super) fn file_error(&self, action: &'static str, name: &str, source: io::Error) -> StartError {
         let is_link = vfs::is_of_symlink(&source);
         let source = if is_link { io::Error::other("it is a symbolic link, which is not followed") } else { source };

@@ -49,11 +49,9 @@ struct Copied {
 impl Copied {
     /// What is to be started with.
     fn dataset(&self, now_ns: u64) -> Dataset {
-        let is_of_another = self.dump.is_some_and(|dump| dump.said == Said::SameLog);
-        match choose(&self.at_ns, self.dump, now_ns) {
-            Dataset::Dump if self.unsure => Dataset::Unknown,
-            Dataset::Copy if self.unsure && is_of_another => Dataset::Unknown,
-            dataset => dataset,
+        match self.dump {
+            Some(dump) if self.unsure && dump.said != Said::Beside => Dataset::Unknown,
+            dump => choose(&self.at_ns, dump, now_ns),
         }
     }
 }
@@ -176,10 +174,9 @@ impl Engine {
         match StateFile::read(dir, log, &*file) {
             Ok(state) if state.copy => {
                 let id = CopyId::of(&state);
-                let modified_ns = |name: &str| self.stat(name).map(|found| found.map_or(0, |found| found.modified_ns));
                 let stated = self.stated(log)?;
                 // It is stated as soon as it is made.
-                let first_ns = if stated.announces { modified_ns(name)? } else { stated.at_ns };
+                let first_ns = if stated.announces { self.modified_ns(name)? } else { stated.at_ns };
                 let at_ns = first_ns.min(stated.at_ns)..=stated.at_ns;
                 let dump = self.dump_head()?.map(|head| head.beside(&id));
                 Ok(Some(Copied { id, state: Some(state), at_ns, unsure: false, dump }))
@@ -283,7 +280,7 @@ impl Engine {
         let name = &self.config.dbfilename;
         let dataset = copied.dataset(self.now.unix_ns());
         if let Some(dump) = copied.dump.filter(|_| dataset != Dataset::Copy) {
-            let written_ns = self.stat(log)?.map_or(0, |found| found.modified_ns);
+            let written_ns = self.modified_ns(log)?;
             let to_load = format!("move {name} away to load {log}");
             if dataset == Dataset::Dump && dump.said == Said::After {
                 let times = (dump.modified_ns, written_ns);

@@ -19,7 +19,12 @@ pub(crate) fn with_log() -> Config {
 
 /// A server without a log, with `a`, that has made a copy of it.
 fn with_copy() -> (Rig, ClientId) {
-    let mut rig = started(without_points());
+    with_copy_on(&SimDisk::new())
+}
+
+/// The same on such a disk.
+pub(crate) fn with_copy_on(disk: &SimDisk) -> (Rig, ClientId) {
+    let mut rig = Rig::on(disk, without_points(), BOOT).unwrap();
     let client = rig.client();
     rig.ask(client, "SET a 1");
     rig.ask(client, "BGREWRITEAOF");
@@ -151,12 +156,7 @@ fn a_copy_that_was_taken_for_the_log_is_never_a_copy_again() {
     let disk = SimDisk::new();
     // Else another mark says so as well.
     disk.set_keeps(false, true);
-    let mut rig = Rig::on(&disk, without_points(), BOOT).unwrap();
-    let client = rig.client();
-    rig.ask(client, "SET a 1");
-    rig.ask(client, "BGREWRITEAOF");
-    rig.settle();
-    let disk = rig.killed();
+    let disk = with_copy_on(&disk).0.killed();
     let failing = disk.kill();
     failing.inject(Rule::from_nth(Call::DirFsync, 1, Fault::FSYNC_EIO));
     let error = refused(&failing, with_log());

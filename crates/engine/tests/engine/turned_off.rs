@@ -5,7 +5,7 @@ use engine::{ClientId, Config, StartError};
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
 use vfs::{Dir as _, FileKind, Open};
 
-use crate::beside::{announced, disk_with_dump, refused, says, with_log};
+use crate::beside::{announced, disk_with_dump, refused, says, with_copy_on, with_log};
 use crate::snapshots::{DUMP, end_snapshot, started, without_points};
 use crate::support::{BOOT, DIR, LOG, Rig};
 
@@ -189,9 +189,9 @@ fn a_copy_that_was_put_back_as_it_was_before_a_server_went_on_with_it_is_asked_a
 
 /// One file as `cp -a` copies it, or `cp -r`: without its attributes.
 fn copied(from: &SimDisk, to: &SimDisk, name: &str, attributes: bool) {
-    let mark = from.look(DIR, name).and_then(|(_, mark)| mark);
+    let (mark, bytes) = (from.look(DIR, name).and_then(|(_, mark)| mark), from.content(DIR, name).unwrap());
     to.take_away(DIR, name);
-    to.put(DIR, name, &from.content(DIR, name).unwrap());
+    to.put(DIR, name, &bytes);
     if let Some(mark) = mark.filter(|_| attributes) {
         to.dir(DIR).open(name, Open::Append).unwrap().set_mark(mark).unwrap();
     }
@@ -504,11 +504,9 @@ fn a_snapshot_that_was_saved_after_the_log_had_ended_says_so_to_whoever_has_no_s
 fn where_only_its_number_tells_a_file_nobody_chooses() {
     let disk = SimDisk::new();
     disk.set_keeps(false, false);
-    let mut rig = Rig::on(&disk, without_points(), BOOT).unwrap();
-    let client = rig.client();
-    for request in ["SET a 1", "BGREWRITEAOF", "SET a 2", "SAVE"] {
-        assert!(rig.ask(client, request).starts_with('+'));
-        rig.settle();
+    let (mut rig, client) = with_copy_on(&disk);
+    for request in ["SET a 2", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
     }
     for n in 3..9 {
         for request in [&format!("SET a {n}"), "BGREWRITEAOF"] {
@@ -563,11 +561,7 @@ fn what_is_saved_beside_a_copied_log_is_newer_than_it() {
 fn in_a_copied_directory_a_mark_tells_the_log_from_others() {
     let (rig, _) = after(&["SET a 1", "CONFIG SET appendonly no", "SET a 2", "SAVE"]);
     let disk = rig.killed();
-    let (dir, bytes) = (disk.dir(DIR), disk.content(DIR, LOG).unwrap());
-    let mark = dir.open(LOG, Open::Read).unwrap().mark().unwrap().unwrap();
-    disk.take_away(DIR, LOG);
-    disk.put(DIR, LOG, &bytes);
-    dir.open(LOG, Open::Append).unwrap().set_mark(mark).unwrap();
+    copied(&disk, &disk, LOG, true);
     disk.take_away(DIR, STATE);
     refused(&disk, with_log());
     assert_eq!(says(&disk, without_points(), "GET a"), "$1|2|");
