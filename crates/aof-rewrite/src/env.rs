@@ -6,7 +6,7 @@ use aof_state::BootId;
 use bio::Bio;
 use keyspace::{Keyspace, UnixMs};
 use rdb::SnapshotSettings;
-use vfs::Dir;
+use vfs::{Dir, File};
 
 use crate::LiveLog;
 
@@ -20,6 +20,14 @@ pub enum Mode {
     First,
     /// BGREWRITEAOF with `appendonly no`: a snapshot under the log's name, without diff, and nothing stays open.
     Once,
+}
+
+/// What a rewrite in [`Mode::Once`] has made.
+pub struct Copied {
+    /// The file, which has the log's name.
+    pub file: Arc<dyn File>,
+    /// Its name is on stable storage. If not, a power loss may leave the file that had the name before.
+    pub durable: bool,
 }
 
 /// What a child may gather of the diff, unless there is a reason for another size: address space, and memory only as far as

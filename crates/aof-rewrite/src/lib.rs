@@ -15,8 +15,8 @@ mod trigger;
 pub use child_file::{Level, Role};
 pub use child_side::{ChildFiles, ChildTask, CommandEmitter, Out, PreambleWriter, Snapshot, SnapshotProgress};
 pub use env::{
-    Abort, CHILD_DIFF_BYTES, Call, FileError, ForkSource, Mode, RewriteConfig, RewriteEnv, Shutdown, ShutdownRule,
-    StartError, Status,
+    Abort, CHILD_DIFF_BYTES, Call, Copied, FileError, ForkSource, Mode, RewriteConfig, RewriteEnv, Shutdown,
+    ShutdownRule, StartError, Status,
 };
 pub use log::{LiveLog, Mirror};
 pub use notice::Notice;

@@ -10,7 +10,7 @@ use bio::{Clock, Completion, JobId, Kind, Timing, Timings};
 use child::{Handle, Info, Watchdog};
 use vfs::{Dir, File};
 
-use crate::env::{Abort, Call, FileError, Mode, RewriteEnv, Shutdown, ShutdownRule, Status};
+use crate::env::{Abort, Call, Copied, FileError, Mode, RewriteEnv, Shutdown, ShutdownRule, Status};
 use crate::machine::{self, Action, Event, Phase};
 use crate::notice::Notice;
 use crate::trigger::{AutoRewrite, Backoff};
@@ -45,8 +45,8 @@ pub struct Rewriter {
     orphans: Vec<JobId>,
     /// The job that removes the file of a rewrite that failed. Until it is done none starts: their files have the same name.
     removing: Option<JobId>,
-    /// What the last rewrite without a log has made, durably under the log's name.
-    copied: Option<Arc<dyn File>>,
+    /// What the last rewrite without a log has made, under the log's name.
+    pub(crate) copied: Option<Copied>,
 }
 
 /// What one rewrite holds, from the fork to its end.
@@ -244,8 +244,8 @@ impl Rewriter {
         matches!(self.phase, Phase::Child { .. }) && self.run.as_ref().is_some_and(|run| run.mode == Mode::Once)
     }
 
-    /// The file that a rewrite without a log has made, once: it has the log's name durably.
-    pub fn take_copied(&mut self) -> Option<Arc<dyn File>> {
+    /// What a rewrite without a log has made, once.
+    pub fn take_copied(&mut self) -> Option<Copied> {
         self.copied.take()
     }
 
@@ -380,8 +380,14 @@ impl Rewriter {
     }
 
     /// Whether the rewrite has to do with the log at all.
-    fn has_log(&self) -> bool {
+    pub(crate) fn has_log(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.mode != Mode::Once)
+    }
+
+    /// Notes what a rewrite without a log has made.
+    pub(crate) fn note_copied(&mut self, durable: bool) {
+        let run = self.run.as_ref().filter(|run| run.mode == Mode::Once);
+        self.copied = run.map(|run| Copied { file: Arc::clone(&run.file), durable });
     }
 
     fn succeed(&mut self, env: &mut RewriteEnv<'_>) {
@@ -390,7 +396,7 @@ impl Rewriter {
         self.backoff.succeeded();
         self.hurries = false;
         self.notices.push(Notice::Finished);
-        self.copied = self.run.as_ref().filter(|run| run.mode == Mode::Once).map(|run| Arc::clone(&run.file));
+        self.note_copied(true);
         self.end_run(Some(env.mono_ms));
     }
 

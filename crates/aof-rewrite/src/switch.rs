@@ -202,9 +202,11 @@ impl Rewriter {
             Some(Notice::SwitchNotDurable { errno }) => *errno,
             _ => 0,
         };
-        if self.run.as_ref().is_some_and(|run| run.mode != Mode::Once) {
+        if self.has_log() {
             env.log.switch_not_durable(&io::Error::from_raw_os_error(errno));
         }
+        // It has the name all the same, for every process.
+        self.note_copied(false);
     }
 
     /// Removes the new file under both its names and closes it, in a job: freeing its blocks takes time.

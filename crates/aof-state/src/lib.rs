@@ -25,6 +25,6 @@ pub use identity::{BadIdentity, Identity, Line};
 pub use keeper::StateKeeper;
 pub use offset::{LogOffset, Marks};
 pub use probe::probe_disk;
-pub use state::{DecodeError, STATE_FILE_BYTES, StateFile};
+pub use state::{DecodeError, MOST_RECORDS, STATE_FILE_BYTES, StateFile};
 pub use store::{Durability, Finished, NoState, Unread, WriteError, aside_name, set_aside_at, state_name};
 pub use temp::{CleanError, Cleaned, LOCK_NAME, TempFile, clean_temp_files, is_temp_name};

@@ -25,7 +25,7 @@ pub const STATE_FILE_BYTES: usize = 80;
 
 /// How many records a state file holds at most: the log's, and those of files announced since. More than one of these are only
 /// there after switches whose end is not known to be durable.
-pub(crate) const MOST_RECORDS: usize = 4;
+pub const MOST_RECORDS: usize = 4;
 
 const MAGIC: [u8; 8] = *b"LSTONEST";
 const VERSION: u32 = 1;

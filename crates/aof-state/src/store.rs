@@ -161,6 +161,17 @@ impl StateFile {
         read_all(dir, aof_name)?.into_iter().find(|state| !state.announced).ok_or(NoState::Missing)
     }
 
+    /// The files that the state file of the log `aof_name` calls copies, the first one first. There are several where the name of the last is
+    /// not known to be durable.
+    ///
+    /// # Errors
+    /// If the state file cannot be read: then nobody knows. One that is missing or damaged calls no file anything.
+    pub fn copies(dir: &dyn Dir, aof_name: &str) -> io::Result<Vec<Self>> {
+        let mut states = read_any(dir, aof_name)?;
+        states.retain(|state| state.copy);
+        Ok(states)
+    }
+
     /// Whether the state file of the log `aof_name` announces a successor of `file`: one that was about to take the name, while this
     /// one had it, or had been announced before.
     ///

@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use aof_load::dump_field;
+use vfs::Dir;
 use vfs::sim::SimDisk;
 
 use crate::history::History;
@@ -90,17 +92,19 @@ pub fn has_copy(image: &SimDisk) -> bool {
 /// Whether the snapshot on the disk says that it was saved after the log there had ended.
 pub fn dump_says_after(image: &SimDisk) -> bool {
     let Some((log, mark)) = image.look(DIR, LOG) else { return false };
-    let dump = image.content(DIR, DUMP).unwrap_or_default();
-    let head = String::from_utf8_lossy(&dump[..dump.len().min(512)]).into_owned();
-    let Some((said, rest)) = head.split_once("after ").and_then(|(_, said)| said.split_once(' ')) else { return false };
-    // The length is the last word of the field, and the next begins with a byte that is no digit.
-    let len = rest.split(|c: char| !c.is_ascii_digit()).next();
-    let is_this = match mark {
-        Some(mark) => said.ends_with(&mark.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
-        // It was lost.
-        None => log.birth_ns.is_some_and(|birth_ns| said.starts_with(&format!("{:x}-{birth_ns:x}-", log.inode))),
-    };
-    is_this && len == Some(log.len.to_string().as_str())
+    let dir: Arc<dyn Dir> = image.dir(DIR);
+    let Ok(Some(field)) = dump_field(&dir, DUMP, b"ledgerstone-log") else { return false };
+    let field = String::from_utf8_lossy(&field).into_owned();
+    // Pairs of a file and its length.
+    let words: Vec<&str> = field.strip_prefix("after ").unwrap_or_default().split(' ').collect();
+    words.as_chunks().0.iter().any(|[file, len]| {
+        let is_this = match mark {
+            Some(mark) => file.ends_with(&mark.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+            // It was lost.
+            None => log.birth_ns.is_some_and(|birth_ns| file.starts_with(&format!("{:x}-{birth_ns:x}-", log.inode))),
+        };
+        is_this && *len == log.len.to_string()
+    })
 }
 
 /// The records of the state file.

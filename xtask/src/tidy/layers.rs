@@ -65,7 +65,7 @@ pub(crate) const TABLE: &[Row] = &[
     outside("powerfs",    &[], &["fastrand", "fuser", "libc", "nix", "parking_lot"]),
     outside("xtask",      &["commands", "keyspace", "powerfs", "rdb", "resp-codec", "rio", "testkit"], &["anyhow", "clap", "fastrand", "nix", "serde_json", "tempfile"]),
     outside("tests-live", &["aof-load", "resp-codec", "testkit"], &["anyhow", "tempfile"]),
-    outside("tests-sim",  &["bio", "child", "engine", "mutants", "resp-codec", "vfs"], &["fastrand"]),
+    outside("tests-sim",  &["aof-load", "bio", "child", "engine", "mutants", "resp-codec", "vfs"], &["fastrand"]),
     outside("tests-custom-type", &["commands", "keyspace", "numeric", "resp-codec", "server-bin"], &[]),
     outside("benches",    &["allocator", "aof-buffer", "aof-load", "bio", "child", "commands", "engine", "keyspace", "resp-codec", "testkit", "vfs"],
                           &["criterion", "fastrand", "nix", "serde_json"]),

@@ -89,8 +89,8 @@ pub(crate) struct Persistence {
     state_job: Option<JobId>,
     /// The job that says that the log is a copy.
     copy_job: Option<CopyJob>,
-    /// The copy that has the log's name, of which the dataset has gone on without a log.
-    ended: Option<CopyId>,
+    /// The copies of which one has the log's name, now and after a power cut, and which the dataset has gone on without.
+    ended: Vec<CopyId>,
     /// The log could not be turned off, and goes on; until another state is written the state file may call it a copy all the same.
     copy_in_doubt: bool,
     /// The state that was being written when that came up: its end says nothing of it.
@@ -165,7 +165,7 @@ impl Persistence {
             keeper: None,
             state_job: None,
             copy_job: None,
-            ended: None,
+            ended: Vec::new(),
             copy_in_doubt: false,
             stated_before_doubt: None,
             phase: Phase::Off,

@@ -34,12 +34,12 @@ pub(super) enum Said {
 pub(super) const FIELD: &str = "ledgerstone-log";
 
 /// What that field says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Saved {
     /// This one was on.
     Beside(Identity),
-    /// The dataset had gone on without this one.
-    After(CopyId),
+    /// The dataset had gone on without any of these.
+    After(Vec<CopyId>),
 }
 
 impl Saved {
@@ -47,30 +47,35 @@ impl Saved {
         if let Some(identity) = field.strip_prefix("beside ") {
             return Some(Self::Beside(identity.parse().ok()?));
         }
-        let (identity, len_bytes) = field.strip_prefix("after ")?.rsplit_once(' ')?;
-        Some(Self::After(CopyId { identity: identity.parse().ok()?, len_bytes: len_bytes.parse().ok()? }))
+        let words: Vec<&str> = field.strip_prefix("after ")?.split(' ').collect();
+        let (copies, []) = words.as_chunks() else { return None };
+        copies.iter().map(CopyId::parse).collect::<Option<_>>().map(Self::After)
     }
 
-    fn identity(self) -> Identity {
-        match self {
-            Self::Beside(identity) | Self::After(CopyId { identity, .. }) => identity,
-        }
+    /// The files it speaks of.
+    fn identities(&self) -> impl Iterator<Item = Identity> {
+        let (beside, after) = match self {
+            Self::Beside(identity) => (Some(*identity), &[][..]),
+            Self::After(copies) => (None, &copies[..]),
+        };
+        beside.into_iter().chain(after.iter().map(|copy| copy.identity))
     }
 
     /// Which log it speaks of.
-    pub(super) fn line(self) -> Option<Line> {
-        self.identity().line()
+    pub(super) fn line(&self) -> Option<Line> {
+        self.identities().find_map(|identity| identity.line())
     }
 
     /// What it says of this copy.
-    fn of(self, copy: &CopyId) -> Said {
-        let (said, known) = (self.identity(), copy.identity);
-        let is_same_file = is_same_file(said, known);
+    fn of(&self, copy: &CopyId) -> Said {
+        let known = copy.identity;
+        let is_this = |said: Identity| is_same_file(said, known);
+        let is_copy = |ended: &CopyId| is_this(ended.identity) && ended.len_bytes == copy.len_bytes;
         match self {
-            Self::Beside(_) if is_same_file => Said::Beside,
-            Self::After(ended) if is_same_file && ended.len_bytes == copy.len_bytes => Said::After,
+            Self::Beside(identity) if is_this(*identity) => Said::Beside,
+            Self::After(copies) if copies.iter().any(is_copy) => Said::After,
             // Somebody has gone on with the file, from before that.
-            Self::After(_) if is_same_file => Said::Nothing,
+            Self::After(_) if self.identities().any(is_this) => Said::Nothing,
             _ if self.line().is_some() && self.line() == known.line() => Said::SameLog,
             _ => Said::Nothing,
         }
@@ -91,7 +96,10 @@ impl fmt::Display for Saved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Beside(identity) => write!(f, "beside {identity}"),
-            Self::After(CopyId { identity, len_bytes }) => write!(f, "after {identity} {len_bytes}"),
+            Self::After(copies) => {
+                f.write_str("after")?;
+                copies.iter().try_for_each(|CopyId { identity, len_bytes }| write!(f, " {identity} {len_bytes}"))
+            }
         }
     }
 }
@@ -112,7 +120,7 @@ pub(super) struct Head {
 impl Head {
     /// The same as it stands beside this copy.
     pub(super) fn beside(&self, copy: &CopyId) -> Dump {
-        Dump { modified_ns: self.modified_ns, said: self.saved.map_or(Said::Nothing, |saved| saved.of(copy)) }
+        Dump { modified_ns: self.modified_ns, said: self.saved.as_ref().map_or(Said::Nothing, |saved| saved.of(copy)) }
     }
 }
 
@@ -142,6 +150,11 @@ pub(super) struct CopyId {
 }
 
 impl CopyId {
+    /// The words of a field.
+    fn parse([identity, len_bytes]: &[&str; 2]) -> Option<Self> {
+        Some(Self { identity: identity.parse().ok()?, len_bytes: len_bytes.parse().ok()? })
+    }
+
     pub(super) fn of(state: &StateFile) -> Self {
         Self { identity: state.identity, len_bytes: state.fsynced_offset_bytes }
     }
@@ -198,7 +211,7 @@ mod tests {
             (id(8, Some(3), None), Said::Nothing, Said::Nothing, Said::Nothing),
         ] {
             let copy = CopyId { identity: here, len_bytes: 5 };
-            let after = |len_bytes| Saved::After(CopyId { identity: spoken_of, len_bytes });
+            let after = |len_bytes| Saved::After(vec![CopyId { identity: spoken_of, len_bytes }]);
             for (saved, said) in [(Saved::Beside(spoken_of), is_same), (after(5), same_len), (after(6), other_len)] {
                 assert_eq!(saved.of(&copy), said, "{saved}");
                 assert_eq!(Saved::parse(&saved.to_string()), Some(saved));
@@ -209,9 +222,27 @@ mod tests {
         assert_eq!(Saved::Beside(here).of(&copy), Said::Beside);
         for (birth_ns, beside, after) in [(Some(3), Said::Beside, Said::After), (None, Said::Nothing, Said::Nothing)] {
             let copy = CopyId { identity: id(7, birth_ns, None), len_bytes: 5 };
-            assert_eq!((Saved::Beside(copy.identity).of(&copy), Saved::After(copy).of(&copy)), (beside, after));
+            assert_eq!((Saved::Beside(copy.identity).of(&copy), Saved::After(vec![copy]).of(&copy)), (beside, after));
         }
-        for field in ["", "beside", "beside ", "after 7-- ", "after 7--", "after 7-- x", "beyond 7--", "beside 7-- 5"] {
+        // A power cut may have left either of two.
+        let [before, last] = [(first, 5), (second, 6)]
+            .map(|(mark, len_bytes)| CopyId { identity: id(7, Some(3), Some(mark)), len_bytes });
+        let either = Saved::After(vec![before, last]);
+        assert_eq!(Saved::parse(&either.to_string()).as_ref(), Some(&either));
+        let crossed = CopyId { len_bytes: 6, ..before };
+        assert_eq!([before, last, crossed].map(|copy| either.of(&copy)), [Said::After, Said::After, Said::Nothing]);
+        for field in [
+            "",
+            "beside",
+            "beside ",
+            "after 7-- ",
+            "after 7--",
+            "after 7-- x",
+            "after 7-- 5 ",
+            "after 7-- 5 8--",
+            "beyond 7--",
+            "beside 7-- 5",
+        ] {
             assert_eq!(Saved::parse(field), None, "{field:?}");
         }
     }

@@ -97,7 +97,8 @@ impl Engine {
             return Err(switching());
         }
         if self.persistence.is_on() && !planted(Mutant::TurnedOffUnsynced) {
-            self.persistence.ended = self.secure_log(End::OfLog)?.as_ref().map(CopyId::of);
+            let ended = self.secure_log(End::OfLog)?;
+            self.persistence.ended = ended.as_ref().map(CopyId::of).into_iter().collect();
             self.persistence.copy_in_doubt = false;
         }
         // Cannot be switching: no turn has passed since it was asked. What is held leaves at the end of this turn.

@@ -21,7 +21,9 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use aof_load::{Import, LoadError, dump_field};
-use aof_state::{BootId, Durability, Identity, Line, NoState, STATE_FILE_BYTES, StateFile, WriteError, state_name};
+use aof_state::{
+    BootId, Durability, Identity, Line, MOST_RECORDS, NoState, STATE_FILE_BYTES, StateFile, WriteError, state_name,
+};
 use bio::{Completion, JobId, Kind};
 use vfs::{FileKind, Open};
 
@@ -69,6 +71,8 @@ struct Stated {
 pub(super) struct CopyJob {
     id: JobId,
     made: Arc<OnceLock<CopyId>>,
+    /// No other file can have the log's name.
+    durable: bool,
 }
 
 impl Engine {
@@ -117,8 +121,12 @@ impl Engine {
         let dumped_ns = self.stat(&dump)?.map(|found| found.modified_ns);
         let found = self.stat(&log)?;
         let copied = self.copied(&log, &log)?;
-        self.persistence.ended = copied.as_ref().map(|copied| copied.id);
-        self.persistence.marker.go_on(self.persistence.ended.and_then(|ended| ended.identity.line()));
+        if let Some(copied) = &copied {
+            // A power cut may leave any of them.
+            let stated = self.stated_copies(&log)?;
+            self.persistence.ended = if stated.contains(&copied.id) { stated } else { vec![copied.id] };
+        }
+        self.persistence.marker.go_on(copied.as_ref().and_then(|copied| copied.id.identity.line()));
         let Some(found) = found.filter(|found| found.kind != FileKind::File || found.len > 0) else {
             // Beside a snapshot it is one of many, unless a crash has just left it without its name.
             let answered = match self.moved_aside(&log)? {
@@ -203,13 +211,19 @@ impl Engine {
     /// What was a copy in the directory that this one was copied from: the state file says so of a file that was as long, and the snapshot
     /// knows that one.
     fn copied_elsewhere(&self, id: CopyId, log: &str, head: &Head) -> Result<Option<CopyId>, StartError> {
-        let original = self.state_alone(log)?.filter(|state| state.copy).map(|state| CopyId::of(&state));
         let is_known =
             |original: &CopyId| original.len_bytes == id.len_bytes && head.beside(original).said != Said::Nothing;
         // A server that went on with it would have given it another mark.
         let mark = id.identity.mark;
         let is_untouched = |original: &CopyId| mark.is_none() || mark == original.identity.mark;
-        Ok(original.filter(|original| is_known(original) && is_untouched(original)))
+        Ok(self.stated_copies(log)?.into_iter().find(|original| is_known(original) && is_untouched(original)))
+    }
+
+    /// The files that the state file calls copies.
+    fn stated_copies(&self, log: &str) -> Result<Vec<CopyId>, StartError> {
+        let copies = StateFile::copies(&*self.persistence.dir, log);
+        let copies = copies.map_err(|source| self.file_error("read", &state_name(log), source))?;
+        Ok(copies.iter().map(CopyId::of).collect())
     }
 
     /// What the state file says of a log, without one to match it with.
@@ -251,7 +265,7 @@ impl Engine {
 
     /// Which log the snapshot is of: the one that its dataset is gone on with in.
     pub(super) fn line_of_dump(&self) -> Result<Option<Line>, StartError> {
-        Ok(self.dump_head()?.and_then(|head| head.saved).and_then(Saved::line))
+        Ok(self.dump_head()?.and_then(|head| head.saved?.line()))
     }
 
     /// Whether the snapshot says that it was saved after what was moved aside from the log's name had ended.
@@ -353,7 +367,7 @@ impl Engine {
 
     /// Says in a state file that what a rewrite has just made is a copy, if one has made one.
     pub(super) fn state_copy(&mut self) {
-        let Some(file) = self.persistence.rewriter.take_copied() else { return };
+        let Some(aof_rewrite::Copied { file, durable }) = self.persistence.rewriter.take_copied() else { return };
         // What was imported is no copy but the log.
         if !matches!(self.persistence.phase, Phase::Off | Phase::WaitRewrite) {
             return;
@@ -371,9 +385,14 @@ impl Engine {
                 }
             })?;
             let _first = found.set(CopyId::of(&state));
-            state.write(&*dir, &name, Durability::Durable).map(|()| 0).map_err(io::Error::other)
+            let written = match durable {
+                true => state.write(&*dir, &name, Durability::Durable),
+                // A power cut may leave the one before it.
+                false => state.announce(None, &*dir, &name),
+            };
+            written.map(|()| 0).map_err(io::Error::other)
         };
-        p.copy_job = Some(CopyJob { id: p.bio.submit(Kind::Rename, Box::new(job)), made });
+        p.copy_job = Some(CopyJob { id: p.bio.submit(Kind::Rename, Box::new(job)), made, durable });
     }
 
     /// A copy that a child is making is older than what has just been done, though it would be the newer file: it is begun anew.
@@ -394,14 +413,22 @@ impl Engine {
 impl Persistence {
     /// Takes the result of a job if it was the one that says that the log is a copy.
     pub(super) fn copy_stated(&mut self, completion: &Completion) -> bool {
-        let Some(CopyJob { made, .. }) = self.copy_job.take_if(|job| job.id == completion.id) else { return false };
+        let Some(CopyJob { made, durable, .. }) = self.copy_job.take_if(|job| job.id == completion.id) else {
+            return false;
+        };
         if let Err(error) = &completion.outcome {
             let consequence = "a start may ask what is to be done with the copy that BGREWRITEAOF made, and one with 'appendonly yes' \
                                takes it for the log until a snapshot is saved";
             self.errors.warn("writing the state file", error, consequence);
         }
         // The state file may say so all the same; and if it does not, snapshots do from now on.
-        self.ended = made.get().copied();
+        if durable {
+            self.ended.clear();
+        } else if self.ended.len() == MOST_RECORDS {
+            // As in the state file; a start that finds this one asks.
+            self.ended.remove(1);
+        }
+        self.ended.extend(made.get());
         true
     }
 
@@ -427,7 +454,7 @@ impl Persistence {
         let value = if self.is_on() {
             self.keeper.as_ref().map(|keeper| Saved::Beside(keeper.identity()))
         } else {
-            self.ended.map(Saved::After)
+            (!self.ended.is_empty()).then(|| Saved::After(self.ended.clone()))
         };
         value.map(|saved| (FIELD, saved.to_string()))
     }
