@@ -122,7 +122,6 @@ pub struct Life {
     probe: engine::ClientId,
     /// Whose promise a reply of this turn is.
     policy: Option<Policy>,
-    was_off: bool,
     was_turned_on: bool,
     must_heal: bool,
     health: Health,
@@ -158,7 +157,6 @@ impl Life {
             reader,
             probe,
             policy,
-            was_off: false,
             was_turned_on: false,
             must_heal: false,
             health: Health::default(),
@@ -325,7 +323,7 @@ impl Life {
             return;
         }
         match (rng.u8(..3), self.server.engine.log_status().state) {
-            (0, "on") if !self.was_off => self.turn_off(),
+            (0, "on") => self.turn_off(),
             (_, "off") => {
                 self.set("appendonly", "yes");
             }
@@ -345,7 +343,6 @@ impl Life {
         let reply = self.set("appendonly", "no");
         if reply.ends_with(b"+OK\r\n") && !self.server.disk.is_frozen() {
             self.history.secure(self.history.executed.len());
-            self.was_off = true;
         }
     }
 

@@ -191,8 +191,7 @@ pub fn judge_started(
                 && is_of_older_copy(&refusal)
                 && (excuse::has_copy(image) || excuse::dump_says_after(image)) =>
         {
-            image.take_away(DIR, LOG);
-            image.take_away(DIR, "appendonly.aof.state");
+            move_away(&refusal, image);
             Server::start(image, spawn).map_err(Violation::DoesNotStart)?
         }
         Err(refusal)
@@ -290,6 +289,15 @@ fn is_of_older_copy(refusal: &Refusal) -> bool {
     let newer = format!("{DUMP} (");
     matches!(refusal, Refusal::Start(engine::StartError::BesideData { found, advice, .. })
         if found == LOG && advice.starts_with(&newer) && advice.contains("or move dump.rdb away to load"))
+}
+
+/// Moves the log and what else a refusal names to be moved away with it.
+fn move_away(refusal: &Refusal, image: &SimDisk) {
+    let Refusal::Start(engine::StartError::BesideData { advice, .. }) = refusal else { return };
+    let names = advice.split_once(": move ").and_then(|(_, rest)| rest.split_once(" away to start from"));
+    for name in names.map_or("", |(names, _)| names).replace(" and ", ", ").split(", ") {
+        image.take_away(DIR, name);
+    }
 }
 
 /// Whether a start refuses a log that may be only a copy, of which it does not know whether it was made before the snapshot, and says
