@@ -49,7 +49,8 @@ pub struct StateFile {
     pub fsynced_offset_bytes: u64,
     /// The server ended in order, with everything fsynced: the file is exactly `fsynced_offset_bytes` long and proven.
     pub clean_end: bool,
-    /// Written before the file got the log's name: it says nothing of that, only of the file.
+    /// Written before the file got the log's name, or, of a copy, while that was not known to be durable: it says nothing of the name, only of
+    /// the file.
     pub announced: bool,
     /// The file is a copy of a dataset that a server had without a log: it made it, or had it when its log was turned off, and nobody has gone
     /// on with it.

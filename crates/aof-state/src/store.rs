@@ -244,8 +244,8 @@ impl StateFile {
     }
 
     /// Writes a state file that speaks of this file as well, which is about to take the name of the log `aof_name`, so that
-    /// whichever of the two a crash leaves under the name, something is known of it. Durable when it returns: the rename may follow.
-    /// `log` is the state of the log of now; if it is not known, whatever the state file says of others stays in it. Waits for the
+    /// whichever of the two a crash leaves under the name, something is known of it; or of a copy that has the name, which may not be
+    /// durable. Durable when it returns: the rename may follow. `log` is the state of the log of now; if it is not known, whatever the state file says of others stays in it. Waits for the
     /// disk: a job for a background thread, in one queue with [`write`](Self::write).
     ///
     /// # Errors
@@ -261,7 +261,9 @@ impl StateFile {
         }
         states.retain(|state| state.identity != self.identity);
         if states.len() == MOST_RECORDS {
-            states.remove(1);
+            // A copy has had the name; of the others only the log has, which comes first.
+            let is_other = |state: &Self| state.announced && !state.copy;
+            states.remove(states.iter().position(is_other).unwrap_or(1));
         }
         states.push(Self { announced: true, ..*self });
         write_all(&states, dir, aof_name, Durability::Durable)

@@ -89,6 +89,11 @@ pub fn has_copy(image: &SimDisk) -> bool {
     records(image).iter().any(|record| record[IDENTITY] == identity && is_such(record))
 }
 
+/// Whether a state file on the disk speaks of the log there.
+pub fn is_stated(image: &SimDisk) -> bool {
+    identity_of(image, LOG).is_some_and(|identity| records(image).iter().any(|record| record[IDENTITY] == identity))
+}
+
 /// Whether the snapshot on the disk says that it was saved after the log there had ended.
 pub fn dump_says_after(image: &SimDisk) -> bool {
     let Some((log, mark)) = image.look(DIR, LOG) else { return false };

@@ -195,7 +195,10 @@ pub fn judge_started(
             Server::start(image, spawn).map_err(Violation::DoesNotStart)?
         }
         Err(refusal)
-            if dump_beside.is_some() && crashed.clock_set && is_of_later_copy(&refusal) && excuse::has_copy(image) =>
+            if dump_beside.is_some()
+                && crashed.clock_set
+                && is_of_later_copy(&refusal)
+                && (excuse::has_copy(image) || !excuse::is_stated(image)) =>
         {
             start_without_dump(image, spawn)?
         }
@@ -301,7 +304,8 @@ fn move_away(refusal: &Refusal, image: &SimDisk) {
 }
 
 /// Whether a start refuses a log that may be only a copy, of which it does not know whether it was made before the snapshot, and says
-/// first how the log is loaded. So it may be where the clock was set back. A server without a log loads it as well, if it is alone.
+/// first how the log is loaded. So it may be where the clock was set back, and the state file calls it one or says nothing of it. A server without
+/// a log loads it as well, if it is alone.
 fn is_of_later_copy(refusal: &Refusal) -> bool {
     let first = format!("move {DUMP} away to load {LOG}, or move {LOG} and");
     matches!(refusal, Refusal::Start(engine::StartError::BesideData { found, advice, .. })

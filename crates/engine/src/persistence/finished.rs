@@ -7,6 +7,7 @@
 use aof_state::{Finished, StateFile};
 
 use super::StartError;
+use super::order::Dataset;
 use crate::clock::FileTime;
 use crate::engine::Engine;
 use crate::log::Level;
@@ -25,6 +26,12 @@ impl Engine {
         if finished.announced
             && let Some(dumped_ns) = dumped_ns
         {
+            match self.dataset_beside(&finished.name, &log)? {
+                Some(Dataset::Dump) => return Ok(()),
+                Some(Dataset::Unknown) => return Err(self.beside_finished(&finished, dumped_ns)),
+                Some(Dataset::Copy) => return self.name_finished(&finished, &log),
+                None => {}
+            }
             let in_future = dumped_ns.max(finished.modified_ns) > self.now.unix_ns();
             let dumped_later = dumped_ns > finished.modified_ns;
             // A snapshot that is certainly the later one holds all that was promised of a file that was given up. One that is older than what
@@ -41,7 +48,11 @@ impl Engine {
                 return Ok(());
             }
         }
-        self.name_log(&finished.name, &log)?;
+        self.name_finished(&finished, &log)
+    }
+
+    fn name_finished(&mut self, finished: &Finished, log: &str) -> Result<(), StartError> {
+        self.name_log(&finished.name, log)?;
         self.log_line(
             Level::Warning,
             format_args!(

@@ -3,6 +3,7 @@
 //! Invariant: what is fed here has been applied to the keyspace, and what is acknowledged has passed the marks here.
 
 mod beside;
+mod copies;
 mod errors;
 mod finished;
 mod heal;
@@ -37,6 +38,7 @@ use crate::clock::Now;
 use crate::config::Config;
 use crate::env::Process;
 pub use aof_state::LOCK_NAME;
+use copies::CopyJob;
 use heal::Healing;
 use loading::Loading;
 use lone::LoneWriter;
@@ -47,7 +49,6 @@ pub use report::LogStatus;
 pub(crate) use shutdown::ShutdownHow;
 use snapshots::Snapshots;
 pub use start::StartError;
-use without_log::CopyJob;
 
 /// What the log is to the server at the moment.
 pub(crate) enum Phase {

@@ -54,16 +54,24 @@ impl Saved {
 
     /// The files it speaks of.
     fn identities(&self) -> impl Iterator<Item = Identity> {
-        let (beside, after) = match self {
-            Self::Beside(identity) => (Some(*identity), &[][..]),
-            Self::After(copies) => (None, &copies[..]),
+        let beside = match self {
+            Self::Beside(identity) => Some(*identity),
+            Self::After(_) => None,
         };
-        beside.into_iter().chain(after.iter().map(|copy| copy.identity))
+        beside.into_iter().chain(self.ended().iter().map(|copy| copy.identity))
     }
 
-    /// Which log it speaks of.
+    /// Which log it speaks of: that of the last file.
     pub(super) fn line(&self) -> Option<Line> {
-        self.identities().find_map(|identity| identity.line())
+        self.identities().filter_map(|identity| identity.line()).last()
+    }
+
+    /// The copies that the dataset had gone on without.
+    pub(super) fn ended(&self) -> &[CopyId] {
+        match self {
+            Self::Beside(_) => &[],
+            Self::After(copies) => copies,
+        }
     }
 
     /// What it says of this copy.
@@ -76,7 +84,7 @@ impl Saved {
             Self::After(copies) if copies.iter().any(is_copy) => Said::After,
             // Somebody has gone on with the file, from before that.
             Self::After(_) if self.identities().any(is_this) => Said::Nothing,
-            _ if self.line().is_some() && self.line() == known.line() => Said::SameLog,
+            _ if known.line().is_some() && self.identities().any(|said| said.line() == known.line()) => Said::SameLog,
             _ => Said::Nothing,
         }
     }

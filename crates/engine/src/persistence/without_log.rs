@@ -16,20 +16,16 @@
 //! turning the log on ends that child.
 
 use std::cmp::Ordering;
-use std::io;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, OnceLock};
 
 use aof_load::{Import, LoadError, dump_field};
-use aof_state::{
-    BootId, Durability, Identity, Line, MOST_RECORDS, NoState, STATE_FILE_BYTES, StateFile, WriteError, state_name,
-};
-use bio::{Completion, JobId, Kind};
+use aof_state::{Durability, Identity, Line, NoState, STATE_FILE_BYTES, StateFile, TempFile, state_name};
 use vfs::{FileKind, Open};
 
+use super::copies::add_copy;
 use super::loading::{DumpLoad, Loading};
 use super::order::{CopyId, Dataset, Dump, FIELD, Head, Said, Saved, choose};
-use super::{Persistence, Phase, StartError};
+use super::{Phase, StartError};
 use crate::clock::FileTime;
 use crate::engine::Engine;
 use crate::log::Level;
@@ -65,14 +61,6 @@ struct Stated {
     at_ns: u64,
     /// It announces a log, so that it was written after all else that it says.
     announces: bool,
-}
-
-/// The job that says that the log is a copy, and which file that is, once it has found out.
-pub(super) struct CopyJob {
-    id: JobId,
-    made: Arc<OnceLock<CopyId>>,
-    /// No other file can have the log's name.
-    durable: bool,
 }
 
 impl Engine {
@@ -122,9 +110,7 @@ impl Engine {
         let found = self.stat(&log)?;
         let copied = self.copied(&log, &log)?;
         if let Some(copied) = &copied {
-            // A power cut may leave any of them.
-            let stated = self.stated_copies(&log)?;
-            self.persistence.ended = if stated.contains(&copied.id) { stated } else { vec![copied.id] };
+            self.persistence.ended = self.may_come_back(&log, copied.id)?;
         }
         self.persistence.marker.go_on(copied.as_ref().and_then(|copied| copied.id.identity.line()));
         let Some(found) = found.filter(|found| found.kind != FileKind::File || found.len > 0) else {
@@ -149,14 +135,17 @@ impl Engine {
                 let to_load = format!("set 'appendonly yes' and move {dump} away to load {log}");
                 return Err(self.undecided(&log, &copied, found.modified_ns, &to_load));
             }
-            Dataset::Copy => self.log_line(
-                Level::Warning,
-                format_args!(
-                    "{log} ({}), which was turned off or made by BGREWRITEAOF without a log, is the latest there is of the dataset: it is \
-                     loaded, and nothing is appended to it",
-                    FileTime(found.modified_ns)
-                ),
-            ),
+            Dataset::Copy => {
+                self.name_anew(&log, &copied)?;
+                self.log_line(
+                    Level::Warning,
+                    format_args!(
+                        "{log} ({}), which was turned off or made by BGREWRITEAOF without a log, is the latest there is of the dataset: it is \
+                         loaded, and nothing is appended to it",
+                        FileTime(found.modified_ns)
+                    ),
+                );
+            }
             Dataset::Dump => self.log_line(
                 Level::Notice,
                 format_args!(
@@ -169,7 +158,7 @@ impl Engine {
         Ok(dataset)
     }
 
-    /// What is known as a copy of the file `name`, which has the name of the log `log` or was moved aside from it, if it is one that nobody
+    /// What is known as a copy of the file `name`, which has the name of the log `log`, is to get it, or was moved aside from it, if it is one that nobody
     /// has gone on with.
     fn copied(&self, name: &str, log: &str) -> Result<Option<Copied>, StartError> {
         // What is no file is no copy of ours, and the refusal names it.
@@ -198,14 +187,43 @@ impl Engine {
                 let Some(head) = self.dump_head()? else { return Ok(None) };
                 let identity = Identity::of(&*file).map_err(unread)?;
                 let id = CopyId { identity, len_bytes: file.metadata().map_err(unread)?.len };
-                let said = head.beside(&id).said == Said::After;
-                let known = if said { Some(id) } else { self.copied_elsewhere(id, log, &head)? };
+                let Dump { modified_ns, said } = head.beside(&id);
+                // It may have been a copy as well, of which nobody knows any more: a log would have been gone on with.
+                let is_later = head.saved.as_ref().is_some_and(|saved| !saved.ended().is_empty())
+                    && said == Said::SameLog
+                    && modified_ns > self.modified_ns(name)?;
+                let said = said == Said::After;
+                let known = if said || is_later { Some(id) } else { self.copied_elsewhere(id, log, &head)? };
                 Ok(known.map(|original| {
                     let dump = Some(head.beside(&original));
                     Copied { id, state: None, at_ns: 0..=u64::MAX, unsure: !said, dump }
                 }))
             }
         }
+    }
+
+    /// The copies that may have the log's name after a power cut, if this one has it now: what state file and snapshot say of them.
+    fn may_come_back(&self, log: &str, copy: CopyId) -> Result<Vec<CopyId>, StartError> {
+        let saved = self.dump_head()?.and_then(|head| head.saved);
+        let mut all = Vec::new();
+        for earlier in saved.as_ref().map_or(&[][..], Saved::ended).iter().copied().chain(self.stated_copies(log)?) {
+            if earlier != copy && !all.contains(&earlier) {
+                all.push(earlier);
+            }
+        }
+        add_copy(&mut all, copy);
+        Ok(all)
+    }
+
+    /// Gives the log's name anew to a copy that may have it in the page cache alone: a name that was lost by an fsync no later one makes durable,
+    /// and what is served must not go back to an older copy.
+    fn name_anew(&self, log: &str, copied: &Copied) -> Result<(), StartError> {
+        if !copied.state.is_some_and(|state| state.announced && state.boot_id == self.persistence.boot_id) {
+            return Ok(());
+        }
+        let temp = TempFile::RewriteDone { pid: self.persistence.pid }.name(log);
+        self.persistence.dir.rename(log, &temp).map_err(|source| self.file_error("rename", log, source))?;
+        self.name_log(&temp, log)
     }
 
     /// What was a copy in the directory that this one was copied from: the state file says so of a file that was as long, and the snapshot
@@ -219,15 +237,24 @@ impl Engine {
         Ok(self.stated_copies(log)?.into_iter().find(|original| is_known(original) && is_untouched(original)))
     }
 
-    /// The files that the state file calls copies.
-    fn stated_copies(&self, log: &str) -> Result<Vec<CopyId>, StartError> {
-        let copies = StateFile::copies(&*self.persistence.dir, log);
-        let copies = copies.map_err(|source| self.file_error("read", &state_name(log), source))?;
-        Ok(copies.iter().map(CopyId::of).collect())
+    /// What the state file says of copies.
+    fn states_of_copies(&self, log: &str) -> Result<Vec<StateFile>, StartError> {
+        let states = StateFile::copies(&*self.persistence.dir, log);
+        states.map_err(|source| self.file_error("read", &state_name(log), source))
     }
 
-    /// What the state file says of a log, without one to match it with.
+    /// Which files it calls so.
+    fn stated_copies(&self, log: &str) -> Result<Vec<CopyId>, StartError> {
+        Ok(self.states_of_copies(log)?.iter().map(CopyId::of).collect())
+    }
+
+    /// What the state file says of a log, without one to match it with: of the last one that has had the name.
     pub(super) fn state_alone(&self, log: &str) -> Result<Option<StateFile>, StartError> {
+        // A power cut may have taken the name of a copy that was announced, and nothing else.
+        let is_here = |state: &StateFile| state.announced && state.boot_id == self.persistence.boot_id;
+        if let Some(last) = self.states_of_copies(log)?.last().filter(|state| is_here(state)) {
+            return Ok(Some(*last));
+        }
         match StateFile::read_alone(&*self.persistence.dir, log) {
             Ok(state) => Ok(Some(state)),
             Err(NoState::Unreadable(source)) => Err(self.file_error("read", &state_name(log), source)),
@@ -266,6 +293,11 @@ impl Engine {
     /// Which log the snapshot is of: the one that its dataset is gone on with in.
     pub(super) fn line_of_dump(&self) -> Result<Option<Line>, StartError> {
         Ok(self.dump_head()?.and_then(|head| head.saved?.line()))
+    }
+
+    /// What is to be started with of the snapshot and a file that may get the log's name, if that is a copy.
+    pub(super) fn dataset_beside(&self, name: &str, log: &str) -> Result<Option<Dataset>, StartError> {
+        Ok(self.copied(name, log)?.map(|copied| copied.dataset(self.now.unix_ns())))
     }
 
     /// Whether the snapshot says that it was saved after what was moved aside from the log's name had ended.
@@ -364,106 +396,4 @@ impl Engine {
         let last = all.pop().unwrap_or_default();
         format!("move {} and {last} away to start from {}", all.join(", "), self.config.dbfilename)
     }
-
-    /// Says in a state file that what a rewrite has just made is a copy, if one has made one.
-    pub(super) fn state_copy(&mut self) {
-        let Some(aof_rewrite::Copied { file, durable }) = self.persistence.rewriter.take_copied() else { return };
-        // What was imported is no copy but the log.
-        if !matches!(self.persistence.phase, Phase::Off | Phase::WaitRewrite) {
-            return;
-        }
-        let mark = self.persistence.marker.next_mark();
-        let p = &mut self.persistence;
-        let (dir, name, boot_id) = (Arc::clone(&p.dir), p.log_name.clone(), p.boot_id);
-        let made = Arc::new(OnceLock::new());
-        let found = Arc::clone(&made);
-        let job = move || -> io::Result<u64> {
-            let state = copy_state(&*file, mark, boot_id).inspect_err(|_| {
-                // Snapshots know it all the same.
-                if let (Ok(identity), Ok(now)) = (Identity::of(&*file), file.metadata()) {
-                    let _first = found.set(CopyId { identity, len_bytes: now.len });
-                }
-            })?;
-            let _first = found.set(CopyId::of(&state));
-            let written = match durable {
-                true => state.write(&*dir, &name, Durability::Durable),
-                // A power cut may leave the one before it.
-                false => state.announce(None, &*dir, &name),
-            };
-            written.map(|()| 0).map_err(io::Error::other)
-        };
-        p.copy_job = Some(CopyJob { id: p.bio.submit(Kind::Rename, Box::new(job)), made, durable });
-    }
-
-    /// A copy that a child is making is older than what has just been done, though it would be the newer file: it is begun anew.
-    pub(super) fn remake_copy(&mut self) {
-        if !matches!(self.persistence.phase, Phase::Off) || !self.persistence.rewriter.is_copying() {
-            return;
-        }
-        self.log_line(
-            Level::Notice,
-            format_args!("The copy that BGREWRITEAOF is making is older than what was just saved: it is begun anew"),
-        );
-        // It was not switching: the child runs.
-        let _done = self.persistence.with_rewrite(self.now, |rewriter, env, _| rewriter.abort(env));
-        self.persistence.rewriter.schedule(aof_rewrite::Mode::Once);
-    }
-}
-
-impl Persistence {
-    /// Takes the result of a job if it was the one that says that the log is a copy.
-    pub(super) fn copy_stated(&mut self, completion: &Completion) -> bool {
-        let Some(CopyJob { made, durable, .. }) = self.copy_job.take_if(|job| job.id == completion.id) else {
-            return false;
-        };
-        if let Err(error) = &completion.outcome {
-            let consequence = "a start may ask what is to be done with the copy that BGREWRITEAOF made, and one with 'appendonly yes' \
-                               takes it for the log until a snapshot is saved";
-            self.errors.warn("writing the state file", error, consequence);
-        }
-        // The state file may say so all the same; and if it does not, snapshots do from now on.
-        if durable {
-            self.ended.clear();
-        } else if self.ended.len() == MOST_RECORDS {
-            // As in the state file; a start that finds this one asks.
-            self.ended.remove(1);
-        }
-        self.ended.extend(made.get());
-        true
-    }
-
-    /// Sees to it that the state file does not call a log a copy that could not be turned off: a snapshot is about to be made of more than
-    /// a power cut may leave of that.
-    ///
-    /// # Errors
-    /// That of the state file. No snapshot may be begun then.
-    pub(super) fn take_back_copy(&mut self) -> Result<(), WriteError> {
-        if !self.copy_in_doubt {
-            return Ok(());
-        }
-        // One that was queued before it must not be written after it.
-        self.bio.drain(Kind::Rename);
-        let (Some(keeper), Some(proven_bytes)) = (&self.keeper, self.aof.proven_size_bytes()) else { return Ok(()) };
-        keeper.present(proven_bytes).write(&*self.dir, &self.log_name, Durability::Durable)?;
-        self.copy_in_doubt = false;
-        Ok(())
-    }
-
-    /// What a snapshot that begins now is to say of the log: the field and its value.
-    pub(super) fn said_of_log(&self) -> Option<(&'static str, String)> {
-        let value = if self.is_on() {
-            self.keeper.as_ref().map(|keeper| Saved::Beside(keeper.identity()))
-        } else {
-            (!self.ended.is_empty()).then(|| Saved::After(self.ended.clone()))
-        };
-        value.map(|saved| (FIELD, saved.to_string()))
-    }
-}
-
-/// Makes the mark of a copy durable; what is to be said of it then.
-fn copy_state(file: &dyn vfs::File, mark: [u8; 16], boot_id: BootId) -> io::Result<StateFile> {
-    let identity = Identity::brand(file, mark)?;
-    file.fsync()?;
-    let fsynced_offset_bytes = file.metadata()?.len;
-    Ok(StateFile { identity, boot_id, fsynced_offset_bytes, clean_end: true, announced: false, copy: true })
 }

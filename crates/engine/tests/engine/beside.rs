@@ -18,7 +18,7 @@ pub(crate) fn with_log() -> Config {
 }
 
 /// A server without a log, with `a`, that has made a copy of it.
-fn with_copy() -> (Rig, ClientId) {
+pub(crate) fn with_copy() -> (Rig, ClientId) {
     with_copy_on(&SimDisk::new())
 }
 
@@ -285,39 +285,6 @@ fn a_snapshot_after_a_copy_whose_mark_was_lost_is_the_newer_one() {
     let text = refused(&cut, with_log()).to_string();
     assert!(text.contains("is newer than appendonly.aof (2023") && text.contains("as it says itself"), "{text}");
     assert_eq!(says(&cut, without_points(), "GET a"), "$1|3|");
-}
-
-/// Nobody was told that it was a copy, and with a log it was served in the place of what had been saved since. A power cut brings back the one
-/// before it, of which the snapshot has to speak as well.
-#[test]
-fn a_copy_whose_name_may_not_last_is_a_copy_all_the_same_and_so_is_the_one_before() {
-    for restarts in [false, true] {
-        let (mut rig, client) = with_copy();
-        rig.ask(client, "SET a twenty-two");
-        rig.disk.inject(crate::support::names_are_lost_after_the_rename(1));
-        rig.ask(client, "BGREWRITEAOF");
-        rig.settle();
-        assert!(!rig.disk.struck().is_empty());
-        let (mut rig, client) = if restarts { started_again(&rig.killed()) } else { (rig, client) };
-        for request in ["SET a 33", "SAVE"] {
-            assert_eq!(rig.ask(client, request), "+OK|");
-        }
-        let cut = rig.disk.crash(&mut fastrand::Rng::with_seed(1), CrashMode::Strict, NameMode::OnlyDirFsync);
-        let lens = [&rig.killed(), &cut].map(|disk| disk.look(DIR, LOG).unwrap().0.len);
-        assert!(lens[0] > lens[1], "the power cut brings back the copy before: {lens:?}");
-        for disk in [rig.killed(), cut] {
-            let text = refused(&disk, with_log()).to_string();
-            assert!(text.contains("as it says itself"), "{text}");
-            assert_eq!(says(&disk, without_points(), "GET a"), "$2|33|");
-        }
-    }
-}
-
-/// The server of a disk that was left by another, without a log.
-fn started_again(disk: &SimDisk) -> (Rig, ClientId) {
-    let mut rig = Rig::on(disk, without_points(), BOOT).unwrap();
-    let client = rig.client();
-    (rig, client)
 }
 
 /// What SAVE or FLUSHALL saved while the child of the copy ran was older by its date, and came second.

@@ -2,6 +2,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod beside;
+mod copies;
 mod custom;
 mod debug;
 mod durations;

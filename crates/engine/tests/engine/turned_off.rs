@@ -188,7 +188,7 @@ fn a_copy_that_was_put_back_as_it_was_before_a_server_went_on_with_it_is_asked_a
 }
 
 /// One file as `cp -a` copies it, or `cp -r`: without its attributes.
-fn copied(from: &SimDisk, to: &SimDisk, name: &str, attributes: bool) {
+pub(crate) fn copied(from: &SimDisk, to: &SimDisk, name: &str, attributes: bool) {
     let (mark, bytes) = (from.look(DIR, name).and_then(|(_, mark)| mark), from.content(DIR, name).unwrap());
     to.take_away(DIR, name);
     to.put(DIR, name, &bytes);
