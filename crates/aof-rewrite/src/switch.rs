@@ -346,7 +346,7 @@ fn move_aside(dir: &dyn Dir, name: &str, aside: &str) -> io::Result<bool> {
     if dir.stat(name)?.is_none() {
         return Ok(false);
     }
-    dir.rename(name, aside)?;
+    dir.rename_new(name, aside)?;
     dir.fsync().inspect_err(|_| {
         let _given_back = dir.rename(aside, name);
     })?;

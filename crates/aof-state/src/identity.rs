@@ -77,6 +77,12 @@ impl Identity {
     pub fn is_telling(&self) -> bool {
         self.birth_ns.is_some() || self.mark.is_some()
     }
+
+    /// Whether this is the inode of the other identity, whatever marks it had and has. An inode number alone tells nothing.
+    #[must_use]
+    pub fn is_inode_of(&self, other: Self) -> bool {
+        self.birth_ns.is_some() && (self.inode, self.birth_ns) == (other.inode, other.birth_ns)
+    }
 }
 
 /// One word: the inode, the birth time and the mark in hexadecimal digits, with `-` between; what is not known is left out.

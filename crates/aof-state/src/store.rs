@@ -161,15 +161,12 @@ impl StateFile {
         read_all(dir, aof_name)?.into_iter().find(|state| !state.announced).ok_or(NoState::Missing)
     }
 
-    /// The files that the state file of the log `aof_name` calls copies, the first one first. There are several where the name of the last is
-    /// not known to be durable.
+    /// All that the state file of the log `aof_name` says, of each file that it speaks of: the log first, then what was announced since.
     ///
     /// # Errors
-    /// If the state file cannot be read: then nobody knows. One that is missing or damaged calls no file anything.
-    pub fn copies(dir: &dyn Dir, aof_name: &str) -> io::Result<Vec<Self>> {
-        let mut states = read_any(dir, aof_name)?;
-        states.retain(|state| state.copy);
-        Ok(states)
+    /// If the state file cannot be read: then nobody knows. One that is missing or damaged says nothing.
+    pub fn all(dir: &dyn Dir, aof_name: &str) -> io::Result<Vec<Self>> {
+        read_any(dir, aof_name)
     }
 
     /// Whether the state file of the log `aof_name` announces a successor of `file`: one that was about to take the name, while this

@@ -96,8 +96,8 @@ fn is_same_file(said: Identity, known: Identity) -> bool {
     if said.mark.is_some() && known.mark.is_some() {
         return said.mark == known.mark;
     }
-    // A power cut may have taken it. An inode number alone tells nothing.
-    said.birth_ns.is_some() && (said.inode, said.birth_ns) == (known.inode, known.birth_ns)
+    // A power cut may have taken it.
+    said.is_inode_of(known)
 }
 
 impl fmt::Display for Saved {

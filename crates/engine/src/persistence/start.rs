@@ -230,10 +230,15 @@ impl Engine {
     /// speaks of it, and still announces one.
     pub(super) fn moved_aside(&self, log: &str) -> Result<Option<String>, StartError> {
         let dir = &self.persistence.dir;
-        let Some(old) = self.asides(log)?.pop() else { return Ok(None) };
-        let file = dir.open(&old, Open::Read).map_err(|source| self.file_error("open", &old, source))?;
-        let announces = StateFile::announces_after(&**dir, log, &*file);
-        Ok(announces.map_err(|source| self.file_error("read", &state_name(log), source))?.then_some(old))
+        // The name of one of long ago may be later: the clock may have been set back since.
+        for old in self.asides(log)?.into_iter().rev() {
+            let file = dir.open(&old, Open::Read).map_err(|source| self.file_error("open", &old, source))?;
+            let announces = StateFile::announces_after(&**dir, log, &*file);
+            if announces.map_err(|source| self.file_error("read", &state_name(log), source))? {
+                return Ok(Some(old));
+            }
+        }
+        Ok(None)
     }
 
     /// The files that were moved aside from the log's name, the latest last.

@@ -188,8 +188,11 @@ impl Engine {
                 let identity = Identity::of(&*file).map_err(unread)?;
                 let id = CopyId { identity, len_bytes: file.metadata().map_err(unread)?.len };
                 let Dump { modified_ns, said } = head.beside(&id);
-                // It may have been a copy as well, of which nobody knows any more: a log would have been gone on with.
-                let is_later = head.saved.as_ref().is_some_and(|saved| !saved.ended().is_empty())
+                // It may have been a copy as well, of which nobody knows any more: a log would have been gone on with. A start may have marked it
+                // anew, and have been killed before it could say so.
+                let is_log = |state: &StateFile| !state.copy && state.identity.is_inode_of(identity);
+                let is_later = !self.states(log)?.iter().any(is_log)
+                    && head.saved.as_ref().is_some_and(|saved| !saved.ended().is_empty())
                     && said == Said::SameLog
                     && modified_ns > self.modified_ns(name)?;
                 let said = said == Said::After;
@@ -237,22 +240,22 @@ impl Engine {
         Ok(self.stated_copies(log)?.into_iter().find(|original| is_known(original) && is_untouched(original)))
     }
 
-    /// What the state file says of copies.
-    fn states_of_copies(&self, log: &str) -> Result<Vec<StateFile>, StartError> {
-        let states = StateFile::copies(&*self.persistence.dir, log);
+    /// All that the state file says.
+    fn states(&self, log: &str) -> Result<Vec<StateFile>, StartError> {
+        let states = StateFile::all(&*self.persistence.dir, log);
         states.map_err(|source| self.file_error("read", &state_name(log), source))
     }
 
-    /// Which files it calls so.
+    /// The files that it calls copies.
     fn stated_copies(&self, log: &str) -> Result<Vec<CopyId>, StartError> {
-        Ok(self.states_of_copies(log)?.iter().map(CopyId::of).collect())
+        Ok(self.states(log)?.iter().filter(|state| state.copy).map(CopyId::of).collect())
     }
 
     /// What the state file says of a log, without one to match it with: of the last one that has had the name.
     pub(super) fn state_alone(&self, log: &str) -> Result<Option<StateFile>, StartError> {
         // A power cut may have taken the name of a copy that was announced, and nothing else.
         let is_here = |state: &StateFile| state.announced && state.boot_id == self.persistence.boot_id;
-        if let Some(last) = self.states_of_copies(log)?.last().filter(|state| is_here(state)) {
+        if let Some(last) = self.states(log)?.iter().rfind(|state| state.copy).filter(|state| is_here(state)) {
             return Ok(Some(*last));
         }
         match StateFile::read_alone(&*self.persistence.dir, log) {

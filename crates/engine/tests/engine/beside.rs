@@ -613,6 +613,25 @@ fn a_log_set_aside_long_ago_is_not_served_after_a_crash_while_the_log_is_turned_
     assert!(matches!(&error, StartError::BesideData { found, .. } if found.contains(".old-")), "{error}");
 }
 
+/// The clock had been set back since the one of long ago: that was looked at, and named to be loaded (simulation, seed `0x10c0f`).
+#[test]
+fn a_log_that_was_just_set_aside_is_told_from_one_with_a_later_name() {
+    let mut rig = started(with_log());
+    let client = rig.client();
+    for request in ["SET a 1", "CONFIG SET appendonly no", "CONFIG SET appendonly yes", "SET a 2"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+        rig.settle();
+    }
+    assert_eq!(rig.ask(client, "CONFIG SET appendonly no"), "+OK|");
+    announced(&mut rig);
+    let disk = rig.killed();
+    let long_ago = disk.names(DIR).into_iter().find(|name| name.starts_with("appendonly.aof.old-")).unwrap();
+    assert!(disk.give_name(DIR, &long_ago, "appendonly.aof.old-1890000000000"));
+    assert!(disk.give_name(DIR, LOG, "appendonly.aof.old-1790000000000"));
+    lose_the_finished_log(&disk);
+    assert_eq!(says(&disk, with_log(), "GET a"), "$1|2|");
+}
+
 /// As if a power cut had taken the file that is about to get the log's name.
 fn lose_the_finished_log(disk: &SimDisk) {
     let finished = disk.names(DIR).into_iter().find(|name| name.starts_with("temp-rewriteaof-bg-")).unwrap();

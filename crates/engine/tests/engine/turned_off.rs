@@ -9,7 +9,7 @@ use crate::beside::{announced, disk_with_dump, refused, says, with_copy_on, with
 use crate::snapshots::{DUMP, end_snapshot, started, without_points};
 use crate::support::{BOOT, DIR, LOG, Rig};
 
-const STATE: &str = "appendonly.aof.state";
+pub(crate) const STATE: &str = "appendonly.aof.state";
 
 /// A server that was sent these, one after the other, each executed.
 fn after(requests: &[&str]) -> (Rig, ClientId) {
