@@ -196,9 +196,12 @@ pub fn judge_started(
         }
         Err(refusal)
             if dump_beside.is_some()
-                && crashed.clock_set
                 && is_of_later_copy(&refusal)
-                && (excuse::has_copy(image) || !excuse::is_stated(image)) =>
+                && match excuse::is_stated(image) {
+                    true => crashed.clock_set && excuse::has_copy(image),
+                    // Of a copy that could not be stated, nor its mark be read, nobody knows.
+                    false => crashed.clock_set || crashed.stateless,
+                } =>
         {
             start_without_dump(image, spawn)?
         }

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use aof_rewrite::Copied;
-use aof_state::{BootId, Durability, Identity, MOST_RECORDS, StateFile, WriteError};
+use aof_state::{Durability, Identity, MOST_RECORDS, StateFile, WriteError};
 use bio::{Completion, JobId, Kind};
 
 use super::order::{CopyId, FIELD, Saved};
@@ -37,13 +37,22 @@ impl Engine {
         let made = Arc::new(OnceLock::new());
         let found = Arc::clone(&made);
         let job = move || -> io::Result<u64> {
-            let state = copy_state(&*file, mark, boot_id).inspect_err(|_| {
-                // Snapshots know it all the same.
-                if let (Ok(identity), Ok(now)) = (Identity::of(&*file), file.metadata()) {
-                    let _first = found.set(CopyId { identity, len_bytes: now.len });
-                }
-            })?;
-            let _first = found.set(CopyId::of(&state));
+            let marked = Identity::brand(&*file, mark);
+            let len_bytes = file.metadata()?.len;
+            // Snapshots know it all the same.
+            if let Some(identity) = marked.as_ref().ok().copied().or_else(|| Identity::of(&*file).ok()) {
+                let _first = found.set(CopyId { identity, len_bytes });
+            }
+            let identity = marked?;
+            file.fsync()?;
+            let state = StateFile {
+                identity,
+                boot_id,
+                fsynced_offset_bytes: len_bytes,
+                clean_end: true,
+                announced: false,
+                copy: true,
+            };
             let written = match durable {
                 true => state.write(&*dir, &name, Durability::Durable),
                 // A power cut may leave the one before it.
@@ -81,10 +90,10 @@ impl Persistence {
             self.errors.warn("writing the state file", error, consequence);
         }
         // The state file may say so all the same; and if it does not, snapshots do from now on.
-        if durable {
-            self.ended.clear();
-        }
         if let Some(made) = made.get() {
+            if durable {
+                self.ended.clear();
+            }
             add_copy(&mut self.ended, *made);
         }
         true
@@ -125,12 +134,4 @@ pub(super) fn add_copy(ended: &mut Vec<CopyId>, copy: CopyId) {
         // The first one has had its name durably, as far as is known.
         ended.remove(1);
     }
-}
-
-/// Makes the mark of a copy durable; what is to be said of it then.
-fn copy_state(file: &dyn vfs::File, mark: [u8; 16], boot_id: BootId) -> io::Result<StateFile> {
-    let identity = Identity::brand(file, mark)?;
-    file.fsync()?;
-    let fsynced_offset_bytes = file.metadata()?.len;
-    Ok(StateFile { identity, boot_id, fsynced_offset_bytes, clean_end: true, announced: false, copy: true })
 }

@@ -165,6 +165,31 @@ fn a_log_that_a_start_has_marked_anew_is_still_known() {
     assert_eq!(says(&disk.kill(), with_log(), "GET a"), "$1|2|");
 }
 
+/// Its fsync had failed and its mark could not be read (simulation, seed `0x3fb75`). Of one of which nothing can be found out at all the next start
+/// asks, since it knows the one before it.
+#[test]
+fn a_copy_whose_mark_cannot_be_read_is_known_by_the_one_it_was_given() {
+    for (fails, said) in
+        [([Call::Fsync, Call::Mark], "as it says itself"), ([Call::Metadata; 2], "another file of the log")]
+    {
+        let (mut rig, client) = with_copy();
+        rig.ask(client, "SET a 22");
+        let mut renamed = false;
+        rig.disk.inject(Rule::when(Fault::EIO, move |attempt| {
+            renamed |= attempt.call == Call::Rename && attempt.to == LOG;
+            renamed && fails.contains(&attempt.call)
+        }));
+        make_copy(&mut rig, client);
+        assert!(!rig.disk.struck().is_empty());
+        rig.disk.heal();
+        for request in ["SET a 33", "SAVE"] {
+            assert_eq!(rig.ask(client, request), "+OK|");
+        }
+        let text = refused(&rig.killed(), with_log()).to_string();
+        assert!(text.contains(said), "{text}");
+    }
+}
+
 #[test]
 fn a_copy_that_is_served_does_not_go_back_to_the_one_before() {
     let (mut rig, client) = with_copy();
