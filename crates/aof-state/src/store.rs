@@ -258,9 +258,9 @@ impl StateFile {
         }
         states.retain(|state| state.identity != self.identity);
         if states.len() == MOST_RECORDS {
-            // A copy has had the name; of the others only the log has, which comes first.
+            // The first one has had the name, and copies have.
             let is_other = |state: &Self| state.announced && !state.copy;
-            states.remove(states.iter().position(is_other).unwrap_or(1));
+            states.remove(states.iter().skip(1).position(is_other).map_or(1, |at| at + 1));
         }
         states.push(Self { announced: true, ..*self });
         write_all(&states, dir, aof_name, Durability::Durable)

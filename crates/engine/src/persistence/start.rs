@@ -28,8 +28,8 @@ struct Vouched {
     identity: Identity,
 }
 
-/// Why the server cannot start on a directory. Nothing in it was changed, but for leftovers of a crash, and that a copy which was taken for the
-/// log is no copy any more.
+/// Why the server cannot start on a directory. Nothing in it was changed, but for leftovers of a crash, that a copy which was taken for the
+/// log is no copy any more, and that one whose name cannot be made durable may have a temporary name, which the next start takes back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -230,6 +230,10 @@ impl Engine {
     /// speaks of it, and still announces one.
     pub(super) fn moved_aside(&self, log: &str) -> Result<Option<String>, StartError> {
         let dir = &self.persistence.dir;
+        let states = StateFile::all(&**dir, log).map_err(|source| self.file_error("read", &state_name(log), source))?;
+        if !states.last().is_some_and(|state| state.announced) {
+            return Ok(None);
+        }
         // The name of one of long ago may be later: the clock may have been set back since.
         for old in self.asides(log)?.into_iter().rev() {
             let file = dir.open(&old, Open::Read).map_err(|source| self.file_error("open", &old, source))?;

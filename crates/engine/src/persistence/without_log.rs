@@ -109,9 +109,12 @@ impl Engine {
         let dumped_ns = self.stat(&dump)?.map(|found| found.modified_ns);
         let found = self.stat(&log)?;
         let copied = self.copied(&log, &log)?;
-        if let Some(copied) = &copied {
-            self.persistence.ended = self.may_come_back(&log, copied.id)?;
-        }
+        self.persistence.ended = match &copied {
+            Some(copied) => self.may_come_back(&log, copied)?,
+            // One that somebody has moved away may still be where it was for the next start, and in the state file.
+            None if found.is_none() => self.said_of_copies()?,
+            None => Vec::new(),
+        };
         self.persistence.marker.go_on(copied.as_ref().and_then(|copied| copied.id.identity.line()));
         let Some(found) = found.filter(|found| found.kind != FileKind::File || found.len > 0) else {
             // Beside a snapshot it is one of many, unless a crash has just left it without its name.
@@ -136,7 +139,7 @@ impl Engine {
                 return Err(self.undecided(&log, &copied, found.modified_ns, &to_load));
             }
             Dataset::Copy => {
-                self.name_anew(&log, &copied)?;
+                self.name_anew(&log, &copied, dumped_ns)?;
                 self.log_line(
                     Level::Warning,
                     format_args!(
@@ -206,27 +209,44 @@ impl Engine {
     }
 
     /// The copies that may have the log's name after a power cut, if this one has it now: what state file and snapshot say of them.
-    fn may_come_back(&self, log: &str, copy: CopyId) -> Result<Vec<CopyId>, StartError> {
-        let saved = self.dump_head()?.and_then(|head| head.saved);
+    fn may_come_back(&self, log: &str, copied: &Copied) -> Result<Vec<CopyId>, StartError> {
         let mut all = Vec::new();
-        for earlier in saved.as_ref().map_or(&[][..], Saved::ended).iter().copied().chain(self.stated_copies(log)?) {
-            if earlier != copy && !all.contains(&earlier) {
-                all.push(earlier);
+        if copied.state.is_none_or(|state| state.announced) {
+            for earlier in self.said_of_copies()?.into_iter().chain(self.stated_copies(log)?) {
+                if earlier != copied.id && !all.contains(&earlier) {
+                    all.push(earlier);
+                }
             }
         }
-        add_copy(&mut all, copy);
+        add_copy(&mut all, copied.id);
         Ok(all)
     }
 
+    /// The copies of which the snapshot says that it was saved after them.
+    fn said_of_copies(&self) -> Result<Vec<CopyId>, StartError> {
+        let saved = self.dump_head()?.and_then(|head| head.saved);
+        Ok(saved.map_or_else(Vec::new, |saved| saved.ended().to_vec()))
+    }
+
     /// Gives the log's name anew to a copy that may have it in the page cache alone: a name that was lost by an fsync no later one makes durable,
-    /// and what is served must not go back to an older copy.
-    fn name_anew(&self, log: &str, copied: &Copied) -> Result<(), StartError> {
-        if !copied.state.is_some_and(|state| state.announced && state.boot_id == self.persistence.boot_id) {
-            return Ok(());
+    /// and what is served must not go back to an older copy. After another boot the disk has given it the name.
+    fn name_anew(&mut self, log: &str, copied: &Copied, dumped_ns: Option<u64>) -> Result<(), StartError> {
+        let Some(state) = copied.state.filter(|state| state.announced) else { return Ok(()) };
+        if state.boot_id == self.persistence.boot_id {
+            let temp = TempFile::RewriteDone { pid: self.persistence.pid }.name(log);
+            self.persistence.dir.rename(log, &temp).map_err(|source| self.file_error("rename", log, source))?;
+            self.name_log(&temp, log)?;
         }
-        let temp = TempFile::RewriteDone { pid: self.persistence.pid }.name(log);
-        self.persistence.dir.rename(log, &temp).map_err(|source| self.file_error("rename", log, source))?;
-        self.name_log(&temp, log)
+        // It has the time of the state file, which must stay the later one.
+        if dumped_ns.is_none_or(|dumped_ns| dumped_ns < self.now.unix_ns()) {
+            let named = StateFile { announced: false, ..state };
+            if let Err(error) = named.write(&*self.persistence.dir, log, Durability::Durable) {
+                let text = vfs::error_chain(&error);
+                let consequence = "the next start does not miss the copy if it is gone";
+                self.log_line(Level::Warning, format_args!("Can't write the state file ({text}): {consequence}"));
+            }
+        }
+        Ok(())
     }
 
     /// What was a copy in the directory that this one was copied from: the state file says so of a file that was as long, and the snapshot

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aof_state::{Durability, StateFile};
-use engine::{ClientId, StartError};
+use engine::{ClientId, Config, StartError};
 use vfs::sim::{Call, CrashMode, Fault, NameMode, Rule, SimDisk};
 use vfs::{Dir, Open};
 
@@ -37,10 +37,12 @@ fn a_copy_whose_name_may_not_last_is_a_copy_all_the_same_and_so_is_the_one_befor
         let cut = power_cut(&rig.disk);
         let lens = [&rig.killed(), &cut].map(|disk| disk.look(DIR, LOG).unwrap().0.len);
         assert!(lens[0] > lens[1], "the power cut brings back the copy before: {lens:?}");
-        for disk in [rig.killed(), cut] {
-            let text = refused(&disk, with_log()).to_string();
-            assert!(text.contains("as it says itself"), "{text}");
-            assert_eq!(says(&disk, without_points(), "GET a"), "$2|33|");
+        for (disk, boot) in [(rig.killed(), BOOT), (cut, BOOT + 1)] {
+            let error = Rig::on(&disk, with_log(), boot).err().expect("the server must not start");
+            assert!(error.to_string().contains("as it says itself"), "{error}");
+            let mut next = Rig::on(&disk, without_points(), boot).unwrap();
+            let client = next.client();
+            assert_eq!(next.ask(client, "GET a"), "$2|33|");
         }
     }
 }
@@ -135,7 +137,7 @@ fn a_copy_that_nobody_knows_any_more_is_asked_about() {
     }
     let cut = power_cut(&rig.disk);
     for config in [with_log(), without_points()] {
-        let text = refused(&cut, config).to_string();
+        let text = refused_after_boot(&cut, config).to_string();
         assert!(text.contains("speaks of another file of the log"), "{text}");
     }
 }
@@ -190,6 +192,77 @@ fn a_copy_whose_mark_cannot_be_read_is_known_by_the_one_it_was_given() {
     }
 }
 
+/// A server of the next boot.
+fn after_boot(disk: &SimDisk, config: Config) -> (Rig, ClientId) {
+    let mut rig = Rig::on(disk, config, BOOT + 1).unwrap();
+    let client = rig.client();
+    (rig, client)
+}
+
+fn refused_after_boot(disk: &SimDisk, config: Config) -> StartError {
+    Rig::on(disk, config, BOOT + 1).err().expect("the server must not start")
+}
+
+/// Its name was durable then, and what said so was of the boot before.
+#[test]
+fn a_copy_that_was_served_is_missed_after_a_power_cut_as_well() {
+    for is_killed in [true, false] {
+        let (mut rig, client) = with_copy();
+        assert_eq!(rig.ask(client, "SAVE"), "+OK|");
+        rig.ask(client, "SET a 22");
+        make_lost(&mut rig, client);
+        let disk = if is_killed {
+            power_cut(&started_again(&rig.killed()).0.disk)
+        } else {
+            // The disk has the name by chance.
+            let disk = rig.killed();
+            after_boot(&disk, without_points()).0.killed()
+        };
+        let (mut rig, client) = after_boot(&disk, without_points());
+        assert_eq!(rig.ask(client, "GET a"), "$2|22|");
+        let disk = rig.killed();
+        disk.take_away(DIR, LOG);
+        for config in [with_log(), without_points()] {
+            assert!(matches!(refused_after_boot(&disk, config), StartError::Missing { .. }));
+        }
+    }
+}
+
+/// The next snapshot said nothing, and the start after that missed the copy, or asked.
+#[test]
+fn a_snapshot_that_is_loaded_without_its_copy_passes_on_what_it_says() {
+    let (mut rig, client) = with_copy();
+    rig.ask(client, "SET a 22");
+    make_lost(&mut rig, client);
+    for request in ["SET a 33", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    let (said, disk) = (said_of_log(&rig.disk), rig.killed());
+    disk.take_away(DIR, LOG);
+    let (mut rig, client) = started_again(&disk);
+    for request in ["SET a 44", "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
+    assert_eq!(said_of_log(&rig.disk), said);
+    assert_eq!(says(&rig.killed(), without_points(), "GET a"), "$2|44|");
+}
+
+#[test]
+fn a_snapshot_speaks_of_no_copy_before_one_whose_name_is_durable() {
+    let (mut rig, client) = with_copy();
+    assert_eq!(rig.ask(client, "SAVE"), "+OK|");
+    make_copy(&mut rig, client);
+    let mut files = vec![now_copy(&rig.disk)];
+    let (mut rig, client) = started_again(&rig.killed());
+    for round in 0..3 {
+        rig.ask(client, &format!("SET a {}", "x".repeat(round + 2)));
+        make_lost(&mut rig, client);
+        files.push(now_copy(&rig.disk));
+    }
+    assert_eq!(rig.ask(client, "SAVE"), "+OK|");
+    assert_eq!(said_of_log(&rig.disk), format!("after {}", files.join(" ")));
+}
+
 #[test]
 fn a_copy_that_is_served_does_not_go_back_to_the_one_before() {
     let (mut rig, client) = with_copy();
@@ -197,7 +270,8 @@ fn a_copy_that_is_served_does_not_go_back_to_the_one_before() {
     make_lost(&mut rig, client);
     let (mut rig, client) = started_again(&rig.killed());
     assert_eq!(rig.ask(client, "GET a"), "$2|22|");
-    assert_eq!(says(&power_cut(&rig.disk), without_points(), "GET a"), "$2|22|");
+    let (mut rig, client) = after_boot(&power_cut(&rig.disk), without_points());
+    assert_eq!(rig.ask(client, "GET a"), "$2|22|");
     // While it gets its name anew it is killed, or the directory cannot be fsynced.
     for call in [Call::Rename, Call::DirFsync] {
         let (mut rig, client) = with_copy();
@@ -225,12 +299,14 @@ fn a_copy_that_has_lost_its_name_is_not_removed_beside_a_snapshot_of_before_it()
     refused(&disk, without_points());
     disk.heal();
     assert!(disk.content(DIR, LOG).is_none());
-    let dump = disk.content(DIR, DUMP).unwrap();
-    disk.advance_ns(10_000_000);
-    disk.put(DIR, DUMP, &dump);
-    for config in [with_log(), without_points()] {
-        let text = refused(&disk, config).to_string();
-        assert!(text.contains("a finished log that has no name yet"), "{text}");
+    // One that says of which file it was saved after, and one that says nothing.
+    for dump in [disk.content(DIR, DUMP).unwrap(), disk_with_dump().content(DIR, DUMP).unwrap()] {
+        disk.advance_ns(10_000_000);
+        disk.put(DIR, DUMP, &dump);
+        for config in [with_log(), without_points()] {
+            let text = refused(&disk, config).to_string();
+            assert!(text.contains("a finished log that has no name yet"), "{text}");
+        }
     }
     disk.take_away(DIR, DUMP);
     assert_eq!(says(&disk.kill(), without_points(), "GET a"), "$2|22|");
@@ -266,9 +342,10 @@ fn what_a_snapshot_says_of_copies_the_next_servers_say_as_well() {
         assert_eq!(rig.ask(client, request), "+OK|");
     }
     let cut = power_cut(&rig.disk);
-    let text = refused(&cut, with_log()).to_string();
+    let text = refused_after_boot(&cut, with_log()).to_string();
     assert!(text.contains("as it says itself"), "{text}");
-    assert_eq!(says(&cut, without_points(), "GET a"), "$2|44|");
+    let (mut rig, client) = after_boot(&cut, without_points());
+    assert_eq!(rig.ask(client, "GET a"), "$2|44|");
 }
 
 /// A log that was to be turned on again and again had pushed its record out of the state file.
