@@ -169,18 +169,6 @@ impl StateFile {
         read_any(dir, aof_name)
     }
 
-    /// Whether the state file of the log `aof_name` announces a successor of `file`: one that was about to take the name, while this
-    /// one had it, or had been announced before.
-    ///
-    /// # Errors
-    /// If the state file or the identity of `file` cannot be read: then nobody knows.
-    pub fn announces_after(dir: &dyn Dir, aof_name: &str, file: &dyn File) -> io::Result<bool> {
-        let states = read_any(dir, aof_name)?;
-        let found = Identity::of(file)?;
-        let Some((last, before)) = states.split_last() else { return Ok(false) };
-        Ok(last.announced && before.iter().any(|state| state.identity == found))
-    }
-
     /// The file that a rewrite has finished beside the log `aof_name` and that the state file speaks of, the last one if there are
     /// several: one that a crash has kept from its name, or that a power cut took it from. While no other has it, this may be the only one
     /// that holds what it holds.
@@ -242,8 +230,8 @@ impl StateFile {
 
     /// Writes a state file that speaks of this file as well, which is about to take the name of the log `aof_name`, so that
     /// whichever of the two a crash leaves under the name, something is known of it; or of a copy that has the name, which may not be
-    /// durable. Durable when it returns: the rename may follow. `log` is the state of the log of now; if it is not known, whatever the state file says of others stays in it. Waits for the
-    /// disk: a job for a background thread, in one queue with [`write`](Self::write).
+    /// durable. Durable when it returns: the rename may follow. `log` is the state of the log of now; if it is not known, whatever the state
+    /// file says of others stays in it. Waits for the disk: a job for a background thread, in one queue with [`write`](Self::write).
     ///
     /// # Errors
     /// One named error per step. The name must not be taken then.

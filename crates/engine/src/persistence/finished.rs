@@ -28,9 +28,8 @@ impl Engine {
         {
             match self.dataset_beside(&finished.name, &log)? {
                 Some(Dataset::Copy) => return self.name_finished(&finished, &log),
-                // It is removed. Where only their times say that the snapshot is the later one it may have been put there.
-                Some(Dataset::Dump) if self.dump_follows(&finished.name, &log)? => return Ok(()),
-                Some(Dataset::Dump | Dataset::Unknown) => return Err(self.beside_finished(&finished, dumped_ns)),
+                Some(Dataset::Dump) => return Ok(()),
+                Some(Dataset::Unknown) => return Err(self.beside_finished(&finished, dumped_ns)),
                 None => {}
             }
             let in_future = dumped_ns.max(finished.modified_ns) > self.now.unix_ns();

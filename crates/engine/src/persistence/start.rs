@@ -230,15 +230,13 @@ impl Engine {
     /// speaks of it, and still announces one.
     pub(super) fn moved_aside(&self, log: &str) -> Result<Option<String>, StartError> {
         let dir = &self.persistence.dir;
-        let states = StateFile::all(&**dir, log).map_err(|source| self.file_error("read", &state_name(log), source))?;
-        if !states.last().is_some_and(|state| state.announced) {
-            return Ok(None);
-        }
+        let states = self.states(log)?;
+        let Some((_, before)) = states.split_last().filter(|(last, _)| last.announced) else { return Ok(None) };
         // The name of one of long ago may be later: the clock may have been set back since.
         for old in self.asides(log)?.into_iter().rev() {
             let file = dir.open(&old, Open::Read).map_err(|source| self.file_error("open", &old, source))?;
-            let announces = StateFile::announces_after(&**dir, log, &*file);
-            if announces.map_err(|source| self.file_error("read", &state_name(log), source))? {
+            let found = Identity::of(&*file).map_err(|source| self.file_error("look at", &old, source))?;
+            if before.iter().any(|state| state.identity == found) {
                 return Ok(Some(old));
             }
         }

@@ -139,7 +139,7 @@ impl Engine {
                 return Err(self.undecided(&log, &copied, found.modified_ns, &to_load));
             }
             Dataset::Copy => {
-                self.name_anew(&log, &copied, dumped_ns)?;
+                self.name_anew(&log, &copied)?;
                 self.log_line(
                     Level::Warning,
                     format_args!(
@@ -161,8 +161,8 @@ impl Engine {
         Ok(dataset)
     }
 
-    /// What is known as a copy of the file `name`, which has the name of the log `log`, is to get it, or was moved aside from it, if it is one that nobody
-    /// has gone on with.
+    /// What is known as a copy of the file `name`, which has the name of the log `log`, is to get it, or was moved aside from it, if it is
+    /// one that nobody has gone on with.
     fn copied(&self, name: &str, log: &str) -> Result<Option<Copied>, StartError> {
         // What is no file is no copy of ours, and the refusal names it.
         if self.stat(name)?.is_none_or(|found| found.kind != FileKind::File) {
@@ -230,7 +230,7 @@ impl Engine {
 
     /// Gives the log's name anew to a copy that may have it in the page cache alone: a name that was lost by an fsync no later one makes durable,
     /// and what is served must not go back to an older copy. After another boot the disk has given it the name.
-    fn name_anew(&mut self, log: &str, copied: &Copied, dumped_ns: Option<u64>) -> Result<(), StartError> {
+    fn name_anew(&mut self, log: &str, copied: &Copied) -> Result<(), StartError> {
         let Some(state) = copied.state.filter(|state| state.announced) else { return Ok(()) };
         if state.boot_id == self.persistence.boot_id {
             let temp = TempFile::RewriteDone { pid: self.persistence.pid }.name(log);
@@ -238,7 +238,7 @@ impl Engine {
             self.name_log(&temp, log)?;
         }
         // It has the time of the state file, which must stay the later one.
-        if dumped_ns.is_none_or(|dumped_ns| dumped_ns < self.now.unix_ns()) {
+        if copied.dump.is_none_or(|dump| dump.modified_ns < self.now.unix_ns()) {
             let named = StateFile { announced: false, ..state };
             if let Err(error) = named.write(&*self.persistence.dir, log, Durability::Durable) {
                 let text = vfs::error_chain(&error);
@@ -261,7 +261,7 @@ impl Engine {
     }
 
     /// All that the state file says.
-    fn states(&self, log: &str) -> Result<Vec<StateFile>, StartError> {
+    pub(super) fn states(&self, log: &str) -> Result<Vec<StateFile>, StartError> {
         let states = StateFile::all(&*self.persistence.dir, log);
         states.map_err(|source| self.file_error("read", &state_name(log), source))
     }
@@ -275,14 +275,9 @@ impl Engine {
     pub(super) fn state_alone(&self, log: &str) -> Result<Option<StateFile>, StartError> {
         // A power cut may have taken the name of a copy that was announced, and nothing else.
         let is_here = |state: &StateFile| state.announced && state.boot_id == self.persistence.boot_id;
-        if let Some(last) = self.states(log)?.iter().rfind(|state| state.copy).filter(|state| is_here(state)) {
-            return Ok(Some(*last));
-        }
-        match StateFile::read_alone(&*self.persistence.dir, log) {
-            Ok(state) => Ok(Some(state)),
-            Err(NoState::Unreadable(source)) => Err(self.file_error("read", &state_name(log), source)),
-            Err(_) => Ok(None),
-        }
+        let states = self.states(log)?;
+        let last_copy = states.iter().rfind(|state| state.copy).filter(|state| is_here(state));
+        Ok(last_copy.or_else(|| states.iter().find(|state| !state.announced)).copied())
     }
 
     /// When the state file was written, and whether it announces a log.
@@ -318,9 +313,14 @@ impl Engine {
         Ok(self.dump_head()?.and_then(|head| head.saved?.line()))
     }
 
-    /// What is to be started with of the snapshot and a file that may get the log's name, if that is a copy.
+    /// What is to be started with of the snapshot and a file that may get the log's name, if that is a copy. If not with the copy, that is
+    /// removed: where only their times say that the snapshot is the later one it may have been put there.
     pub(super) fn dataset_beside(&self, name: &str, log: &str) -> Result<Option<Dataset>, StartError> {
-        Ok(self.copied(name, log)?.map(|copied| copied.dataset(self.now.unix_ns())))
+        let Some(copied) = self.copied(name, log)? else { return Ok(None) };
+        Ok(Some(match copied.dataset(self.now.unix_ns()) {
+            Dataset::Dump if copied.dump.is_none_or(|dump| dump.said != Said::After) => Dataset::Unknown,
+            dataset => dataset,
+        }))
     }
 
     /// Whether the snapshot says that it was saved after what was moved aside from the log's name had ended.

@@ -21,19 +21,15 @@ fn a_copy_whose_name_may_not_last_is_a_copy_all_the_same_and_so_is_the_one_befor
         rig.ask(client, "SET a twenty-two");
         make_lost(&mut rig, client);
         if !has_strange {
-            for request in ["SET a 3", "SAVE"] {
-                assert_eq!(rig.ask(client, request), "+OK|");
-            }
+            save(&mut rig, client, "3");
         }
         let disk = rig.killed();
         if has_strange {
             // Of another server, and later by its time.
             disk.put(DIR, DUMP, &disk_with_dump().content(DIR, DUMP).unwrap());
         }
-        let (mut rig, client) = if is_killed { started_again(&disk) } else { (rig, client) };
-        for request in ["SET a 33", "SAVE"] {
-            assert_eq!(rig.ask(client, request), "+OK|");
-        }
+        let (mut rig, client) = if is_killed { started_in(BOOT, &disk) } else { (rig, client) };
+        save(&mut rig, client, "33");
         let cut = power_cut(&rig.disk);
         let lens = [&rig.killed(), &cut].map(|disk| disk.look(DIR, LOG).unwrap().0.len);
         assert!(lens[0] > lens[1], "the power cut brings back the copy before: {lens:?}");
@@ -53,14 +49,25 @@ fn in_a_copied_directory_a_copy_whose_name_was_not_durable_is_asked_about() {
     let (mut rig, client) = with_copy();
     rig.ask(client, "SET a twenty-two");
     make_lost(&mut rig, client);
-    for request in ["SET a 33", "SAVE"] {
-        assert_eq!(rig.ask(client, request), "+OK|");
-    }
+    save(&mut rig, client, "33");
     let elsewhere = SimDisk::new();
     for name in [LOG, STATE, DUMP] {
         copied(&rig.disk, &elsewhere, name, false);
     }
     refused(&elsewhere, with_log());
+}
+
+/// A server without a log, in such a boot, on a disk that another has left.
+fn started_in(boot: u8, disk: &SimDisk) -> (Rig, ClientId) {
+    let mut rig = Rig::on(disk, without_points(), boot).unwrap();
+    let client = rig.client();
+    (rig, client)
+}
+
+fn save(rig: &mut Rig, client: ClientId, value: &str) {
+    for request in [&format!("SET a {value}"), "SAVE"] {
+        assert_eq!(rig.ask(client, request), "+OK|");
+    }
 }
 
 /// Makes a copy whose name a power cut takes.
@@ -132,9 +139,7 @@ fn a_copy_that_nobody_knows_any_more_is_asked_about() {
         rig.ask(client, &format!("SET a {}", "x".repeat(n)));
         make_lost(&mut rig, client);
     }
-    for request in ["SET a 33", "SAVE"] {
-        assert_eq!(rig.ask(client, request), "+OK|");
-    }
+    save(&mut rig, client, "33");
     let cut = power_cut(&rig.disk);
     for config in [with_log(), without_points()] {
         let text = refused_after_boot(&cut, config).to_string();
@@ -184,19 +189,10 @@ fn a_copy_whose_mark_cannot_be_read_is_known_by_the_one_it_was_given() {
         make_copy(&mut rig, client);
         assert!(!rig.disk.struck().is_empty());
         rig.disk.heal();
-        for request in ["SET a 33", "SAVE"] {
-            assert_eq!(rig.ask(client, request), "+OK|");
-        }
+        save(&mut rig, client, "33");
         let text = refused(&rig.killed(), with_log()).to_string();
         assert!(text.contains(said), "{text}");
     }
-}
-
-/// A server of the next boot.
-fn after_boot(disk: &SimDisk, config: Config) -> (Rig, ClientId) {
-    let mut rig = Rig::on(disk, config, BOOT + 1).unwrap();
-    let client = rig.client();
-    (rig, client)
 }
 
 fn refused_after_boot(disk: &SimDisk, config: Config) -> StartError {
@@ -212,13 +208,13 @@ fn a_copy_that_was_served_is_missed_after_a_power_cut_as_well() {
         rig.ask(client, "SET a 22");
         make_lost(&mut rig, client);
         let disk = if is_killed {
-            power_cut(&started_again(&rig.killed()).0.disk)
+            power_cut(&started_in(BOOT, &rig.killed()).0.disk)
         } else {
             // The disk has the name by chance.
             let disk = rig.killed();
-            after_boot(&disk, without_points()).0.killed()
+            started_in(BOOT + 1, &disk).0.killed()
         };
-        let (mut rig, client) = after_boot(&disk, without_points());
+        let (mut rig, client) = started_in(BOOT + 1, &disk);
         assert_eq!(rig.ask(client, "GET a"), "$2|22|");
         let disk = rig.killed();
         disk.take_away(DIR, LOG);
@@ -234,15 +230,11 @@ fn a_snapshot_that_is_loaded_without_its_copy_passes_on_what_it_says() {
     let (mut rig, client) = with_copy();
     rig.ask(client, "SET a 22");
     make_lost(&mut rig, client);
-    for request in ["SET a 33", "SAVE"] {
-        assert_eq!(rig.ask(client, request), "+OK|");
-    }
+    save(&mut rig, client, "33");
     let (said, disk) = (said_of_log(&rig.disk), rig.killed());
     disk.take_away(DIR, LOG);
-    let (mut rig, client) = started_again(&disk);
-    for request in ["SET a 44", "SAVE"] {
-        assert_eq!(rig.ask(client, request), "+OK|");
-    }
+    let (mut rig, client) = started_in(BOOT, &disk);
+    save(&mut rig, client, "44");
     assert_eq!(said_of_log(&rig.disk), said);
     assert_eq!(says(&rig.killed(), without_points(), "GET a"), "$2|44|");
 }
@@ -253,7 +245,7 @@ fn a_snapshot_speaks_of_no_copy_before_one_whose_name_is_durable() {
     assert_eq!(rig.ask(client, "SAVE"), "+OK|");
     make_copy(&mut rig, client);
     let mut files = vec![now_copy(&rig.disk)];
-    let (mut rig, client) = started_again(&rig.killed());
+    let (mut rig, client) = started_in(BOOT, &rig.killed());
     for round in 0..3 {
         rig.ask(client, &format!("SET a {}", "x".repeat(round + 2)));
         make_lost(&mut rig, client);
@@ -268,9 +260,9 @@ fn a_copy_that_is_served_does_not_go_back_to_the_one_before() {
     let (mut rig, client) = with_copy();
     rig.ask(client, "SET a 22");
     make_lost(&mut rig, client);
-    let (mut rig, client) = started_again(&rig.killed());
+    let (mut rig, client) = started_in(BOOT, &rig.killed());
     assert_eq!(rig.ask(client, "GET a"), "$2|22|");
-    let (mut rig, client) = after_boot(&power_cut(&rig.disk), without_points());
+    let (mut rig, client) = started_in(BOOT + 1, &power_cut(&rig.disk));
     assert_eq!(rig.ask(client, "GET a"), "$2|22|");
     // While it gets its name anew it is killed, or the directory cannot be fsynced.
     for call in [Call::Rename, Call::DirFsync] {
@@ -332,19 +324,15 @@ fn what_a_snapshot_says_of_copies_the_next_servers_say_as_well() {
     let (mut rig, client) = with_copy();
     rig.ask(client, "SET a 22");
     make_lost(&mut rig, client);
-    for request in ["SET a 33", "SAVE"] {
-        assert_eq!(rig.ask(client, request), "+OK|");
-    }
+    save(&mut rig, client, "33");
     let disk = rig.killed();
     disk.take_away(DIR, STATE);
-    let (mut rig, client) = started_again(&disk);
-    for request in ["SET a 44", "SAVE"] {
-        assert_eq!(rig.ask(client, request), "+OK|");
-    }
+    let (mut rig, client) = started_in(BOOT, &disk);
+    save(&mut rig, client, "44");
     let cut = power_cut(&rig.disk);
     let text = refused_after_boot(&cut, with_log()).to_string();
     assert!(text.contains("as it says itself"), "{text}");
-    let (mut rig, client) = after_boot(&cut, without_points());
+    let (mut rig, client) = started_in(BOOT + 1, &cut);
     assert_eq!(rig.ask(client, "GET a"), "$2|44|");
 }
 
@@ -363,11 +351,4 @@ fn a_copy_is_still_one_after_first_rewrites_that_failed() {
     assert!(rig.info("aof_rewrites").parse::<u32>().unwrap() > 5, "more than there are records");
     rig.disk.heal();
     assert_eq!(says(&rig.killed(), without_points(), "GET a"), "$2|22|");
-}
-
-/// The server of a disk that was left by another, without a log.
-fn started_again(disk: &SimDisk) -> (Rig, ClientId) {
-    let mut rig = Rig::on(disk, without_points(), BOOT).unwrap();
-    let client = rig.client();
-    (rig, client)
 }
